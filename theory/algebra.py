@@ -1,0 +1,125 @@
+r"""The workflow algebra: the exact second moments of all generations of any schedule.
+
+Batch means and models are events :math:`x_1, x_2, \dots` in the order in which they come to be. Each is a combination of
+earlier ones plus new noise, :math:`x_e = h_e \cdot x + \xi_e`, and in both cases (a batch of :math:`n` drawn from a
+mixture of models; :math:`M` points subsampled from a pool) the noise has the variance
+
+.. math:: a_e \Big( V + (1 + v_2) \sum_k u_{ek} C_{kk} - h_e' C h_e \Big),
+
+the spread of one point about the mean that it is drawn around: :math:`u` says which models the point comes from,
+:math:`C` is the covariance about the truth. A batch has :math:`a = 1/n`, a full fit :math:`a = 0`, a subsample of
+:math:`M` from :math:`S` points :math:`a = (S - M) / (M (S - 1))`, with replacement :math:`a = 1/M`. This is exact for every family
+whose variance function is quadratic with leading coefficient :math:`v_2`. Everything is linear in V, and V = 1 here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from . import arguments as arg
+from .workflow import Schedule, Workflow
+
+
+@dataclass(frozen=True)
+class Events:
+    """Batches and models in order: ``mean`` (E, E) rows h, ``origin`` (E, E) rows u, ``noise`` (E,) factors a.
+
+    Event 0 is the truth. ``models`` (M,): which events are models 1..M.
+    """
+
+    mean: Any
+    origin: Any
+    noise: Any
+    models: np.ndarray
+
+
+def events(schedule: Schedule) -> Events:
+    """The schedule as events."""
+    xp = arg.namespace(schedule.size, schedule.source, schedule.weight, schedule.train)
+    born, generations = schedule.born, schedule.generations
+    order: list[tuple[str, int]] = [("truth", 0)]
+    for model in range(1, generations + 1):
+        order += [("batch", int(batch)) for batch in np.flatnonzero(born == model)] + [("model", model)]
+    place = {event: index for index, event in enumerate(order)}
+    models = np.array([place["truth", 0]] + [place["model", model] for model in range(1, generations + 1)])
+    batches = np.array([place.get(("batch", batch), 0) for batch in range(len(schedule.size))])
+    exact = xp is np and all(t.dtype == object for t in (schedule.size, schedule.source, schedule.weight))
+    kind = {"dtype": object} if exact else {"dtype": float}
+
+    def row(columns: np.ndarray, values: Any) -> Any:
+        empty = xp.zeros(len(order), **kind) + (Fraction(0) if exact else 0)
+        if xp is np:
+            empty[columns] = values
+            return empty
+        return empty.at[columns].set(values)
+
+    zero, one = (Fraction(0), Fraction(1)) if exact else (0.0, 1.0)
+    mean, origin, noise = [row(models[:1], one)], [row(models[:1], one)], [zero]
+    for kind_of, index in order[1:]:
+        if kind_of == "batch":
+            mixture = row(models, schedule.source[index])
+            mean, origin, noise = [*mean, mixture], [*origin, mixture], [*noise, one / schedule.size[index]]
+        else:
+            weights = schedule.weight[index - 1]
+            mean.append(row(batches, weights))
+            origin.append(row(models, weights @ schedule.source))
+            noise.append(_subsampling(schedule, index, one))
+    return Events(xp.stack(mean), xp.stack(origin), xp.stack([xp.asarray(each) for each in noise]), models[1:])
+
+
+def _subsampling(schedule: Schedule, model: int, one: Any) -> Any:
+    """The factor a of the fit of a model: 0 without a subsample."""
+    if schedule.train is None:
+        return 0 * one
+    train = schedule.train[model - 1]
+    if schedule.replacement:
+        return one / train
+    pool = (schedule.size * (schedule.weight[model - 1] != 0)).sum()
+    if arg.is_jax(pool):
+        xp = arg.namespace(pool)
+        return xp.where(pool > 1, (pool - train) / (train * xp.where(pool > 1, pool - 1, 1.0)), 0.0)
+    return (pool - train) / (train * (pool - 1) * one) if pool != 1 else 0 * one
+
+
+def covariance(workflow: Workflow, v2: Any, generations: int) -> Any:
+    r"""Covariance of models 1..M about the truth in units of V, shape (M, M): exact for any workflow and any ``v2``.
+
+    The diagonal is the error over V. With whole sizes and a whole or rational ``v2`` the entries are fractions without
+    rounding; with JAX arrays they can be differentiated by sizes, weights and ``v2``.
+
+    >>> from .workflow import Replace
+    >>> covariance(Replace(2), -1, 3).tolist()[2]
+    [Fraction(1, 2), Fraction(3, 4), Fraction(7, 8)]
+
+    Source: derived; the local (large-sample) form is the Gaussian limit of Dey and Donoho (arXiv 2410.22812).
+    """
+    unrolled = workflow.schedule(int(arg.size("covariance", "generations", generations)))
+    table = events(unrolled)
+    if arg.is_jax(table.mean, v2):
+        from .lower import scanned
+
+        full = scanned(_event, table, v2)
+    else:
+        exact = table.mean.dtype == object and isinstance(v2, (int, Fraction))
+        full = np.zeros(table.mean.shape, dtype=object if exact else float) + (Fraction(0) if exact else 0.0)
+        rows = (table.mean, table.origin) if exact else (table.mean.astype(float), table.origin.astype(float))
+        for event in range(1, len(full)):
+            row, variance = _event(full, rows[0][event], rows[1][event], table.noise[event], v2)
+            full[event], full[:, event], full[event, event] = row, row, variance
+    return full[np.ix_(table.models, table.models)]
+
+
+def _event(full: Any, mean: Any, origin: Any, noise: Any, v2: Any) -> tuple[Any, Any]:
+    """Covariances of the next event with all before it, and its own variance."""
+    row = mean @ full
+    inherited = row @ mean
+    return row, inherited + noise * (1 + (1 + v2) * (origin @ full.diagonal()) - inherited)
+
+
+def error(workflow: Workflow, v2: Any, generations: int) -> Any:
+    """Error over V of generations 1..M, shape (M,): the diagonal of `covariance`."""
+    return covariance(workflow, v2, generations).diagonal()

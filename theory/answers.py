@@ -1,0 +1,166 @@
+r"""The questions a user asks, answered by the theorem that holds for the family and the workflow.
+
+Generation 0 is the truth, generation 1 the first model, fitted on real data alone. Every function takes numbers or arrays
+of generations; with JAX arrays anywhere it works under ``jit``, ``vmap`` and ``grad``, else in float64 without JAX.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sympy import Expr
+
+from . import algebra, recursion
+from . import arguments as arg
+from . import family as families
+from . import gain as gains
+from . import workflow as workflows
+from .family import Family
+from .lower import evaluate
+from .stable import LogarithmicQuotient
+from .symbols import L, M, N, V, m, n, v2, w
+from .theorem import Evidence, Theorem
+from .workflow import AccumulateSubsample, FreshReal, Replace, Schedule, Workflow
+
+
+def error(f: Family, w: Workflow, generation: Any) -> Any:
+    r""":math:`E\|\theta_m - \theta\|^2`, the squared error of the mean parameter of generation m.
+
+    Categorical: squared L2 distance of the probabilities. Gaussian: of the mean, summed over dimensions. Exact at every
+    sample size. ``generation``: whole, any shape; the result has its shape (broadcast with array parameters).
+
+    Raises InputError for a generation below 0 or fractional, and where an assumption of the theorem fails.
+    Source: derived; `explain(error, f, w)` says from what.
+
+    >>> from modelcollapse import theory
+    >>> round(theory.error(theory.Categorical([0.5, 0.5]), theory.Replace(2), 1), 6)
+    0.25
+    """
+    return _scaled("error", f, w, generation, families.check("error", f).v)
+
+
+def diversity(f: Family, w: Workflow, generation: Any) -> Any:
+    r""":math:`E\,v(\theta_m)`: Categorical :math:`E(1 - \|p_m\|^2)`; other families divided by :math:`v(\theta)`, so 1 at the truth.
+
+    It is :math:`V + v_2 T_m` with the error :math:`T_m`, computed without cancelling.
+
+    >>> from modelcollapse import theory
+    >>> theory.diversity(theory.Categorical([0.5, 0.5]), theory.Replace(2), [0, 1, 2]).round(6).tolist()
+    [0.5, 0.25, 0.125]
+    """
+    theorem = _answering("diversity", f, w)
+    unit = f.v / f.v_unit
+    if isinstance(f, families.Gaussian) and f.unbiased:
+        return _from_truth(generation, lambda at: unit + 0.0 * (at + w.real), unit)
+    if theorem.derive is None or theorem.derived.diversity is None:
+        return unit + f.v2 * _scaled("diversity", f, w, generation, unit)
+    return _from_truth(generation, lambda at: _value(theorem.derived.diversity, f, w, at) * unit, unit)
+
+
+def gain(f: Family, w: Workflow, generation: Any) -> Any:
+    r"""The error in units of the error of one fit on the real data: :math:`T_m / (v(\theta)/N)`.
+
+    It depends on the family through ``v2`` only. It may exceed 1 at generation 1 where less than ``real`` is trained on.
+
+    >>> from modelcollapse import theory
+    >>> float(round(theory.gain(theory.Poisson(3.0), theory.Replace(20), 7), 9))
+    7.0
+    """
+    families.check("gain", f)
+    return _scaled("gain", f, w, generation, 1.0 * workflows.first_size(workflows.check("gain", w)))
+
+
+def gain_limit(f: Family, w: Workflow) -> Any:
+    r"""The gain as :math:`m \to \infty`; infinite only where the error grows without bound.
+
+    Raises InputError for a Schedule or a tuple of sizes, which end.
+
+    >>> from modelcollapse import theory
+    >>> round(theory.gain_limit(theory.Categorical([0.5, 0.5]), theory.FixedReal(real=1000, synthetic=10**9)), 4)
+    1.4993
+    """
+    theorem = _answering("gain_limit", f, w)
+    if isinstance(w, Schedule) or (isinstance(w, Replace) and isinstance(w.synthetic, tuple)):
+        raise arg.refuse("gain_limit", "w", w, "a workflow without end: this one stops at its last size or row")
+    if theorem.evidence is Evidence.RECURSION:
+        assert isinstance(w, AccumulateSubsample)
+        return w.real * recursion.limit_over_v(w.real, w.synthetic, w.train, float(f.v2), replacement=w.replacement)
+    return _value(theorem.derived.limit, f, w, None) * w.real
+
+
+def explain(question: Any, f: Family, w: Workflow) -> Theorem:
+    """The theorem that answers ``question`` (one of this package's functions) for the family and the workflow.
+
+    >>> from modelcollapse import theory
+    >>> theory.explain(theory.gain, theory.Poisson(1.0), theory.Accumulate(10, 10)).name
+    'accumulate'
+    """
+    from . import ledger
+
+    return ledger.answering(question, families.check("explain", f), workflows.check("explain", w))
+
+
+def _answering(owner: str, f: Family, w: Workflow) -> Theorem:
+    families.check(owner, f)
+    return gains.theorem_of(f, workflows.check(owner, w)).require(owner, f, w)
+
+
+def _scaled(owner: str, f: Family, w: Workflow, generation: Any, scale: Any) -> Any:
+    """Error over V, times the scale; 0 at generation 0."""
+    theorem = _answering(owner, f, w)
+    whole = arg.generation(owner, generation)
+    if isinstance(w, Schedule):
+        return _indexed(algebra.error(w, f.v2, w.generations), owner, whole) * scale
+    if theorem.evidence is Evidence.RECURSION:
+        assert isinstance(w, AccumulateSubsample)
+        return _from_truth(whole, lambda at: scale * recursion.error_over_v(
+            w.real, w.synthetic, w.train, f.v2 if arg.is_jax(f.v2) else float(f.v2), at, replacement=w.replacement), 0.0)
+    return _from_truth(whole, lambda at: scale * _value(theorem.derived.expression, f, w, at), 0.0)
+
+
+def _from_truth(generation: Any, later: Any, truth: Any) -> Any:
+    """``later`` of generations 1, 2, ... and ``truth`` at generation 0."""
+    whole = arg.generation("generation", generation)
+    xp = arg.namespace(whole)
+    if xp is np and np.ndim(whole) == 0:
+        return later(whole) if whole else 0.0 * later(1) + truth
+    whole = xp.asarray(whole)
+    first = later(xp.where(whole < 1, 1, whole))
+    return arg.namespace(whole, first).where(whole < 1, truth, first)
+
+
+def _value(expression: Expr, f: Family, workflow: Workflow, generation: Any) -> Any:
+    """An expression in units of V at a generation."""
+    values: dict[Any, Any] = {V: 1.0, v2: f.v2}
+    if generation is not None:
+        values[m] = generation
+    if isinstance(workflow, Replace) and isinstance(workflow.synthetic, tuple):
+        values[L] = _drift_of_sizes(workflow, f.v2, generation)
+        return evaluate(expression, values)
+    values |= {N: workflow.real, n: workflow.synthetic}
+    if isinstance(workflow, AccumulateSubsample):
+        values[M] = workflow.train
+    if isinstance(workflow, FreshReal) and workflow.weight is not None:
+        values[w] = workflow.weight
+    return evaluate(expression, values)
+
+
+def _drift_of_sizes(workflow: Replace, curvature: Any, generation: Any) -> Any:
+    """sum over generations 1..m of log(1 + v2/n_i)/v2, for each m asked for."""
+    concrete = not arg.is_traced(generation)
+    sizes = workflow.sizes(int(np.max(generation)) if concrete else len(workflow.synthetic) + 1)
+    xp = arg.namespace(*sizes, curvature, generation)
+    each = evaluate(LogarithmicQuotient(v2 / n) / n, {v2: curvature, n: xp.asarray(sizes, float)})
+    return xp.cumsum(each)[xp.asarray(generation) - 1]
+
+
+def _indexed(values: Any, owner: str, generation: Any) -> Any:
+    """Entries of an array over generations 1..M, with 0 at generation 0."""
+    last = len(values)
+    if not arg.is_traced(generation) and np.max(generation) > last:
+        raise arg.refuse(owner, "generation", generation, f"this schedule has {last} generations: write rows for more")
+    xp = arg.namespace(values, generation)
+    table = xp.concatenate([xp.zeros(1), xp.asarray(values).astype(float)])
+    result = table[xp.asarray(generation)]
+    return float(result) if xp is np and np.ndim(generation) == 0 else result

@@ -1,0 +1,117 @@
+"""What a user may pass: every refusal in the project is made here, in one form.
+
+A refusal is one line that names the object, the argument, its value and the remedy. Concrete values are
+checked; values inside a JAX trace cannot be, and pass (what they compute is NaN outside the assumptions).
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+
+class InputError(ValueError):
+    """An argument outside what is allowed: the message is one line that names it, its value and the remedy."""
+
+
+def is_jax(*values: Any) -> bool:
+    """Whether any of the values is a JAX array or tracer (JAX is not imported to find out)."""
+    jax = sys.modules.get("jax")
+    return jax is not None and any(isinstance(value, jax.Array) for value in values)
+
+
+def is_traced(*values: Any) -> bool:
+    """Whether any of the values is known only inside a JAX transformation."""
+    jax = sys.modules.get("jax")
+    return jax is not None and any(isinstance(value, jax.core.Tracer) for value in values)
+
+
+def namespace(*values: Any) -> Any:
+    """The array library that the values live in: ``jax.numpy`` when one is a JAX array, else ``numpy``."""
+    return sys.modules["jax"].numpy if is_jax(*values) else np
+
+
+def ratio(part: Any, whole: Any) -> Any:
+    """``part / whole``, exact when both are whole numbers or fractions."""
+    exact = isinstance(part, (int, Fraction)) and isinstance(whole, (int, Fraction))
+    return Fraction(part, whole) if exact else part / whole
+
+
+def shown(value: Any) -> str:
+    """A value as a message can carry it: short, one line."""
+    text = repr(value.tolist() if isinstance(value, np.ndarray) and value.size <= 8 else value)
+    text = " ".join(text.split())
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def refuse(owner: str, argument: str, value: Any, remedy: str) -> InputError:
+    """The error to raise: ``owner(argument=value): remedy``."""
+    return InputError(f"{owner}({argument}={shown(value)}): {remedy}")
+
+
+def numbers(owner: str, argument: str, value: Any, remedy: str) -> np.ndarray:
+    """The value as a float64 array of finite numbers, or a refusal."""
+    try:
+        array = np.asarray(value)
+        array = array.astype(float) if array.dtype.kind in "iufO" else None
+    except (TypeError, ValueError):
+        array = None
+    if array is None:
+        raise refuse(owner, argument, value, remedy)
+    if not np.all(np.isfinite(array)):
+        raise refuse(owner, argument, value, f"{remedy}, not NaN or infinity")
+    return array
+
+
+def size(owner: str, argument: str, value: Any, *, least: int = 1, remedy: str = "") -> Any:
+    """A number of samples: Python and NumPy integers must be whole and at least ``least``.
+
+    Floating-point arrays are the differentiable relaxation, so only their sign is checked; a Python float
+    must be whole. JAX tracers pass.
+    """
+    wanted = f"{argument} is a number of samples, at least {least}" + (f"; {remedy}" if remedy else "")
+    if is_traced(value):
+        return value
+    array = numbers(owner, argument, value, wanted)
+    if array.ndim and not isinstance(value, np.ndarray) and not is_jax(value):
+        raise refuse(owner, argument, value, f"{wanted} (one number, or a NumPy or JAX array)")
+    if np.any(array < least):
+        raise refuse(owner, argument, value, wanted)
+    relaxed = is_jax(value) or isinstance(value, np.ndarray)
+    if not relaxed and float(array) != math.floor(array):
+        raise refuse(owner, argument, value, f"{wanted}, whole (round it, or pass a float array to differentiate)")
+    return value if relaxed else int(array)
+
+
+def positive(owner: str, argument: str, value: Any, meaning: str) -> Any:
+    """A positive finite number, with its meaning in the refusal."""
+    if is_traced(value):
+        return value
+    if np.any(numbers(owner, argument, value, f"{meaning}, a number above 0") <= 0):
+        raise refuse(owner, argument, value, f"{meaning}, a number above 0")
+    return value
+
+
+def probability(owner: str, argument: str, value: Any, meaning: str) -> Any:
+    """A number in [0, 1]."""
+    if is_traced(value):
+        return value
+    array = numbers(owner, argument, value, f"{meaning}, between 0 and 1")
+    if np.any((array < 0) | (array > 1)):
+        raise refuse(owner, argument, value, f"{meaning}, between 0 and 1")
+    return value
+
+
+def generation(owner: str, value: Any) -> Any:
+    """A generation or an array of them: whole, 0 is the truth, 1 the first model."""
+    wanted = "a generation is a whole number, 0 (the truth), 1 (the first model), 2, ..."
+    if is_traced(value):
+        return value
+    array = numbers(owner, "generation", value, wanted)
+    if np.any(array < 0) or np.any(array != np.floor(array)):
+        raise refuse(owner, "generation", value, wanted)
+    return value

@@ -1,0 +1,135 @@
+"""The door from SymPy to numbers: the same expression for NumPy (no JAX needed) and for JAX.
+
+Expressions are the truth, lowered functions are caches. Only the functions of ``stable.py`` and the elementary ones are
+known; anything else is refused when the function is built, not when it is called.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import fields
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from sympy import Abs, Expr, Max, Min, Pow, Symbol, exp, lambdify, log
+from sympy.core.function import Function
+from sympy.functions.elementary.piecewise import Piecewise
+
+from . import arguments as arg
+from . import family, stable, workflow
+from .symbols import j
+
+KNOWN = (exp, log, Abs, Max, Min, Piecewise)
+Lowered = Callable[..., Any]
+
+
+def evaluate(expression: Expr, values: dict[Symbol, Any]) -> Any:
+    """The expression at the values, broadcast: by JAX when one of them is a JAX array, else in float64 by NumPy."""
+    letters = tuple(sorted(expression.free_symbols, key=str))
+    given = [values[letter] for letter in letters]
+    if arg.is_jax(*values.values()):
+        return lower(expression, letters, "jax")(*given)
+    with np.errstate(all="ignore"):
+        result = lower(expression, letters, "numpy")(*(np.asarray(each, float) for each in given))
+    shape = np.broadcast_shapes(*(np.shape(each) for each in values.values()))
+    result = np.broadcast_to(result, shape)
+    return result.copy() if shape else float(result)
+
+
+@lru_cache(maxsize=512)
+def lower(expression: Expr, letters: tuple[Symbol, ...], module: str = "jax") -> Lowered:
+    """The expression as a function of the letters, for arrays of ``module`` ("numpy" or "jax"), broadcasting.
+
+    Raises ValueError, now and not at the call, for a function that has no array form here.
+    """
+    drifts = sorted(expression.atoms(stable.DriftSum), key=str)
+    stand_ins = [Symbol(f"drift_{place}") for place in range(len(drifts))]
+    plain = expression.xreplace(dict(zip(drifts, stand_ins, strict=True)))
+    outer = _elementary(plain, (*letters, *stand_ins), module)
+    parts = [_drift(each, letters, module) for each in drifts]
+
+    def call(*values: Any) -> Any:
+        return outer(*values, *(part(*values) for part in parts))
+
+    return call
+
+
+def _elementary(expression: Expr, letters: tuple[Symbol, ...], module: str) -> Lowered:
+    """Lambdify after giving each stable function its base less one."""
+    table = {}
+    for kind, name in ((stable.CompoundPower, "compound_power"), (stable.GeometricSum, "geometric_sum")):
+        wide = type(name, (Function,), {})
+        expression = expression.replace(
+            kind, lambda base, count, wide=wide: wide(base, stable.excess_of(base), count))
+        table[name] = getattr(stable, name)
+    for kind, name in ((stable.ExponentialQuotient, "exponential_quotient"),
+                       (stable.LogarithmicQuotient, "logarithmic_quotient")):
+        expression = expression.replace(kind, type(name, (Function,), {}))
+        table[name] = getattr(stable, name)
+    unknown = [each for each in expression.atoms(Function) if type(each).__name__ not in table and each.func not in KNOWN]
+    strange = {letter for letter in expression.free_symbols if letter not in letters}
+    if unknown or strange:
+        raise ValueError(f"cannot be lowered to arrays: {', '.join(map(str, [*unknown, *strange]))}")
+    return lambdify(letters, expression, modules=[_bind(table, module), module], cse=True)
+
+
+def _bind(table: dict[str, Callable[..., Any]], module: str) -> dict[str, Callable[..., Any]]:
+    library = _library(module)
+    return {name: lambda *values, function=function: function(library, *values) for name, function in table.items()}
+
+
+def _library(module: str) -> Any:
+    if module == "numpy":
+        return np
+    import jax.numpy
+
+    return jax.numpy
+
+
+def _drift(drift: stable.DriftSum, letters: tuple[Symbol, ...], module: str) -> Lowered:
+    """One sum over generations: its term as a function of j, and its coefficients."""
+    curvature, term, centre, count = drift.args
+    library = _library(module)
+    each_term = _elementary(term, (*letters, j), module)
+    scalars = [_elementary(each, letters, module) for each in (curvature, *drift.coefficients(), centre, count)]
+
+    def call(*values: Any) -> Any:
+        spread = [library.asarray(value)[..., None] for value in values]
+        v2, lead, constant, pole, middle, terms = (scalar(*values) for scalar in scalars)
+        return stable.drift_sum(library, lambda index: each_term(*spread, index), v2, lead, constant, pole, middle, terms)
+
+    return call
+
+
+def scanned(event: Callable[..., tuple[Any, Any]], table: Any, v2: Any) -> Any:
+    """The covariance of all events by one loop over them (the workflow algebra for JAX)."""
+    import jax
+    import jax.numpy as jnp
+
+    count = table.mean.shape[0]
+
+    def step(full: Any, inputs: Any) -> tuple[Any, None]:
+        place, mean, origin, noise = inputs
+        row, variance = event(full, mean, origin, noise, v2)
+        return full.at[place, :].set(row).at[:, place].set(row).at[place, place].set(variance), None
+
+    rows = (jnp.arange(1, count), *(jnp.asarray(each, float)[1:] for each in (table.mean, table.origin, table.noise)))
+    empty = jnp.zeros((count, count), jnp.result_type(float))
+    return jax.lax.scan(step, empty, rows)[0]
+
+
+def register() -> None:
+    """Let families and workflows pass through ``jit``, ``vmap`` and ``grad``: numbers are leaves, booleans and dimensions are not."""
+    import jax
+
+    static = {"unbiased", "dimension", "replacement"}
+    for record in (*family.FAMILIES, *workflow.WORKFLOWS):
+        names = [field.name for field in fields(record)]
+        jax.tree_util.register_dataclass(
+            record, [name for name in names if name not in static], [name for name in names if name in static])
+
+
+if "jax" in sys.modules:
+    register()

@@ -1,0 +1,111 @@
+r"""Recursions that have no closed form, run as they stand: accumulate-subsample for any variance function.
+
+The law is lowered once and iterated. Under JAX the loop is a ``while`` loop with its own derivative rule: the derivatives
+by the few scalars are carried forward beside the values, so that ``grad`` works with a traced generation too.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from . import arguments as arg
+from .law import law
+from .lower import Lowered, lower
+from .symbols import M, N, P, Q, V, m, n, v2
+from .workflow import AccumulateSubsample
+
+LETTERS = (N, n, M, v2)
+SHORTEST, DOUBLINGS = 64, 11  # the limit is extrapolated from generations 64, 128, ..., 65536
+
+
+@cache
+def _lowered(replacement: bool, module: str) -> tuple[Lowered, Lowered, Lowered]:
+    one = law(AccumulateSubsample, replacement)
+    first = [lower(each.subs(V, 1), LETTERS, module) for each in one.start]
+    steps = [lower(each.subs(V, 1), (P, Q, m, *LETTERS), module) for each in one.step]
+    return (lambda *given: tuple(each(*given) for each in first),
+            lambda *given: tuple(each(*given) for each in steps),
+            lower(one.error.subs(V, 1), (P, Q, m, *LETTERS), module))
+
+
+def error_over_v(real: Any, synthetic: Any, train: Any, curvature: Any, generation: Any, *, replacement: bool) -> Any:
+    """Error over V of accumulate-subsample at each generation (whole, at least 1), broadcast."""
+    given = (real, synthetic, train, curvature)
+    if arg.is_jax(*given, generation):
+        return _traced(replacement)(*given, generation)
+    given = tuple(np.broadcast_arrays(*(np.asarray(each, float) for each in given)))
+    whole = np.asarray(generation, int)
+    start, step, read = _lowered(replacement, "numpy")
+    shape = np.broadcast_shapes(whole.shape, given[0].shape)
+    result, last = np.empty(shape), int(whole.max(initial=1))
+    with np.errstate(all="ignore"):
+        state = start(*given)
+        for now in range(1, last + 1):
+            if (at := whole == now).any():
+                result = np.where(at, read(*state, float(now), *given), result)
+            if now < last:
+                state = step(*state, float(now), *given)
+    return result if shape else float(result)
+
+
+@cache
+def _traced(replacement: bool) -> Any:
+    import jax
+    import jax.numpy as jnp
+
+    start, step, read = _lowered(replacement, "jax")
+
+    def at(given: tuple[Any, ...], generation: Any) -> Any:
+        def more(carry: Any) -> Any:
+            return carry[0] < generation
+
+        def next_generation(carry: Any) -> Any:
+            return (carry[0] + 1, step(*carry[1], carry[0].astype(dtype), *given))
+
+        dtype = jnp.result_type(float)
+        now, state = jax.lax.while_loop(more, next_generation, (jnp.asarray(1), start(*given)))
+        return read(*state, now.astype(dtype), *given)
+
+    @jax.custom_jvp
+    def scalar(real: Any, synthetic: Any, train: Any, curvature: Any, generation: Any) -> Any:
+        return at((real, synthetic, train, curvature), generation)
+
+    @scalar.defjvp
+    def _(primals: Any, tangents: Any) -> Any:
+        given, generation = primals[:-1], primals[-1]
+        slopes = jax.jacfwd(lambda inner: at(inner, generation))(given)
+        moved = [slope * tangent for slope, tangent in zip(slopes, tangents[:-1], strict=True)]
+        return scalar(*primals), sum(moved)
+
+    def broadcast(*values: Any) -> Any:
+        spread = jnp.broadcast_arrays(*(jnp.asarray(each, jnp.result_type(float)) for each in values))
+        whole = jax.lax.stop_gradient(spread[-1])
+        return jnp.vectorize(scalar)(*spread[:-1], whole)
+
+    return broadcast
+
+
+def limit_over_v(real: float, synthetic: float, train: float, curvature: float, *, replacement: bool) -> float:
+    r"""The limit of `error_over_v`, infinite unless :math:`1 + v_2 < M`.
+
+    The deviation is a sum of powers of the generation with the exponents 1, 2, ... and delta, delta + 1, ... where
+    :math:`\delta = 1 - (1 + v_2)/M` is the rate at which the spread of the pool's points settles; extrapolation removes
+    them one after the other.
+    """
+    delta = 1 - (1 + curvature) / train
+    if delta <= 0:
+        return math.inf
+    scale = max(1, math.ceil(real / synthetic / SHORTEST))
+    if scale > SHORTEST:  # so little is added in a generation that the pool hardly ever doubles
+        scale = SHORTEST
+    generations = SHORTEST * scale * 2 ** np.arange(DOUBLINGS)
+    values = list(error_over_v(real, synthetic, train, curvature, generations, replacement=replacement))
+    exponents = sorted([delta + step for step in range(DOUBLINGS)] + [1 + step for step in range(DOUBLINGS)])
+    for exponent in exponents[: DOUBLINGS - 1]:
+        weight = 2.0**exponent
+        values = [(weight * after - before) / (weight - 1) for before, after in zip(values[:-1], values[1:], strict=True)]
+    return float(values[0])

@@ -1,0 +1,188 @@
+r"""Functions that lose no digits: a SymPy name for the reader, an array implementation for the machine.
+
+Closed forms of recursions are powers, geometric sums and products over generations. Written out they cancel: at
+:math:`n = 10^9` the naive :math:`n (1 - \operatorname{sinc} n^{-1/2})` has lost eight digits, a ratio of gamma functions all of
+them. Each class below says what it means by ``doit()``; each function of the same name in snake case computes it for
+NumPy and JAX arrays alike (``xp`` is the array library), with finite gradients at the removable singularities.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from sympy import Basic, Expr, Function, Integer, Product, S, Sum, bernoulli, exp, factor, factorial, log, oo
+
+from .symbols import j
+
+SERIES = 1e-2  # below this the quotients (e^z - 1)/z and log(1+y)/y are summed as series, so that gradients keep digits
+TERMS = 9  # (1e-2)^9 / 10 is below the rounding of a double
+EXPLICIT = 32  # factors of a product multiplied one by one before the tail is summed as a series
+TAIL = 26  # terms of the tail: each is a quarter of the one before while |v2| a <= ROOM
+BERNOULLI = [float(bernoulli(2 * i) / factorial(2 * i)) for i in range(1, 9)]  # Euler-Maclaurin coefficients
+ROOM = 64  # largest |v2| / n for which the explicit part reaches far enough
+
+
+class CompoundPower(Function):
+    r"""``CompoundPower(b, k)``: :math:`b^k`, exact to rounding also for b near 1 and k in the millions."""
+
+    def doit(self, **_hints: bool) -> Expr:
+        """The plain power; 0 after infinitely many factors below 1."""
+        base, count = self.args
+        return S.Zero if count is S.Infinity else base**count
+
+
+class GeometricSum(Function):
+    r"""``GeometricSum(b, k)``: :math:`1 + b + \dots + b^{k-1}`, which is k at b = 1."""
+
+    def doit(self, **_hints: bool) -> Expr:
+        """The quotient that holds for b other than 1; for infinitely many terms, for b below 1."""
+        base, count = self.args
+        return 1 / (1 - base) if count is S.Infinity else (base**count - 1) / (base - 1)
+
+
+class ExponentialQuotient(Function):
+    r"""``ExponentialQuotient(z)``: :math:`(e^z - 1) / z`, which is 1 at z = 0."""
+
+    def doit(self, **_hints: bool) -> Expr:
+        """The quotient that holds for z other than 0."""
+        (argument,) = self.args
+        return (exp(argument) - 1) / argument
+
+
+class LogarithmicQuotient(Function):
+    r"""``LogarithmicQuotient(y)``: :math:`\log(1+y) / y`, which is 1 at y = 0."""
+
+    def doit(self, **_hints: bool) -> Expr:
+        """The quotient that holds for y other than 0."""
+        (argument,) = self.args
+        return log(1 + argument) / argument
+
+
+class DriftSum(Function):
+    r"""``DriftSum(v2, a, r, k)``: :math:`\frac1{v_2}\sum_{j=1}^{k} \log(1 + v_2 a_j)`, which is :math:`\sum a_j` at v2 = 0.
+
+    ``a`` is an expression in the letter j, of the form :math:`(A s + B) / (s^2 (s - q))` with :math:`s = r + j`.
+    """
+
+    def doit(self, **_hints: bool) -> Expr:
+        """The sum written out; for a whole number of terms it is evaluated."""
+        curvature, drift, _, count = self.args
+        if count.is_Integer:
+            return Sum(log(1 + curvature * drift), (j, 1, count)).doit() / curvature
+        return log(Product(1 + curvature * drift, (j, 1, count))) / curvature
+
+    @property
+    def free_symbols(self) -> set[Basic]:
+        """All letters but j, which is summed over."""
+        return super().free_symbols - {j}
+
+    def coefficients(self) -> tuple[Expr, Expr, Expr]:
+        """The letters A, B, q of ``a``, read off symbolically."""
+        _, drift, centre, _ = self.args
+        numerator, denominator = factor(drift.subs(j, j - centre)).as_numer_denom()
+        below, above = denominator.expand().as_poly(j), numerator.expand().as_poly(j)
+        lead = below.LC()
+        if below.degree() == 2:  # q = 0: multiply both by s
+            below, above = below * j, above * j
+            below, above = below.as_expr().as_poly(j), above.as_expr().as_poly(j)
+        coefficient = [below.coeff_monomial(j**power) for power in (2, 1, 0)]
+        if below.degree() != 3 or above.degree() > 1 or coefficient[1:] != [0, 0]:
+            raise ValueError(f"not of the form (A s + B)/(s^2 (s - q)) around {centre}: {drift}")
+        return (factor(above.coeff_monomial(j) / lead), factor(above.coeff_monomial(1) / lead),
+                factor(-coefficient[0] / lead))
+
+    def limit(self) -> Expr:
+        """The sum over all generations."""
+        return self.func(*self.args[:3], oo)
+
+
+def exponential_quotient(xp: Any, z: Any) -> Any:
+    r""":math:`(e^z - 1)/z`."""
+    small = abs(z) < SERIES
+    near, far = xp.where(small, z, 0.0), xp.where(small, 1.0, z)
+    series = 1.0
+    for term in range(TERMS, 0, -1):
+        series = 1.0 + near * series / (term + 1)
+    return xp.where(small, series, xp.expm1(far) / far)
+
+
+def logarithmic_quotient(xp: Any, y: Any) -> Any:
+    r""":math:`\log(1+y)/y`."""
+    small = abs(y) < SERIES
+    near, far = xp.where(small, y, 0.0), xp.where(small, 1.0, y)
+    series = 0.0
+    for term in range(TERMS, -1, -1):
+        series = 1.0 / (term + 1) - near * series
+    return xp.where(small, series, xp.log1p(far) / far)
+
+
+def compound_power(xp: Any, base: Any, excess: Any, count: Any) -> Any:
+    r""":math:`b^k` with ``excess`` = b - 1 given to full precision; ``count`` may be infinite."""
+    close, endless = base > 0.5, xp.isinf(count)
+    finite = xp.where(endless, 1.0, count)
+    near = xp.exp(finite * xp.log1p(xp.where(close, excess, 0.0)))
+    power = xp.where(close, near, xp.where(close, 0.25, base) ** finite)
+    return xp.where(endless, xp.where(excess < 0, 0.0, xp.where(excess > 0, xp.inf, 1.0)), power)
+
+
+def geometric_sum(xp: Any, base: Any, excess: Any, count: Any) -> Any:
+    r""":math:`1 + b + \dots + b^{k-1}` with ``excess`` = b - 1 given to full precision; ``count`` may be infinite."""
+    close, endless = base > 0.5, xp.isinf(count)
+    finite = xp.where(endless, 1.0, count)
+    step = xp.where(close, excess, 0.0)
+    near = finite * exponential_quotient(xp, finite * xp.log1p(step)) * logarithmic_quotient(xp, step)
+    plain = xp.where(close, 0.25, base)
+    total = xp.where(close, near, (1 - plain**finite) / (1 - plain))
+    contracts = excess < 0
+    return xp.where(endless, xp.where(contracts, -1 / xp.where(contracts, excess, -1.0), xp.inf), total)
+
+
+def powers_from(xp: Any, power: Any, start: Any) -> Any:
+    r"""Hurwitz :math:`\zeta(s, a) = \sum_{i \ge 0} (a+i)^{-s}` for :math:`s \ge 2` and a beyond the explicit part.
+
+    Euler-Maclaurin; the first term left out is below rounding there. (A library's zeta takes longer to import than all
+    of a plan takes to compute.)
+    """
+    total = start ** (1 - power) / (power - 1) + start**-power / 2
+    rising = power * start ** (-power - 1)
+    for index, coefficient in enumerate(BERNOULLI):
+        total = total + coefficient * rising
+        rising = rising * (power + 2 * index + 1) * (power + 2 * index + 2) / start**2
+    return total
+
+
+def drift_sum(xp: Any, drift: Callable[..., Any], v2: Any, lead: Any, constant: Any,
+              pole: Any, centre: Any, count: Any) -> Any:
+    r"""The sum of ``DriftSum``; ``drift`` is a as a function of j, ``count`` may be infinite.
+
+    The first terms are summed one by one. In the rest :math:`\log(1 + v_2 a(s))` is a power series in 1/s whose
+    coefficients are differences of power sums of roots (Newton's identities), and the sum over s of each power is a
+    difference of Hurwitz zeta functions. Nothing cancels and no complex number appears, whatever the sign of v2.
+    """
+    v2, lead, constant, pole, centre, count = xp.broadcast_arrays(
+        *(xp.asarray(each) * 1.0 for each in (v2, lead, constant, pole, centre, count)))
+    first = xp.arange(1.0, EXPLICIT + 1)
+    size = drift(first)
+    explicit = size * logarithmic_quotient(xp, v2[..., None] * size)
+    total = xp.where(first <= count[..., None], explicit, 0.0).sum(-1)
+    sums = [1.0 * xp.ones_like(v2), pole, pole**2 - 2 * v2 * lead]  # power sums of the roots of the numerator
+    changes = [-2 * lead, -3 * (lead * pole + constant)]  # their excess over the pole's, divided by v2, from power 2 on
+    sums.append(pole**3 + v2 * changes[1])
+    for power in range(4, TAIL + 1):
+        change = pole * changes[-1] - lead * sums[power - 2] - constant * sums[power - 3]
+        changes.append(change)
+        sums.append(pole**power + v2 * change)
+    powers = xp.arange(2.0, TAIL + 1)
+    start = centre + EXPLICIT + 1
+    left = xp.maximum(count - EXPLICIT, 0.0)
+    endless = xp.isinf(left)
+    gone = powers_from(xp, powers, (start + xp.where(endless, 0.0, left))[..., None])
+    tail = powers_from(xp, powers, start[..., None]) - xp.where(endless[..., None], 0.0, gone)
+    total = total - (xp.stack(changes, -1) / powers * tail).sum(-1)
+    return xp.where(abs(v2 * lead) <= ROOM, total, xp.nan)
+
+
+def excess_of(base: Expr) -> Expr:
+    """``base - 1`` in a form that does not cancel."""
+    return factor(base - Integer(1))

@@ -1,0 +1,36 @@
+"""Every letter of the mathematics, declared once with its assumptions and its meaning."""
+
+from __future__ import annotations
+
+from sympy import Function, Symbol
+
+MEANING: dict[str, str] = {}
+
+
+def _letter(name: str, meaning: str, **assumptions: bool) -> Symbol:
+    MEANING[name] = meaning
+    return Symbol(name, **assumptions)
+
+
+m = _letter("m", "generation: 1 is the first model, fitted on real data alone", integer=True, positive=True)
+j = _letter("j", "an earlier generation, the index of a product or sum", integer=True, positive=True)
+N = _letter("N", "real: number of real samples", positive=True)
+n = _letter("n", "synthetic: number of synthetic samples drawn in each generation", positive=True)
+M = _letter("M", "train: number of samples that each model is fitted on", positive=True)
+w = _letter("w", "weight of the real part in the fit", positive=True)
+eps = _letter("epsilon", "tolerance: the limit of the error may exceed the real-only error by this share", positive=True)
+V = _letter("V", "v(theta) at the truth: variance of one sample, summed over coordinates", positive=True)
+v2 = _letter("v_2", "coefficient of mean^2 in the variance function v", real=True)
+G0 = _letter("G_0", "diversity of the truth, 1 - sum p_i^2", positive=True)
+T = _letter("T", "error: E||theta_m - theta||^2 of the mean parameter", nonnegative=True)
+D = _letter("D", "drift: E||theta_m - theta_1||^2, the error made after the first model", nonnegative=True)
+P = _letter("P", "squared error of the mean of all points in the pool", nonnegative=True)
+Q = _letter("Q", "mean over the pool of the squared distance of a point from theta", nonnegative=True)
+L = _letter("L", "drift sum: sum over generations of log(1 + v2 a_i)/v2, which is sum a_i at v2 = 0", nonnegative=True)
+nu = _letter("nu", "sqrt(-v2/n)", positive=True)
+b = _letter("b", "factor of an affine recursion x' = b x + c", real=True)
+c = _letter("c", "constant of an affine recursion x' = b x + c", real=True)
+x1 = _letter("x_1", "first value of a recursion", real=True)
+k = _letter("k", "shape of a Gamma law, or a summation index", positive=True)
+y = _letter("y", "a number above -1", real=True)
+x = Function("x")

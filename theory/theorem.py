@@ -1,0 +1,115 @@
+"""Theorem: a statement, what it assumes, how it was derived, what kind of evidence it has, and where it comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from functools import cached_property
+from typing import Any
+
+from sympy import Expr, latex, pycode
+
+from . import arguments as arg
+from .family import Family
+from .solve import Step
+from .workflow import Workflow
+
+
+class Evidence(Enum):
+    """What stands behind a theorem, strongest first."""
+
+    IDENTITY = "symbolic identity"
+    RECURSION = "exact recursion"
+    ENUMERATION = "exact finite chain"
+    BOUND = "proved bound"
+    LIMIT = "leading order"
+
+
+@dataclass(frozen=True)
+class Assumption:
+    """A condition that is evaluated before a number is returned, and what to do where it fails."""
+
+    text: str
+    holds: Callable[[Family, Workflow], bool]
+    remedy: str
+
+
+@dataclass(frozen=True)
+class Printed:
+    """A formula as a paper prints it, where it differs from the derived one, and why."""
+
+    formula: Expr
+    source: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Derived:
+    """What a derivation arrives at. Expressions are in stable functions; ``doit()`` gives the plain closed form."""
+
+    expression: Expr
+    diversity: Expr | None = None
+    limit: Expr | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Theorem:
+    """A statement about a (family, workflow) pair with its evidence.
+
+    ``derive`` gives the expression that is computed with; ``steps`` goes the whole way symbolically and raises if a
+    step does not hold. ``quantity`` names the public function that it answers.
+    """
+
+    name: str
+    statement: str
+    quantity: str
+    family: str
+    workflow: str
+    evidence: Evidence
+    assumptions: tuple[Assumption, ...]
+    sources: tuple[str, ...]
+    derive: Callable[[], Derived] | None = None
+    prove: Callable[[], tuple[Step, ...]] | None = None
+    printed: tuple[Printed, ...] = ()
+
+    @cached_property
+    def derived(self) -> Derived:
+        """The expressions, computed once; raises TypeError where the answer is a finite computation, not a formula."""
+        if self.derive is None:
+            raise TypeError(f"{self.name} is computed, it has no closed form")
+        return self.derive()
+
+    @cached_property
+    def derivation(self) -> tuple[Step, ...]:
+        """The steps from the one-step law to the result, each checked as it is made."""
+        return self.prove() if self.prove is not None else ()
+
+    def require(self, owner: str, family: Family, workflow: Workflow) -> Theorem:
+        """Itself where every assumption holds; raises InputError naming the first that fails and what to use instead."""
+        for assumption in self.assumptions:
+            if not assumption.holds(family, workflow):
+                raise arg.InputError(f"{owner}({arg.shown(family)}, {arg.shown(workflow)}): {assumption.text}; "
+                                     f"{assumption.remedy}")
+        return self
+
+    @property
+    def latex(self) -> str:
+        """The closed form as LaTeX."""
+        return latex(self.derived.expression.doit())
+
+    @property
+    def code(self) -> str:
+        """The expression as Python, with the stable functions by name."""
+        return pycode(self.derived.expression, strict=False, fully_qualified_modules=False)
+
+    def as_record(self) -> dict[str, Any]:
+        """Names and texts only, for machines."""
+        return {"name": self.name, "statement": self.statement, "quantity": self.quantity, "family": self.family,
+                "workflow": self.workflow, "evidence": self.evidence.value,
+                "assumptions": [each.text for each in self.assumptions], "sources": list(self.sources)}
+
+
+def concrete(check: Callable[[Any], Any]) -> Callable[[Any], bool]:
+    """A check of numbers that passes what is only known inside a JAX transformation."""
+    return lambda value: arg.is_traced(value) or bool(check(value))
