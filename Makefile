@@ -20,7 +20,7 @@ test: environment ## run the tests of the program and the proofs of the theorems
 
 lint: environment ## check style, format and types
 	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
+	$(BIN)/ruff format --check --output-format=concise .
 	$(BIN)/mypy
 
 format: environment ## put the source in the form that lint asks for
