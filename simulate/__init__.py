@@ -1,0 +1,14 @@
+"""First floor: simulated chains of models trained on each other's samples, and the judge of predictions about them.
+
+>>> import jax
+>>> from modelcollapse import simulate, theory
+>>> f, w = theory.Poisson(3.0), theory.Replace(synthetic=10)
+>>> simulate.chains(f, w, generations=4, chains=100, key=jax.random.key(0)).error.shape
+(100, 4)
+"""
+
+from .chains import chains, point_chains
+from .observe import observe
+from .trajectory import Trajectory
+
+__all__ = ["Trajectory", "chains", "observe", "point_chains"]

@@ -1,0 +1,161 @@
+"""Chains: thousands of recursions at once. One loop over generations, one batching over chains, one compilation."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax, random
+
+from modelcollapse.theory import arguments as arg
+from modelcollapse.theory import family, workflow
+from modelcollapse.theory.family import Categorical, Family, Gaussian
+from modelcollapse.theory.workflow import FreshReal, Replace, Schedule, Workflow, first_size
+
+from .observe import observe
+from .pool import Pool, Start, Step, point_pool, pool
+from .trajectory import Trajectory
+
+STATIC = {"dimension", "unbiased"}  # fields of a family that fix shapes or choose a formula
+
+
+def chains(f: Family, w: Workflow, generations: int, chains: int, key: jax.Array) -> Trajectory:
+    """Independent recursions of the family ``f`` under the workflow ``w``, by exact laws of sufficient statistics.
+
+    ``generations`` >= 1 and ``chains`` >= 1 are numbers; ``key`` is one JAX key. Chain c at generation m is a function
+    of the key, c, m and the settings alone: more chains, or more generations, leave the others as they are. Numbers
+    have JAX's current precision; the flags of JAX are not touched. The time goes with the number of families,
+    workflows and shapes seen (a compilation each); sizes and parameters may change freely, up to powers of two.
+
+    A corpus (`Categorical.from_counts`) is generation 1 itself. Its truth is unknown: ``error`` is then the squared
+    distance from the corpus plus v/N, which estimates the distance from the truth without bias.
+
+    Raises `InputError` for what no chain can follow, naming argument, value and remedy.
+
+    >>> import jax
+    >>> from modelcollapse import theory
+    >>> f, w = theory.Categorical([0.5, 0.5]), theory.Replace(synthetic=1)
+    >>> t = chains(f, w, generations=3, chains=2, key=jax.random.key(0))
+    >>> t.diversity.tolist()  # one sample has no diversity
+    [[0.0, 0.0, 0.0], [0.0, 0.0, 0.0]]
+    """
+    _check(f, w, generations, chains, key)
+    return _trajectory(f, w, pool(f, w, generations), chains, key)
+
+
+def point_chains(f: Family, w: Workflow, generations: int, chains: int, key: jax.Array) -> Trajectory:
+    """The same law as `chains`, from points that are all drawn, kept and fitted: slow, for checking `chains`."""
+    _check(f, w, generations, chains, key)
+    if isinstance(f, Categorical) and f.counts is not None:
+        raise arg.refuse("point_chains", "f", "from_counts", "draws its real points: use Categorical(f.p)")
+    return _trajectory(f, w, point_pool(f, w, generations), chains, key)
+
+
+def _trajectory(f: Family, w: Workflow, p: Pool, chains: int, key: jax.Array) -> Trajectory:
+    settings = {field.name: getattr(f, field.name) for field in fields(f)}
+    fixed = tuple((name, value) for name, value in settings.items() if name in STATIC)
+    free = {name: None if value is None else jnp.asarray(value, float)
+            for name, value in settings.items() if name not in STATIC}  # fmt: skip
+    seen = _run(_typed(key), free, p.first, p.rows, kind=type(f), fixed=fixed, start=p.start, step=p.step,
+                most=p.most, chains=int(chains))  # fmt: skip
+    if isinstance(f, Categorical) and f.counts is not None:
+        seen["error"] = seen["error"] + f.v / float(f.counts.sum())
+    return Trajectory(f, w, **seen)
+
+
+@partial(jax.jit, static_argnames=("kind", "fixed", "start", "step", "most", "chains"))
+def _run(
+    key: jax.Array,
+    free: dict[str, Any],
+    first: Any,
+    rows: Any,
+    *,
+    kind: type,
+    fixed: tuple[tuple[str, Any], ...],
+    start: Start,
+    step: Step,
+    most: int,
+    chains: int,
+) -> dict[str, jax.Array]:
+    f = kind(**free, **dict(fixed))
+    first, rows = jax.tree.map(jnp.asarray, (first, rows))
+    later = jnp.arange(2, 2 + jax.tree.leaves(rows)[0].shape[0])
+
+    def chain(index: jax.Array) -> dict[str, jax.Array]:
+        own = random.fold_in(key, index)
+
+        def generation(state: Any, row: Any) -> tuple[Any, dict[str, jax.Array]]:
+            number, row = row
+            state = step(random.fold_in(own, number), f, state, row, most)
+            return state, observe(f, state[0])
+
+        state = start(random.fold_in(own, 1), f, first, most)
+        _, seen = lax.scan(generation, state, (later, rows))
+        return jax.tree.map(lambda one, more: jnp.concatenate([one[None], more]), observe(f, state[0]), seen)
+
+    return jax.vmap(chain)(jnp.arange(chains))
+
+
+def _typed(key: jax.Array) -> jax.Array:
+    """A typed key: a legacy one (two words) is wrapped as the default generator's."""
+    return key if jnp.issubdtype(key.dtype, jax.dtypes.prng_key) else random.wrap_key_data(key)
+
+
+def _check(f: Any, w: Any, generations: Any, chains: Any, key: Any) -> None:
+    family.check("chains", f)
+    workflow.check("chains", w)
+    for name, value in (("generations", generations), ("chains", chains)):
+        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+            raise arg.refuse("chains", name, value, f"the number of {name}, a whole number, at least 1")
+    _check_key(key)
+    _check_family(f, w)
+    _check_precision(f, w, generations)
+
+
+def _check_key(key: Any) -> None:
+    if isinstance(key, int | np.integer):
+        raise arg.refuse("chains", "key", key, f"a key, not a seed: pass jax.random.key({key})")
+    typed = isinstance(key, jax.Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
+    legacy = isinstance(key, jax.Array | np.ndarray) and key.dtype == np.uint32 and key.ndim == 1
+    if not (legacy or (typed and key.ndim == 0)):
+        raise arg.refuse("chains", "key", key, "one JAX key: pass jax.random.key(0)")
+
+
+def _check_family(f: Family, w: Workflow) -> None:
+    if isinstance(f, Gaussian) and f.unbiased:
+        if not isinstance(w, Replace):
+            raise arg.refuse(
+                "Gaussian",
+                "unbiased",
+                True,
+                f"holds under Replace, not {type(w).__name__}: use unbiased=False",
+            )
+        sizes = (w.real, *(w.synthetic if isinstance(w.synthetic, tuple) else [w.synthetic]))
+        if min(sizes) < 2:
+            raise arg.refuse(
+                "Replace", "synthetic", min(sizes), "the unbiased variance needs at least 2 samples"
+            )
+    if isinstance(f, Categorical) and f.counts is not None:
+        items = int(f.counts.sum())
+        if isinstance(w, FreshReal | Schedule):
+            raise arg.refuse("chains", "f", "from_counts", f"{type(w).__name__} draws real sets, and a corpus is one: "
+                             "use Categorical(f.p), which takes it as the truth")  # fmt: skip
+        if int(w.real) != items:
+            raise arg.refuse(type(w).__name__, "real", w.real, f"the corpus is the real set: real={items}, or use "
+                             "Categorical(f.p), which takes it as the truth")  # fmt: skip
+
+
+def _check_precision(f: Family, w: Workflow, generations: int) -> None:
+    """Counts beyond the whole numbers of the float type would be rounded."""
+    schedule_sizes = w.size if isinstance(w, Schedule) else w.sizes(generations) if isinstance(w, Replace) else [
+        w.real, w.synthetic * (generations if not isinstance(w, FreshReal) else 1)]  # fmt: skip
+    largest = float(np.max(np.asarray(schedule_sizes, float)))
+    limit = 2.0 ** (np.finfo(jnp.result_type(float)).nmant + 1)
+    if largest > limit:
+        raise arg.refuse(type(w).__name__, "size", largest, f"counts above {limit:.0f} are rounded in this precision: "
+                         "jax.config.update('jax_enable_x64', True)")  # fmt: skip
+    first_size(w)

@@ -1,0 +1,59 @@
+"""What is observed of a model: the same few numbers for chains and, token by token, for language models."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+from modelcollapse.theory.family import (
+    Binomial,
+    Categorical,
+    Family,
+    Gamma,
+    Gaussian,
+    NegativeBinomial,
+    Poisson,
+)
+
+from .kernel import Model, truth
+
+
+def observe(f: Family, model: Model) -> dict[str, jax.Array]:
+    r"""The observables of one model, by name.
+
+    ``error``: squared distance of the mean parameter from the truth, summed over coordinates. ``diversity``:
+    :math:`1 - \sum p_i^2` for the categorical family, :math:`v(\theta_m)/v(\theta)` for the others. Categorical:
+    ``alive``, the number of tokens with p > 0. Others: ``mean``. Gaussian: ``log_variance``, log det of the
+    covariance divided by d. Gamma: ``log_mean``, :math:`\log(\theta_m/\theta)`.
+    """
+    start = truth(f)
+    if isinstance(f, Categorical):
+        return {
+            "error": jnp.sum((model - start) ** 2),
+            "diversity": jnp.sum(model * (1 - model)),  # exactly 0 at total collapse
+            "alive": jnp.sum(model > 0),
+        }
+    if isinstance(f, Gaussian):
+        return {
+            "error": jnp.sum((model.mean - start.mean) ** 2),
+            "diversity": jnp.sum(model.factor**2) / f.v_unit,
+            "mean": model.mean,
+            "log_variance": 2 * jnp.mean(jnp.log(jnp.abs(jnp.diagonal(model.factor)))),
+        }
+    seen = {
+        "error": (model - start) ** 2,
+        "diversity": variance(f, model) / variance(f, start),
+        "mean": model,
+    }
+    if isinstance(f, Gamma):
+        seen["log_mean"] = jnp.log(model / start)
+    return seen
+
+
+def variance(f: Binomial | Poisson | Gamma | NegativeBinomial, mean: jax.Array) -> jax.Array:
+    """The variance function v of a family at another mean (the family's own ``v``, with its mean replaced)."""
+    if isinstance(f, Binomial):
+        return Binomial(f.trials, mean / f.trials).v
+    if isinstance(f, Poisson):
+        return Poisson(mean).v
+    return type(f)(f.shape if isinstance(f, Gamma) else f.size, mean).v

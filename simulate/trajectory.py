@@ -1,0 +1,107 @@
+"""The record of a run: observables of every chain at every generation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+import jax
+import numpy as np
+
+from modelcollapse.theory.family import Binomial, Categorical, Family
+from modelcollapse.theory.workflow import Workflow
+
+if TYPE_CHECKING:
+    import xarray
+
+OBSERVABLES = ("error", "diversity", "alive", "mean", "log_variance", "log_mean")
+
+LONG_NAMES = {
+    "error": "squared distance of the mean parameter from the truth",
+    "diversity": "variance of one sample",
+    "alive": "tokens with a probability above 0",
+    "mean": "mean parameter",
+    "log_variance": "logarithm of the determinant of the covariance, divided by its dimension",
+    "log_mean": "logarithm of the mean against the truth",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Trajectory:
+    """Observables of the family ``f`` under the workflow ``w``: arrays (chain, generation), generation 1 first.
+
+    ``error``: squared distance of the mean parameter from the truth, summed over coordinates. ``diversity``: of the
+    categorical family 1 - sum p^2, of others v(theta_m)/v(theta), 1 at the truth. ``alive``: tokens with p > 0
+    (categorical). ``mean``: (chain, generation), of the Gaussian (chain, generation, coordinate); not kept for the
+    categorical. ``log_variance`` (Gaussian): log det of the covariance over d, -inf where it is singular.
+    ``log_mean`` (Gamma): log(theta_m/theta). What a family does not have is None.
+    """
+
+    f: Family
+    w: Workflow
+    error: jax.Array
+    diversity: jax.Array
+    alive: jax.Array | None = None
+    mean: jax.Array | None = None
+    log_variance: jax.Array | None = None
+    log_mean: jax.Array | None = None
+
+    @property
+    def chains(self) -> int:
+        """Number of chains."""
+        return self.error.shape[0]
+
+    @property
+    def generations(self) -> int:
+        """Number of generations."""
+        return self.error.shape[1]
+
+    @property
+    def generation(self) -> np.ndarray:
+        """The generations, 1, 2, ...: what theory's predictions take."""
+        return np.arange(1, self.generations + 1)
+
+    @property
+    def observables(self) -> dict[str, jax.Array]:
+        """The observables that this family has, by name."""
+        return {name: value for name in OBSERVABLES if (value := getattr(self, name)) is not None}
+
+    @property
+    def collapsed(self) -> jax.Array:
+        """Whether total collapse is reached: one outcome only (categorical, binomial); no other family gets there."""
+        if isinstance(self.f, Categorical | Binomial):
+            return self.diversity == 0
+        return self.error < 0
+
+    def to_xarray(self) -> xarray.Dataset:
+        """A labelled data set: dimensions chain and generation (counted from 1), and coordinate of the Gaussian."""
+        import xarray
+
+        data = {
+            name: (
+                ("chain", "generation", "coordinate")[: value.ndim],
+                np.asarray(value),
+                {"long_name": LONG_NAMES[name]},
+            )
+            for name, value in self.observables.items()
+        }
+        for name in data:
+            data[name][2]["units"] = "1" if name != "error" else "squared units of the mean parameter"
+        attributes = {
+            "family": type(self.f).__name__,
+            "workflow": type(self.w).__name__,
+            **{f"family_{name}": text for name, text in _settings(self.f).items()},
+            **{f"workflow_{name}": text for name, text in _settings(self.w).items()},
+        }
+        coordinates = {"chain": np.arange(self.chains), "generation": self.generation}
+        return xarray.Dataset(data, coordinates, attributes)
+
+
+def _settings(record: Any) -> dict[str, Any]:
+    """The fields of a family or workflow as a file format can hold them: numbers, arrays of numbers, text."""
+    settings = {field.name: getattr(record, field.name) for field in fields(record)}
+    return {
+        name: int(value) if isinstance(value, bool) else np.asarray(value, float)
+        for name, value in settings.items()
+        if value is not None
+    }
