@@ -1,4 +1,57 @@
-"""Theory."""
-from .answers import error, diversity, gain, gain_limit, explain
-from .family import Binomial, Categorical, Gamma, Gaussian, NegativeBinomial, Poisson
-from .workflow import Accumulate, AccumulateSubsample, FixedReal, FreshReal, Replace, Schedule
+"""Theory: what a workflow does to error, diversity and rare tokens, derived from one-step laws.
+
+Names follow the public contract: families and workflows are records, questions are functions, theorems are values.
+"""
+
+from .algebra import covariance
+from .answers import diversity, error, explain, gain, gain_limit
+from .arguments import InputError
+from .bounds import l1_drift_upper_bound
+from .collapse import collapse_probability, collapse_time, collapse_time_limit, collapse_time_upper_bound
+from .family import Binomial, Categorical, Family, Gamma, Gaussian, NegativeBinomial, Poisson
+from .ledger import theorems
+from .logarithm import log_mean, log_variance
+from .safe import SyntheticLimit, max_synthetic
+from .survival import survivors
+from .theorem import Evidence, Theorem
+from .weight import OptimalWeight, optimal_weight
+from .workflow import Accumulate, AccumulateSubsample, FixedReal, FreshReal, Replace, Schedule, Workflow
+
+__all__ = [
+    "Accumulate",
+    "AccumulateSubsample",
+    "Binomial",
+    "Categorical",
+    "Evidence",
+    "Family",
+    "FixedReal",
+    "FreshReal",
+    "Gamma",
+    "Gaussian",
+    "InputError",
+    "NegativeBinomial",
+    "OptimalWeight",
+    "Poisson",
+    "Replace",
+    "Schedule",
+    "SyntheticLimit",
+    "Theorem",
+    "Workflow",
+    "collapse_probability",
+    "collapse_time",
+    "collapse_time_limit",
+    "collapse_time_upper_bound",
+    "covariance",
+    "diversity",
+    "error",
+    "explain",
+    "gain",
+    "gain_limit",
+    "l1_drift_upper_bound",
+    "log_mean",
+    "log_variance",
+    "max_synthetic",
+    "optimal_weight",
+    "survivors",
+    "theorems",
+]

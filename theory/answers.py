@@ -11,10 +11,9 @@ from typing import Any
 import numpy as np
 from sympy import Expr
 
-from . import algebra, recursion
+from . import algebra, errors, recursion
 from . import arguments as arg
 from . import family as families
-from . import gain as gains
 from . import workflow as workflows
 from .family import Family
 from .lower import evaluate
@@ -86,7 +85,7 @@ def gain_limit(f: Family, w: Workflow) -> Any:
     if theorem.evidence is Evidence.RECURSION:
         assert isinstance(w, AccumulateSubsample)
         return w.real * recursion.limit_over_v(w.real, w.synthetic, w.train, float(f.v2), replacement=w.replacement)
-    return _value(theorem.derived.limit, f, w, None) * w.real
+    return arg.scalar(_value(theorem.derived.limit, f, w, None) * w.real)
 
 
 def explain(question: Any, f: Family, w: Workflow) -> Theorem:
@@ -103,7 +102,7 @@ def explain(question: Any, f: Family, w: Workflow) -> Theorem:
 
 def _answering(owner: str, f: Family, w: Workflow) -> Theorem:
     families.check(owner, f)
-    return gains.theorem_of(f, workflows.check(owner, w)).require(owner, f, w)
+    return errors.theorem_of(f, workflows.check(owner, w)).require(owner, f, w)
 
 
 def _scaled(owner: str, f: Family, w: Workflow, generation: Any, scale: Any) -> Any:
@@ -111,11 +110,24 @@ def _scaled(owner: str, f: Family, w: Workflow, generation: Any, scale: Any) -> 
     theorem = _answering(owner, f, w)
     whole = arg.generation(owner, generation)
     if isinstance(w, Schedule):
-        return _indexed(algebra.error(w, f.v2, w.generations), owner, whole) * scale
+        return arg.scalar(_indexed(algebra.error(w, f.v2, w.generations), owner, whole) * scale)
     if theorem.evidence is Evidence.RECURSION:
         assert isinstance(w, AccumulateSubsample)
-        return _from_truth(whole, lambda at: scale * recursion.error_over_v(
-            w.real, w.synthetic, w.train, f.v2 if arg.is_jax(f.v2) else float(f.v2), at, replacement=w.replacement), 0.0)
+        return _from_truth(
+            whole,
+            lambda at: (
+                scale
+                * recursion.error_over_v(
+                    w.real,
+                    w.synthetic,
+                    w.train,
+                    f.v2 if arg.is_jax(f.v2) else float(f.v2),
+                    at,
+                    replacement=w.replacement,
+                )
+            ),
+            0.0,
+        )
     return _from_truth(whole, lambda at: scale * _value(theorem.derived.expression, f, w, at), 0.0)
 
 
@@ -124,7 +136,7 @@ def _from_truth(generation: Any, later: Any, truth: Any) -> Any:
     whole = arg.generation("generation", generation)
     xp = arg.namespace(whole)
     if xp is np and np.ndim(whole) == 0:
-        return later(whole) if whole else 0.0 * later(1) + truth
+        return arg.scalar(later(whole) if whole else 0.0 * later(1) + truth)
     whole = xp.asarray(whole)
     first = later(xp.where(whole < 1, 1, whole))
     return arg.namespace(whole, first).where(whole < 1, truth, first)

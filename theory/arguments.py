@@ -35,6 +35,11 @@ def namespace(*values: Any) -> Any:
     return sys.modules["jax"].numpy if is_jax(*values) else np
 
 
+def scalar(value: Any) -> Any:
+    """A NumPy number as a Python float; arrays and JAX values as they are."""
+    return float(value) if isinstance(value, (np.ndarray, np.floating)) and np.ndim(value) == 0 else value
+
+
 def ratio(part: Any, whole: Any) -> Any:
     """``part / whole``, exact when both are whole numbers or fractions."""
     exact = isinstance(part, (int, Fraction)) and isinstance(whole, (int, Fraction))

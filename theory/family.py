@@ -39,8 +39,12 @@ class Categorical:
         if np.any(numeric < 0):
             raise arg.refuse("Categorical", "p", numeric.min(), f"{wanted}, none below 0")
         if abs(numeric.sum() - 1) > ROUNDING:
-            raise arg.refuse("Categorical", "p", f"sum {numeric.sum():.9g}", "probabilities sum to one: divide by the sum, "
-                             "or use Categorical.from_counts")
+            raise arg.refuse(
+                "Categorical",
+                "p",
+                f"sum {numeric.sum():.9g}",
+                "probabilities sum to one: divide by the sum, or use Categorical.from_counts",
+            )
         if not arg.is_jax(self.p):
             array = np.asarray(self.p)
             object.__setattr__(self, "p", array if array.dtype == object else numeric)

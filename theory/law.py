@@ -34,25 +34,51 @@ def spread(error: Expr) -> Expr:
 def law(workflow: type, replacement: bool = False) -> Law:
     """The one-step law of a workflow class, in the letters N, n, M, w, V, v2."""
     if workflow is Replace:
-        return Law((T,), (V / N,), (T + spread(T) / n,), T,
-                   "the model of n samples of model m: its error is that of model m plus one batch of noise")
+        return Law(
+            (T,),
+            (V / N,),
+            (T + spread(T) / n,),
+            T,
+            "the model of n samples of model m: its error is that of model m plus one batch of noise",
+        )
     if workflow is FixedReal:
         share = n / (N + n)
-        return Law((D,), (Integer(0),), (share**2 * (D + (spread(V / N) + v2 * D) / n),), V / N + D,
-                   "n samples of model m beside the N real ones: D is the drift from the first model")
+        return Law(
+            (D,),
+            (Integer(0),),
+            (share**2 * (D + (spread(V / N) + v2 * D) / n),),
+            V / N + D,
+            "n samples of model m beside the N real ones: D is the drift from the first model",
+        )
     if workflow is FreshReal:
-        return Law((T,), (V / N,), (w**2 * V / N + (1 - w) ** 2 * (T + spread(T) / n),), T,
-                   "new real data with weight w, n samples of model m with weight 1 - w: independent errors add")
+        return Law(
+            (T,),
+            (V / N,),
+            (w**2 * V / N + (1 - w) ** 2 * (T + spread(T) / n),),
+            T,
+            "new real data with weight w, n samples of model m with weight 1 - w: independent errors add",
+        )
     if workflow is Accumulate:
         share = n / (N + m * n)
-        return Law((T,), (V / N,), (T + share**2 * spread(T) / n,), T,
-                   "the pool moves by the share of the new batch times that batch's noise")
+        return Law(
+            (T,),
+            (V / N,),
+            (T + share**2 * spread(T) / n,),
+            T,
+            "the pool moves by the share of the new batch times that batch's noise",
+        )
     if workflow is AccumulateSubsample:
         pool = N + (m - 1) * n
         chosen = 1 / M if replacement else (pool - M) / (M * (pool - 1))
         error = P + (Q - P) * chosen
-        return Law((P, Q), (V / N, V),
-                   (P + n**2 * (error - P) / (pool + n) ** 2 + n * spread(error) / (pool + n) ** 2,
-                    Q + n * (V + (1 + v2) * error - Q) / (pool + n)), error,
-                   "M points subsampled from the pool: P is the error of the pool mean, Q the spread of its points")
+        return Law(
+            (P, Q),
+            (V / N, V),
+            (
+                P + n**2 * (error - P) / (pool + n) ** 2 + n * spread(error) / (pool + n) ** 2,
+                Q + n * (V + (1 + v2) * error - Q) / (pool + n),
+            ),
+            error,
+            "M points subsampled from the pool: P is the error of the pool mean, Q the spread of its points",
+        )
     raise ValueError(f"no one-step law for {workflow.__name__}: a Schedule is computed by the workflow algebra")

@@ -9,11 +9,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import fields
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
-from sympy import Abs, Expr, Max, Min, Pow, Symbol, exp, lambdify, log
+from sympy import Abs, Expr, Max, Min, Symbol, exp, lambdify, log
 from sympy.core.function import Function
 from sympy.functions.elementary.piecewise import Piecewise
 
@@ -61,14 +61,18 @@ def _elementary(expression: Expr, letters: tuple[Symbol, ...], module: str) -> L
     table = {}
     for kind, name in ((stable.CompoundPower, "compound_power"), (stable.GeometricSum, "geometric_sum")):
         wide = type(name, (Function,), {})
-        expression = expression.replace(
-            kind, lambda base, count, wide=wide: wide(base, stable.excess_of(base), count))
+        expression = expression.replace(kind, lambda base, count, wide=wide: wide(base, stable.excess_of(base), count))
         table[name] = getattr(stable, name)
-    for kind, name in ((stable.ExponentialQuotient, "exponential_quotient"),
-                       (stable.LogarithmicQuotient, "logarithmic_quotient")):
+    for kind, name in (
+        (stable.ExponentialQuotient, "exponential_quotient"),
+        (stable.LogarithmicQuotient, "logarithmic_quotient"),
+        (stable.DigammaGap, "digamma_gap"),
+    ):
         expression = expression.replace(kind, type(name, (Function,), {}))
         table[name] = getattr(stable, name)
-    unknown = [each for each in expression.atoms(Function) if type(each).__name__ not in table and each.func not in KNOWN]
+    unknown = [
+        each for each in expression.atoms(Function) if type(each).__name__ not in table and each.func not in KNOWN
+    ]
     strange = {letter for letter in expression.free_symbols if letter not in letters}
     if unknown or strange:
         raise ValueError(f"cannot be lowered to arrays: {', '.join(map(str, [*unknown, *strange]))}")
@@ -98,9 +102,49 @@ def _drift(drift: stable.DriftSum, letters: tuple[Symbol, ...], module: str) -> 
     def call(*values: Any) -> Any:
         spread = [library.asarray(value)[..., None] for value in values]
         v2, lead, constant, pole, middle, terms = (scalar(*values) for scalar in scalars)
-        return stable.drift_sum(library, lambda index: each_term(*spread, index), v2, lead, constant, pole, middle, terms)
+        return stable.drift_sum(
+            library, lambda index: each_term(*spread, index), v2, lead, constant, pole, middle, terms
+        )
 
     return call
+
+
+@cache
+def iterated(start: Lowered, step: Lowered, read: Lowered) -> Lowered:
+    """A recursion run to a traced generation: ``start(*given)``, ``step(*state, m, *given)``, ``read(*state, m, *given)``.
+
+    A ``while`` loop with its own derivative rule: the derivatives by the few ``given`` scalars are carried forward beside
+    the values, so that ``grad`` works too.
+    """
+    import jax
+    import jax.numpy as jnp
+
+    def at(given: tuple[Any, ...], generation: Any) -> Any:
+        dtype = jnp.result_type(float)
+
+        def next_generation(carry: Any) -> Any:
+            return carry[0] + 1, step(*carry[1], carry[0].astype(dtype), *given)
+
+        now, state = jax.lax.while_loop(
+            lambda carry: carry[0] < generation, next_generation, (jnp.asarray(1), start(*given))
+        )
+        return read(*state, now.astype(dtype), *given)
+
+    @jax.custom_jvp
+    def scalar(generation: Any, *given: Any) -> Any:
+        return at(given, generation)
+
+    @scalar.defjvp
+    def _(primals: Any, tangents: Any) -> Any:
+        generation, *given = primals
+        slopes = jax.jacfwd(lambda inner: at(inner, generation))(tuple(given))
+        return scalar(*primals), sum(slope * move for slope, move in zip(slopes, tangents[1:], strict=True))
+
+    def broadcast(*values: Any) -> Any:
+        *given, generation = jnp.broadcast_arrays(*(jnp.asarray(each, jnp.result_type(float)) for each in values))
+        return jnp.vectorize(scalar)(jax.lax.stop_gradient(generation), *given)
+
+    return broadcast
 
 
 def scanned(event: Callable[..., tuple[Any, Any]], table: Any, v2: Any) -> Any:
@@ -128,7 +172,8 @@ def register() -> None:
     for record in (*family.FAMILIES, *workflow.WORKFLOWS):
         names = [field.name for field in fields(record)]
         jax.tree_util.register_dataclass(
-            record, [name for name in names if name not in static], [name for name in names if name in static])
+            record, [name for name in names if name not in static], [name for name in names if name in static]
+        )
 
 
 if "jax" in sys.modules:

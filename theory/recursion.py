@@ -1,7 +1,6 @@
 r"""Recursions that have no closed form, run as they stand: accumulate-subsample for any variance function.
 
-The law is lowered once and iterated. Under JAX the loop is a ``while`` loop with its own derivative rule: the derivatives
-by the few scalars are carried forward beside the values, so that ``grad`` works with a traced generation too.
+The law is lowered once and iterated, by a Python loop over NumPy arrays or by a ``while`` loop of JAX.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ import numpy as np
 
 from . import arguments as arg
 from .law import law
-from .lower import Lowered, lower
+from .lower import Lowered, iterated, lower
 from .symbols import M, N, P, Q, V, m, n, v2
 from .workflow import AccumulateSubsample
 
@@ -27,16 +26,18 @@ def _lowered(replacement: bool, module: str) -> tuple[Lowered, Lowered, Lowered]
     one = law(AccumulateSubsample, replacement)
     first = [lower(each.subs(V, 1), LETTERS, module) for each in one.start]
     steps = [lower(each.subs(V, 1), (P, Q, m, *LETTERS), module) for each in one.step]
-    return (lambda *given: tuple(each(*given) for each in first),
-            lambda *given: tuple(each(*given) for each in steps),
-            lower(one.error.subs(V, 1), (P, Q, m, *LETTERS), module))
+    return (
+        lambda *given: tuple(each(*given) for each in first),
+        lambda *given: tuple(each(*given) for each in steps),
+        lower(one.error.subs(V, 1), (P, Q, m, *LETTERS), module),
+    )
 
 
 def error_over_v(real: Any, synthetic: Any, train: Any, curvature: Any, generation: Any, *, replacement: bool) -> Any:
     """Error over V of accumulate-subsample at each generation (whole, at least 1), broadcast."""
     given = (real, synthetic, train, curvature)
     if arg.is_jax(*given, generation):
-        return _traced(replacement)(*given, generation)
+        return iterated(*_lowered(replacement, "jax"))(*given, generation)
     given = tuple(np.broadcast_arrays(*(np.asarray(each, float) for each in given)))
     whole = np.asarray(generation, int)
     start, step, read = _lowered(replacement, "numpy")
@@ -50,43 +51,6 @@ def error_over_v(real: Any, synthetic: Any, train: Any, curvature: Any, generati
             if now < last:
                 state = step(*state, float(now), *given)
     return result if shape else float(result)
-
-
-@cache
-def _traced(replacement: bool) -> Any:
-    import jax
-    import jax.numpy as jnp
-
-    start, step, read = _lowered(replacement, "jax")
-
-    def at(given: tuple[Any, ...], generation: Any) -> Any:
-        def more(carry: Any) -> Any:
-            return carry[0] < generation
-
-        def next_generation(carry: Any) -> Any:
-            return (carry[0] + 1, step(*carry[1], carry[0].astype(dtype), *given))
-
-        dtype = jnp.result_type(float)
-        now, state = jax.lax.while_loop(more, next_generation, (jnp.asarray(1), start(*given)))
-        return read(*state, now.astype(dtype), *given)
-
-    @jax.custom_jvp
-    def scalar(real: Any, synthetic: Any, train: Any, curvature: Any, generation: Any) -> Any:
-        return at((real, synthetic, train, curvature), generation)
-
-    @scalar.defjvp
-    def _(primals: Any, tangents: Any) -> Any:
-        given, generation = primals[:-1], primals[-1]
-        slopes = jax.jacfwd(lambda inner: at(inner, generation))(given)
-        moved = [slope * tangent for slope, tangent in zip(slopes, tangents[:-1], strict=True)]
-        return scalar(*primals), sum(moved)
-
-    def broadcast(*values: Any) -> Any:
-        spread = jnp.broadcast_arrays(*(jnp.asarray(each, jnp.result_type(float)) for each in values))
-        whole = jax.lax.stop_gradient(spread[-1])
-        return jnp.vectorize(scalar)(*spread[:-1], whole)
-
-    return broadcast
 
 
 def limit_over_v(real: float, synthetic: float, train: float, curvature: float, *, replacement: bool) -> float:
@@ -107,5 +71,7 @@ def limit_over_v(real: float, synthetic: float, train: float, curvature: float, 
     exponents = sorted([delta + step for step in range(DOUBLINGS)] + [1 + step for step in range(DOUBLINGS)])
     for exponent in exponents[: DOUBLINGS - 1]:
         weight = 2.0**exponent
-        values = [(weight * after - before) / (weight - 1) for before, after in zip(values[:-1], values[1:], strict=True)]
+        values = [
+            (weight * after - before) / (weight - 1) for before, after in zip(values[:-1], values[1:], strict=True)
+        ]
     return float(values[0])

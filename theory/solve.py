@@ -88,7 +88,8 @@ def product_over_generations(term: Expr) -> Expr:
     rising = [each for each in Mul.make_args(raw) if each.has(RisingFactorial)]
     found = Mul(simplify(raw / Mul(*rising)), *rising)
     later = found.subs(m, m + 1).replace(  # (a)_m = (a)_{m-1} (a + m - 1)
-        RisingFactorial, lambda start, count: RisingFactorial(start, count - 1) * (start + count - 1))
+        RisingFactorial, lambda start, count: RisingFactorial(start, count - 1) * (start + count - 1)
+    )
     if simplify(later / found - term.subs(j, m)) != 0 or simplify(found.subs(m, 1) - 1) != 0:
         raise Unsolved(f"not the product of {term}")
     return found

@@ -8,10 +8,11 @@ NumPy and JAX arrays alike (``xp`` is the array library), with finite gradients 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
-from sympy import Basic, Expr, Function, Integer, Product, S, Sum, bernoulli, exp, factor, factorial, log, oo
+from sympy import Basic, Expr, Function, Integer, Product, S, Sum, bernoulli, digamma, exp, factor, factorial, log, oo
 
 from .symbols import j
 
@@ -59,6 +60,15 @@ class LogarithmicQuotient(Function):
         return log(1 + argument) / argument
 
 
+class DigammaGap(Function):
+    r"""``DigammaGap(x)``: :math:`\psi(x) - \ln x`, about -1/(2x); E ln of a Gamma mean of shape x."""
+
+    def doit(self, **_hints: bool) -> Expr:
+        """The difference written out."""
+        (argument,) = self.args
+        return digamma(argument) - log(argument)
+
+
 class DriftSum(Function):
     r"""``DriftSum(v2, a, r, k)``: :math:`\frac1{v_2}\sum_{j=1}^{k} \log(1 + v_2 a_j)`, which is :math:`\sum a_j` at v2 = 0.
 
@@ -89,8 +99,11 @@ class DriftSum(Function):
         coefficient = [below.coeff_monomial(j**power) for power in (2, 1, 0)]
         if below.degree() != 3 or above.degree() > 1 or coefficient[1:] != [0, 0]:
             raise ValueError(f"not of the form (A s + B)/(s^2 (s - q)) around {centre}: {drift}")
-        return (factor(above.coeff_monomial(j) / lead), factor(above.coeff_monomial(1) / lead),
-                factor(-coefficient[0] / lead))
+        return (
+            factor(above.coeff_monomial(j) / lead),
+            factor(above.coeff_monomial(1) / lead),
+            factor(-coefficient[0] / lead),
+        )
 
     def limit(self) -> Expr:
         """The sum over all generations."""
@@ -138,6 +151,18 @@ def geometric_sum(xp: Any, base: Any, excess: Any, count: Any) -> Any:
     return xp.where(endless, xp.where(contracts, -1 / xp.where(contracts, excess, -1.0), xp.inf), total)
 
 
+def digamma_gap(xp: Any, argument: Any) -> Any:
+    r""":math:`\psi(x) - \ln x` for x > 0: recurrence to a large argument, there the asymptotic series."""
+    large = argument + EXPLICIT
+    series = -0.5 / large
+    for index, coefficient in enumerate(BERNOULLI, start=1):
+        series = series - coefficient * math.factorial(2 * index - 1) * large ** (-2 * index)
+    steps = xp.arange(float(EXPLICIT))
+    # log(1 + 1/(x+i)) - 1/(x+i), summed: what each step of the recurrence takes off the gap
+    each = 1 / (xp.asarray(argument)[..., None] + steps)
+    return series + (xp.log1p(each) - each).sum(-1)
+
+
 def powers_from(xp: Any, power: Any, start: Any) -> Any:
     r"""Hurwitz :math:`\zeta(s, a) = \sum_{i \ge 0} (a+i)^{-s}` for :math:`s \ge 2` and a beyond the explicit part.
 
@@ -152,8 +177,9 @@ def powers_from(xp: Any, power: Any, start: Any) -> Any:
     return total
 
 
-def drift_sum(xp: Any, drift: Callable[..., Any], v2: Any, lead: Any, constant: Any,
-              pole: Any, centre: Any, count: Any) -> Any:
+def drift_sum(
+    xp: Any, drift: Callable[..., Any], v2: Any, lead: Any, constant: Any, pole: Any, centre: Any, count: Any
+) -> Any:
     r"""The sum of ``DriftSum``; ``drift`` is a as a function of j, ``count`` may be infinite.
 
     The first terms are summed one by one. In the rest :math:`\log(1 + v_2 a(s))` is a power series in 1/s whose
@@ -161,7 +187,8 @@ def drift_sum(xp: Any, drift: Callable[..., Any], v2: Any, lead: Any, constant: 
     difference of Hurwitz zeta functions. Nothing cancels and no complex number appears, whatever the sign of v2.
     """
     v2, lead, constant, pole, centre, count = xp.broadcast_arrays(
-        *(xp.asarray(each) * 1.0 for each in (v2, lead, constant, pole, centre, count)))
+        *(xp.asarray(each) * 1.0 for each in (v2, lead, constant, pole, centre, count))
+    )
     first = xp.arange(1.0, EXPLICIT + 1)
     size = drift(first)
     explicit = size * logarithmic_quotient(xp, v2[..., None] * size)

@@ -89,8 +89,9 @@ class Theorem:
         """Itself where every assumption holds; raises InputError naming the first that fails and what to use instead."""
         for assumption in self.assumptions:
             if not assumption.holds(family, workflow):
-                raise arg.InputError(f"{owner}({arg.shown(family)}, {arg.shown(workflow)}): {assumption.text}; "
-                                     f"{assumption.remedy}")
+                raise arg.InputError(
+                    f"{owner}({arg.shown(family)}, {arg.shown(workflow)}): {assumption.text}; {assumption.remedy}"
+                )
         return self
 
     @property
@@ -105,9 +106,16 @@ class Theorem:
 
     def as_record(self) -> dict[str, Any]:
         """Names and texts only, for machines."""
-        return {"name": self.name, "statement": self.statement, "quantity": self.quantity, "family": self.family,
-                "workflow": self.workflow, "evidence": self.evidence.value,
-                "assumptions": [each.text for each in self.assumptions], "sources": list(self.sources)}
+        return {
+            "name": self.name,
+            "statement": self.statement,
+            "quantity": self.quantity,
+            "family": self.family,
+            "workflow": self.workflow,
+            "evidence": self.evidence.value,
+            "assumptions": [each.text for each in self.assumptions],
+            "sources": list(self.sources),
+        }
 
 
 def concrete(check: Callable[[Any], Any]) -> Callable[[Any], bool]:

@@ -45,11 +45,20 @@ class Schedule:
         for name, expected in (("source", (batches, models + 1)), ("weight", (models, batches)), ("train", (models,))):
             table = getattr(self, name)
             if table is not None and table.shape != expected:
-                raise arg.refuse("Schedule", name, f"shape {table.shape}", f"with size of {batches} batches and weight for "
-                                 f"{models} generations, {name} has shape {expected}")
+                raise arg.refuse(
+                    "Schedule",
+                    name,
+                    f"shape {table.shape}",
+                    f"with size of {batches} batches and weight for {models} generations, {name} has shape {expected}",
+                )
         if arg.is_traced(self.source):
-            raise arg.refuse("Schedule", "source", "traced", "which model a batch comes from is static: close over a NumPy "
-                             "array (sizes, weights and train may be traced)")
+            raise arg.refuse(
+                "Schedule",
+                "source",
+                "traced",
+                "which model a batch comes from is static: close over a NumPy "
+                "array (sizes, weights and train may be traced)",
+            )
         _check_rows("source", self.source)
         if arg.is_traced(self.size, self.weight, self.train):
             return
@@ -60,22 +69,39 @@ class Schedule:
         for model, row in enumerate(np.asarray(self.weight), start=1):
             for batch in np.flatnonzero(row != 0):
                 if self.born[batch] > model:
-                    raise arg.refuse("Schedule", "weight", f"row {model - 1}, batch {batch}", f"model {model} uses a batch "
-                                     f"drawn from model {self.born[batch] - 1}: use batches of earlier models only")
+                    raise arg.refuse(
+                        "Schedule",
+                        "weight",
+                        f"row {model - 1}, batch {batch}",
+                        f"model {model} uses a batch "
+                        f"drawn from model {self.born[batch] - 1}: use batches of earlier models only",
+                    )
         if self.train is not None:
             self._check_train()
 
     def _check_train(self) -> None:
-        for model, (count, row) in enumerate(zip(np.asarray(self.train), np.asarray(self.weight), strict=True), start=1):
+        for model, (count, row) in enumerate(
+            zip(np.asarray(self.train), np.asarray(self.weight), strict=True), start=1
+        ):
             arg.size("Schedule", "train", float(count))
             used = row != 0
             pool = np.asarray(self.size, float)[used]
             if np.any(np.abs(np.asarray(row[used], float) - pool / pool.sum()) > ROUNDING):
-                raise arg.refuse("Schedule", "weight", f"row {model}", "with train the pool is subsampled uniformly: "
-                                 "weight each batch by its share of the pool, or leave train out")
+                raise arg.refuse(
+                    "Schedule",
+                    "weight",
+                    f"row {model}",
+                    "with train the pool is subsampled uniformly: "
+                    "weight each batch by its share of the pool, or leave train out",
+                )
             if not self.replacement and count > pool.sum():
-                raise arg.refuse("Schedule", "train", count, f"model {model} has a pool of {pool.sum():g} points: "
-                                 "train on at most that many, or draw with replacement")
+                raise arg.refuse(
+                    "Schedule",
+                    "train",
+                    count,
+                    f"model {model} has a pool of {pool.sum():g} points: "
+                    "train on at most that many, or draw with replacement",
+                )
 
     @property
     def generations(self) -> int:
@@ -91,13 +117,22 @@ class Schedule:
     def schedule(self, generations: int) -> Schedule:
         """The first ``generations`` generations of this schedule."""
         if generations > self.generations:
-            raise arg.refuse("Schedule", "generations", generations, f"this schedule has {self.generations}: "
-                             "write rows for the later ones")
+            raise arg.refuse(
+                "Schedule",
+                "generations",
+                generations,
+                f"this schedule has {self.generations}: write rows for the later ones",
+            )
         if generations == self.generations:
             return self
         keep = np.flatnonzero(self.born <= generations)
-        return Schedule(self.size[keep], self.source[keep][:, : generations + 1], self.weight[:generations][:, keep],
-                        None if self.train is None else self.train[:generations], self.replacement)
+        return Schedule(
+            self.size[keep],
+            self.source[keep][:, : generations + 1],
+            self.weight[:generations][:, keep],
+            None if self.train is None else self.train[:generations],
+            self.replacement,
+        )
 
 
 @dataclass(frozen=True)
@@ -128,8 +163,13 @@ class Replace:
         if not isinstance(self.synthetic, tuple):
             return [self.real, *[self.synthetic] * (generations - 1)]
         if generations - 1 > len(self.synthetic):
-            raise arg.refuse("Replace", "synthetic", self.synthetic, f"sizes for {len(self.synthetic)} synthetic sets "
-                             f"reach generation {len(self.synthetic) + 1}: give more sizes to ask for {generations}")
+            raise arg.refuse(
+                "Replace",
+                "synthetic",
+                self.synthetic,
+                f"sizes for {len(self.synthetic)} synthetic sets "
+                f"reach generation {len(self.synthetic) + 1}: give more sizes to ask for {generations}",
+            )
         return [self.real, *self.synthetic[: generations - 1]]
 
     def schedule(self, generations: int) -> Schedule:
@@ -178,8 +218,9 @@ class FreshReal:
         if self.weight is not None:
             arg.probability("FreshReal", "weight", self.weight, "weight of the real part in the fit")
             if not arg.is_traced(self.weight) and np.any(np.asarray(self.weight) <= 0):
-                raise arg.refuse("FreshReal", "weight", self.weight, "weight of the real part, above 0; for no real data "
-                                 "use Replace")
+                raise arg.refuse(
+                    "FreshReal", "weight", self.weight, "weight of the real part, above 0; for no real data use Replace"
+                )
 
     def schedule(self, generations: int) -> Schedule:
         """Batches 0..M-1 are the real sets of generations 1..M; batch M+m-2 is drawn from model m-1."""
@@ -229,11 +270,16 @@ class AccumulateSubsample:
         _check_sizes(self, remedy="for no real data use Replace")
         if not isinstance(self.replacement, bool):
             raise arg.refuse("AccumulateSubsample", "replacement", self.replacement, "True or False")
-        object.__setattr__(self, "train", self.real if self.train is None
-                           else arg.size("AccumulateSubsample", "train", self.train))
+        object.__setattr__(
+            self, "train", self.real if self.train is None else arg.size("AccumulateSubsample", "train", self.train)
+        )
         if not arg.is_traced(self.train, self.real) and np.any(np.asarray(self.train) > np.asarray(self.real)):
-            raise arg.refuse("AccumulateSubsample", "train", self.train, f"train on at most real={arg.shown(self.real)} "
-                             "points, all that the first pool holds")
+            raise arg.refuse(
+                "AccumulateSubsample",
+                "train",
+                self.train,
+                f"train on at most real={arg.shown(self.real)} points, all that the first pool holds",
+            )
 
     def schedule(self, generations: int) -> Schedule:
         """The batches of Accumulate, subsampled."""
@@ -257,7 +303,7 @@ def first_size(workflow: Workflow) -> Any:
     match workflow:
         case Schedule():
             row = workflow.weight[0]
-            return 1 / (row * row / workflow.size).sum()
+            return 1 / sum(arg.ratio(each * each, count) for each, count in zip(row, workflow.size, strict=True))
         case Replace() | FixedReal() | FreshReal() | Accumulate() | AccumulateSubsample():
             return workflow.real
     assert_never(workflow)
@@ -266,8 +312,12 @@ def first_size(workflow: Workflow) -> Any:
 def _check_sizes(workflow: Any, remedy: str) -> None:
     for field in fields(workflow):
         if field.name in ("real", "synthetic"):
-            checked = arg.size(type(workflow).__name__, field.name, getattr(workflow, field.name),
-                               remedy=remedy if field.name == "real" else "")
+            checked = arg.size(
+                type(workflow).__name__,
+                field.name,
+                getattr(workflow, field.name),
+                remedy=remedy if field.name == "real" else "",
+            )
             object.__setattr__(workflow, field.name, checked)
 
 
@@ -277,7 +327,9 @@ def _table(name: str, value: Any, dimensions: int) -> Any:
         value = _array(value)
     table = value if arg.is_jax(value) else np.asarray(value)
     if table.ndim != dimensions or 0 in table.shape:
-        raise arg.refuse("Schedule", name, f"shape {table.shape}", f"{name} has {dimensions} dimension(s), none of length 0")
+        raise arg.refuse(
+            "Schedule", name, f"shape {table.shape}", f"{name} has {dimensions} dimension(s), none of length 0"
+        )
     if arg.is_traced(table):
         return table
     numeric = arg.numbers("Schedule", name, table, f"{name} is an array of {dimensions} dimension(s) of numbers")
@@ -292,8 +344,12 @@ def _check_rows(name: str, table: Any) -> None:
         raise arg.refuse("Schedule", name, sums.min(), "shares of a mixture are at least 0")
     off = np.flatnonzero(np.abs(sums.sum(axis=1) - 1) > ROUNDING)
     if off.size:
-        raise arg.refuse("Schedule", name, float(sums[off[0]].sum()), f"row {off[0]} sums to this: divide it by its sum, "
-                         "rows sum to one")
+        raise arg.refuse(
+            "Schedule",
+            name,
+            float(sums[off[0]].sum()),
+            f"row {off[0]} sums to this: divide it by its sum, rows sum to one",
+        )
 
 
 def _array(values: Any) -> Any:

@@ -27,7 +27,7 @@ from .solve import (
     solve_affine,
 )
 from .stable import ROOM, CompoundPower, DriftSum, ExponentialQuotient, LogarithmicQuotient
-from .symbols import L, M, N, P, Q, V, b, c, j, m, n, nu, v2, w, x1
+from .symbols import L, M, N, P, Q, T, V, a, j, k, m, n, nu, v2, w
 from .theorem import Assumption, Derived, Evidence, Printed, Theorem, concrete
 from .workflow import Accumulate, AccumulateSubsample, FixedReal, FreshReal, Replace, Schedule, Workflow
 
@@ -63,7 +63,7 @@ def _growth(workflow: type, curvature: Expr = v2, replacement: bool = False) -> 
     letter = one.state[0]
     step = one.step[0].subs({v2: curvature, Q: V})
     slope, constant = linear_in(step, letter)
-    return factor((V + curvature * one.start[0])), growth(slope, constant, curvature), one
+    return factor(V + curvature * one.start[0]), growth(slope, constant, curvature), one
 
 
 def _multiplied(workflow: type, curvature: Expr = v2, replacement: bool = False) -> tuple[Expr, Expr, Law]:
@@ -145,8 +145,13 @@ def _prove_product(workflow: type, curvature: Expr, replacement: bool = False) -
             steps.insert(0, Step("With v2 = -1 the spread of the pool's points never changes", V, "Q(m+1) = Q(m) = "))
             steps.append(Step("The model adds the noise of the subsample", (V - grown) + grown * chosen, "T(m) = "))
         else:
-            steps.append(Step("As v2 -> 0, through the second derivative in nu = sqrt(-v2/n)",
-                              _at_no_curvature(start * limiting), "T(oo) = "))
+            steps.append(
+                Step(
+                    "As v2 -> 0, through the second derivative in nu = sqrt(-v2/n)",
+                    _at_no_curvature(start * limiting),
+                    "T(oo) = ",
+                )
+            )
         return tuple(steps)
 
     return prove
@@ -179,8 +184,10 @@ def _prove_recursion() -> tuple[Step, ...]:
         Step("Spread of the pool's points", one.step[1], "Q(m+1) = "),
         Step("First model", one.start, "(P, Q)(1) = "),
         Step("The model is fitted on M points of the pool", one.error, "T = "),
-        Step("At v2 = -1 the spread stays V and a product solves it; otherwise the exact recursion is the answer. "
-             "It settles like m^-(1 - (1 + v2)/M), and has no finite limit unless 1 + v2 < M"),
+        Step(
+            "At v2 = -1 the spread stays V and a product solves it; otherwise the exact recursion is the answer. "
+            "It settles like m^-(1 - (1 + v2)/M), and has no finite limit unless 1 + v2 < M"
+        ),
     )
 
 
@@ -197,27 +204,37 @@ def always(_family: Family, _workflow: Workflow) -> bool:
 
 
 SAMPLES = Assumption("the samples of a generation are independent draws of its model, at temperature 1", always, "")
-MATCHED = Assumption("the model matches the mean of its training data (maximum likelihood; no smoothing, no early stop)",
-                     always, "")
+MATCHED = Assumption(
+    "the model matches the mean of its training data (maximum likelihood; no smoothing, no early stop)", always, ""
+)
 POOLED_SECOND_MOMENT = Assumption(
     "a Gaussian covariance has divisor n unless the workflow is Replace",
     lambda family, workflow: not (isinstance(family, Gaussian) and family.unbiased) or isinstance(workflow, Replace),
-    "use Gaussian(unbiased=False), or Replace")
+    "use Gaussian(unbiased=False), or Replace",
+)
 TWO_SAMPLES = Assumption(
     "an unbiased variance needs two samples",
-    lambda family, workflow: not (isinstance(family, Gaussian) and family.unbiased)
-    or concrete(lambda each: np.min(each) >= 2)(_least(workflow)), "use sizes of at least 2, or unbiased=False")
+    lambda family, workflow: (
+        not (isinstance(family, Gaussian) and family.unbiased)
+        or concrete(lambda each: np.min(each) >= 2)(_least(workflow))
+    ),
+    "use sizes of at least 2, or unbiased=False",
+)
 GENTLE = Assumption(
     f"v2 is at most {ROOM} times the number of synthetic samples",
     lambda family, workflow: concrete(lambda each: np.all(each <= ROOM))(family.v2 / workflow.synthetic),
-    "use more synthetic samples, or a Schedule (computed by the algebra)")
+    "use more synthetic samples, or a Schedule (computed by the algebra)",
+)
 CONSERVED = Assumption(
     "the variance function is v(theta) = v(0) - theta^2 up to linear terms (v2 = -1)",
     lambda family, workflow: isinstance(family.v2, int) and family.v2 == -1,
-    "the exact recursion answers for other families")
-TWO_REAL = Assumption("there are at least two real samples to subsample",
-                      lambda family, workflow: concrete(lambda each: np.all(each >= 2))(workflow.real),
-                      "use Accumulate for a single real sample")
+    "the exact recursion answers for other families",
+)
+TWO_REAL = Assumption(
+    "there are at least two real samples to subsample",
+    lambda family, workflow: concrete(lambda each: np.all(each >= 2))(workflow.real),
+    "use Accumulate for a single real sample",
+)
 COMMON = (SAMPLES, MATCHED, POOLED_SECOND_MOMENT)
 
 
@@ -239,55 +256,167 @@ def _variation_as_printed() -> Expr:
 
 
 REPLACE = Theorem(
-    "replace", "Replacing the data each generation, G = V + v2 T is multiplied by 1 + v2/n: diversity decays as "
+    "replace",
+    "Replacing the data each generation, G = V + v2 T is multiplied by 1 + v2/n: diversity decays as "
     "(1 - 1/n)^m for v2 = -1, the error saturates; for v2 >= 0 it grows without bound.",
-    "error", ANY, "Replace", Evidence.IDENTITY, (*COMMON, TWO_SAMPLES), (f"{A}, Theorem 1, eq. 6 (v2 = -1)", "derived"),
-    _derive_replace, _prove_affine(Replace))
+    "error",
+    ANY,
+    "Replace",
+    Evidence.IDENTITY,
+    (*COMMON, TWO_SAMPLES),
+    (f"{A}, Theorem 1, eq. 6 (v2 = -1)", "derived"),
+    _derive_replace,
+    _prove_affine(Replace),
+)
 REPLACE_SIZES = Theorem(
-    "replace-growing", "With sizes n_i, G = V prod (1 + v2/n_i): collapse exactly when sum 1/n_i diverges, so that "
-    "superlinear growth avoids it.", "error", ANY, "Replace with a tuple of sizes", Evidence.IDENTITY,
-    (*COMMON, TWO_SAMPLES), ("Xu2025 (superlinear growth)", f"{C_}, Appendix E (sizes i n)", "derived"),
-    _derive_sizes, _prove_sizes)
+    "replace-growing",
+    "With sizes n_i, G = V prod (1 + v2/n_i): collapse exactly when sum 1/n_i diverges, so that "
+    "superlinear growth avoids it.",
+    "error",
+    ANY,
+    "Replace with a tuple of sizes",
+    Evidence.IDENTITY,
+    (*COMMON, TWO_SAMPLES),
+    ("Xu2025 (superlinear growth)", f"{C_}, Appendix E (sizes i n)", "derived"),
+    _derive_sizes,
+    _prove_sizes,
+)
 FIXED_REAL = Theorem(
-    "fixed-real", "Keeping N real samples beside n synthetic ones of the model before, the error settles at "
+    "fixed-real",
+    "Keeping N real samples beside n synthetic ones of the model before, the error settles at "
     "1 + (N+v2) n/(N^2+2Nn-v2 n) times the real-only error: at most 3/2 for v2 <= 0, whatever n.",
-    "error", ANY, "FixedReal", Evidence.IDENTITY, COMMON, (f"{A}, Theorem 2", "derived"),
-    _derive_affine(FixedReal), _prove_affine(FixedReal),
-    (Printed(_variation_as_printed(), f"{A}, eq. 9: S(m+1)", "sign of the last term: alpha/N beta^m must be added. With the "
-             "minus sign the formula misses S = 1 when S_0 = 1, and exact enumeration"),))
+    "error",
+    ANY,
+    "FixedReal",
+    Evidence.IDENTITY,
+    COMMON,
+    (f"{A}, Theorem 2", "derived"),
+    _derive_affine(FixedReal),
+    _prove_affine(FixedReal),
+    (
+        Printed(
+            _variation_as_printed(),
+            f"{A}, eq. 9: S(m+1)",
+            "sign of the last term: alpha/N beta^m must be added. With the "
+            "minus sign the formula misses S = 1 when S_0 = 1, and exact enumeration",
+        ),
+    ),
+)
 FRESH_REAL = Theorem(
-    "fresh-real", "With N new real samples in every generation beside n synthetic ones, pooled, the error settles at "
+    "fresh-real",
+    "With N new real samples in every generation beside n synthetic ones, pooled, the error settles at "
     "N(N+n)/(N^2+2Nn-v2 n) times the real-only error: synthetic data helps wherever v2 <= N, down to one half.",
-    "error", ANY, "FreshReal", Evidence.IDENTITY, COMMON, ("derived", "Alemohammad2024 (qualitative)"),
-    _derive_affine(FreshReal, POOLED), _prove_affine(FreshReal, POOLED))
+    "error",
+    ANY,
+    "FreshReal",
+    Evidence.IDENTITY,
+    COMMON,
+    ("derived", "Alemohammad2024 (qualitative)"),
+    _derive_affine(FreshReal, POOLED),
+    _prove_affine(FreshReal, POOLED),
+)
 FRESH_WEIGHTED = Theorem(
-    "fresh-real-weighted", "With weight w on N new real samples and 1 - w on n synthetic ones, the error settles at "
+    "fresh-real-weighted",
+    "With weight w on N new real samples and 1 - w on n synthetic ones, the error settles at "
     "(w^2/N + (1-w)^2/n) / (1 - (1-w)^2 (1+v2/n)) times V.",
-    "error", ANY, "FreshReal with a weight", Evidence.IDENTITY, COMMON, ("derived", "He2025 (golden ratio)"),
-    _derive_affine(FreshReal), _prove_affine(FreshReal))
+    "error",
+    ANY,
+    "FreshReal with a weight",
+    Evidence.IDENTITY,
+    COMMON,
+    ("derived", "He2025 (golden ratio)"),
+    _derive_affine(FreshReal),
+    _prove_affine(FreshReal),
+)
 ACCUMULATE = Theorem(
-    "accumulate", "Keeping all data, the error stays below 2 times the real-only error for v2 <= 0; with N = n it tends to "
-    "n (1 - sinc(n^-1/2)) -> pi^2/6 for v2 = -1.", "error", ANY, "Accumulate", Evidence.IDENTITY, (*COMMON, GENTLE),
-    (f"{C_}, Theorem 2 (v2 = 0, regression)", "DeyDonoho2024", "derived"), _derive_accumulate,
-    _prove_product(Accumulate, v2))
+    "accumulate",
+    "Keeping all data, the error stays below 2 times the real-only error for v2 <= 0; with N = n it tends to "
+    "n (1 - sinc(n^-1/2)) -> pi^2/6 for v2 = -1.",
+    "error",
+    ANY,
+    "Accumulate",
+    Evidence.IDENTITY,
+    (*COMMON, GENTLE),
+    (f"{C_}, Theorem 2 (v2 = 0, regression)", "DeyDonoho2024", "derived"),
+    _derive_accumulate,
+    _prove_product(Accumulate, v2),
+)
 SUBSAMPLE = Theorem(
-    "accumulate-subsample", "Training on M points subsampled without replacement from all data kept, the error plateaus: "
-    "pi^2/2 - 2 times the real-only error for N = n = M large.", "error", "Categorical, Gaussian (v2 = -1)",
-    "AccumulateSubsample", Evidence.IDENTITY, (*COMMON, CONSERVED, TWO_REAL), (f"{B_} (qualitative)", "derived"),
-    _derive_subsample(False), _prove_product(AccumulateSubsample, Integer(-1)))
+    "accumulate-subsample",
+    "Training on M points subsampled without replacement from all data kept, the error plateaus: "
+    "pi^2/2 - 2 times the real-only error for N = n = M large.",
+    "error",
+    "Categorical, Gaussian (v2 = -1)",
+    "AccumulateSubsample",
+    Evidence.IDENTITY,
+    (*COMMON, CONSERVED, TWO_REAL),
+    (f"{B_} (qualitative)", "derived"),
+    _derive_subsample(False),
+    _prove_product(AccumulateSubsample, Integer(-1)),
+)
 BOOTSTRAP = Theorem(
-    "accumulate-bootstrap", "Training on M points drawn with replacement from all data kept, the error plateaus: "
-    "pi^2/3 times the real-only error for N = n = M large.", "error", "Categorical, Gaussian (v2 = -1)",
-    "AccumulateSubsample(replacement=True)", Evidence.IDENTITY, (*COMMON, CONSERVED), ("derived",),
-    _derive_subsample(True), _prove_product(AccumulateSubsample, Integer(-1), True))
+    "accumulate-bootstrap",
+    "Training on M points drawn with replacement from all data kept, the error plateaus: "
+    "pi^2/3 times the real-only error for N = n = M large.",
+    "error",
+    "Categorical, Gaussian (v2 = -1)",
+    "AccumulateSubsample(replacement=True)",
+    Evidence.IDENTITY,
+    (*COMMON, CONSERVED),
+    ("derived",),
+    _derive_subsample(True),
+    _prove_product(AccumulateSubsample, Integer(-1), True),
+)
 SUBSAMPLE_RECURSION = Theorem(
-    "accumulate-subsample-recursion", "For other families the pool's error and the spread of its points obey an exact "
-    "two-state recursion.", "error", ANY, "AccumulateSubsample", Evidence.RECURSION, COMMON, ("derived",), None,
-    _prove_recursion)
+    "accumulate-subsample-recursion",
+    "For other families the pool's error and the spread of its points obey an exact two-state recursion.",
+    "error",
+    ANY,
+    "AccumulateSubsample",
+    Evidence.RECURSION,
+    COMMON,
+    ("derived",),
+    None,
+    _prove_recursion,
+)
 ALGEBRA = Theorem(
-    "workflow-algebra", "For any schedule the covariance of all generations is an exact linear recursion: a batch of n "
-    "from a mixture g has noise (V + (1+v2) sum g C_kk - g'Cg)/n.", "error", ANY, "Schedule", Evidence.RECURSION, COMMON,
-    ("derived", "DeyDonoho2024 (Gaussian limit)"))
+    "workflow-algebra",
+    "For any schedule the covariance of all generations is an exact linear recursion: a batch of n "
+    "from a mixture g has noise (V + (1+v2) sum g C_kk - g'Cg)/n.",
+    "error",
+    ANY,
+    "Schedule",
+    Evidence.RECURSION,
+    COMMON,
+    ("derived", "DeyDonoho2024 (Gaussian limit)"),
+)
+
+
+def _prove_drift() -> tuple[Step, ...]:
+    """One weighted step: theta' = theta + a (mean of k samples - theta)."""
+    moved = T + a**2 * spread(T) / k
+    slope, constant = linear_in(moved, T)
+    factor_g = growth(slope, constant, v2)
+    return (
+        Step("The noise a (mean - theta) has mean 0 and variance a^2 E v(theta)/k", moved, "T' = "),
+        Step("With E v(theta) = V + v2 T = G", factor_g, "G'/G = "),
+        Step("So G(m) = V prod (1 + v2 a_i^2/k_i) and T = (G - V)/v2", _BY_SIZES, "T(m) = "),
+    )
+
+
+DRIFT = Theorem(
+    "drift-identity",
+    "A generation that moves theta by a times the noise of k samples multiplies G = V + v2 T by 1 + v2 a^2/k: "
+    "error and diversity are one number, and collapse is sum a_i^2/k_i = infinity.",
+    "error",
+    ANY,
+    "one model, any weights",
+    Evidence.IDENTITY,
+    COMMON,
+    ("derived", "DeyDonoho2024 (v2 = 0, large samples)"),
+    None,
+    _prove_drift,
+)
 
 
 def theorem_of(family: Family, workflow: Workflow) -> Theorem:

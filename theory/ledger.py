@@ -1,0 +1,95 @@
+"""The ledger: every theorem in reading order, and which of them answers a question."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import arguments as arg
+from . import bounds, collapse, errors, logarithm, safe, survival, weight
+from .family import Family
+from .theorem import Theorem
+from .workflow import AccumulateSubsample, FixedReal, FreshReal, Replace, Workflow
+
+THEOREMS: tuple[Theorem, ...] = (
+    errors.DRIFT,
+    errors.ALGEBRA,
+    errors.REPLACE,
+    errors.REPLACE_SIZES,
+    collapse.PROBABILITY,
+    collapse.TIME,
+    collapse.DIFFUSION,
+    collapse.UPPER_BOUND,
+    logarithm.LOG_VARIANCE,
+    logarithm.LOG_MEAN,
+    errors.FIXED_REAL,
+    bounds.DRIFT_BOUND,
+    errors.FRESH_REAL,
+    errors.FRESH_WEIGHTED,
+    weight.WEIGHT,
+    errors.ACCUMULATE,
+    errors.SUBSAMPLE,
+    errors.BOOTSTRAP,
+    errors.SUBSAMPLE_RECURSION,
+    survival.SURVIVORS_CHAIN,
+    survival.SURVIVORS_KEPT,
+    survival.SURVIVORS_THINNED,
+    *safe.SAFE,
+)
+
+
+def theorems() -> tuple[Theorem, ...]:
+    """Every theorem, in reading order.
+
+    >>> theorems()[0].name
+    'drift-identity'
+    """
+    return THEOREMS
+
+
+def named(name: str) -> Theorem:
+    """The theorem of that name; InputError lists the nearest names."""
+    import difflib
+
+    found = [each for each in THEOREMS if each.name == name]
+    if found:
+        return found[0]
+    names = [each.name for each in THEOREMS]
+    near = difflib.get_close_matches(name, names, n=3, cutoff=0.3) or names
+    raise arg.refuse("theorems", "name", name, f"no theorem of that name; perhaps {', '.join(near)}")
+
+
+def answering(question: Any, f: Family, w: Workflow) -> Theorem:
+    """The theorem behind a public function for a family and a workflow, its assumptions checked."""
+    name = question if isinstance(question, str) else getattr(question, "__name__", repr(question))
+    match name:
+        case "error" | "diversity" | "gain" | "gain_limit":
+            theorem = errors.theorem_of(f, w)
+        case "survivors":
+            theorem = survival.theorem_of(f, w)
+        case "collapse_time":
+            theorem = collapse.TIME if collapse.SMALL.holds(f, w) else collapse.DIFFUSION
+        case "max_synthetic":
+            theorem = _safe(w)
+        case _:
+            found = [each for each in THEOREMS if each.quantity == name]
+            if not found:
+                raise arg.refuse("explain", "question", name, "one of " + ", ".join(sorted(QUESTIONS)))
+            theorem = found[0]
+    return theorem.require("explain", f, w)
+
+
+QUESTIONS = {each.quantity for each in THEOREMS} | {"diversity", "gain", "gain_limit"}
+
+
+def _safe(w: Workflow) -> Theorem:
+    match w:
+        case Replace():
+            return safe.NONE
+        case FixedReal():
+            return safe.SAFE_FIXED
+        case FreshReal():
+            return safe.SAFE_FRESH
+        case AccumulateSubsample():
+            return safe.SAFE_SUBSAMPLE
+        case _:
+            return safe.SAFE_ACCUMULATE

@@ -1,0 +1,241 @@
+r"""How much synthetic data is safe: the amounts whose error in the long run stays within a tolerance of real data alone."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Any
+
+from sympy import Expr, Ge, Le, Poly, Rational, cancel, fraction
+
+from . import arguments as arg
+from . import errors
+from . import family as families
+from . import workflow as workflows
+from .answers import gain_limit
+from .family import Family
+from .solve import Step
+from .stable import ROOM
+from .symbols import N, V, eps, n, v2, w
+from .theorem import Assumption, Derived, Evidence, Theorem
+from .workflow import Accumulate, AccumulateSubsample, FixedReal, FreshReal, Replace, Schedule, Workflow
+
+MOST = 2**60  # no search goes beyond this many samples
+
+
+@dataclass(frozen=True)
+class SyntheticLimit:
+    """The safe set ``at_least <= n <= samples`` of synthetic samples per generation.
+
+    ``samples = inf``: no upper end; ``samples = 0``: no amount is safe. ``at_least = 0``: no lower end. ``fraction``: the
+    largest safe share n/(N+n) of the data of one generation. ``expression``: where the edge comes from.
+    """
+
+    samples: float
+    at_least: int
+    fraction: float
+    expression: Expr
+    evidence: str
+    assumptions: tuple[str, ...]
+
+
+def max_synthetic(f: Family, w: Workflow, tolerance: float = 0.1) -> SyntheticLimit:
+    r"""The synthetic samples per generation for which :math:`\lim_m T_m \le (1 + \varepsilon) v(\theta)/N`.
+
+    ``w`` is a template: its own ``synthetic`` is ignored. Whole numbers, rounded inwards (the edge of FixedReal and FreshReal in
+    exact arithmetic). Accumulate's gain falls with n, so that its answer is an ``at_least``.
+
+    Raises InputError for a tolerance that is not above 0, and for a `Schedule`. Source: derived.
+
+    >>> from modelcollapse import theory
+    >>> p = [0.5, 0.5]
+    >>> theory.max_synthetic(theory.Categorical(p), theory.FixedReal(real=1000, synthetic=1), tolerance=0.1).samples
+    125
+    >>> theory.max_synthetic(theory.Categorical(p), theory.Accumulate(real=1000, synthetic=1), tolerance=0.1).at_least
+    14961
+    """
+    families.check("max_synthetic", f)
+    workflows.check("max_synthetic", w)
+    if isinstance(w, Schedule):
+        raise arg.refuse("max_synthetic", "w", w, "a workflow without end: a Schedule fixes its own sizes")
+    arg.positive(
+        "max_synthetic", "tolerance", tolerance, "the share by which the error may exceed that of real data alone"
+    )
+    template = replace(w, synthetic=ROOM * max(1, math.ceil(f.v2)), real=w.real)
+    theorem = errors.theorem_of(f, template).require("max_synthetic", f, template)
+    exact = Fraction(str(float(tolerance)))
+    match template:
+        case Replace():
+            low, high, edge = 0, 0, Le(theorem.derived.limit.doit() * N / V, 1 + eps)
+            evidence = NONE
+        case FixedReal() | FreshReal():
+            low, high, edge = _rational_edge(f, template, exact)
+            evidence = SAFE_FRESH if isinstance(template, FreshReal) else SAFE_FIXED
+        case Accumulate():
+            least = max(1, math.ceil(f.v2 / ROOM))
+            low, high = _search(lambda count: gain_limit(f, Accumulate(w.real, count)) <= 1 + tolerance, least)
+            edge, evidence = Ge(1 + eps, theorem.derived.limit * N / V), SAFE_ACCUMULATE
+        case AccumulateSubsample(real=real, train=train, replacement=replacement):
+            floor = 1 + (real - 1) / train  # V/N (1 - 1/M) + V/M, of a pool that never moved, is the least limit
+            low, high = (
+                (0, 0)
+                if floor > 1 + tolerance
+                else _search(
+                    lambda count: gain_limit(f, AccumulateSubsample(real, count, train, replacement)) <= 1 + tolerance,
+                    1,
+                )
+            )
+            edge, evidence = Ge(1 + eps, 1 + (N - 1) / errors.M), SAFE_SUBSAMPLE
+    share = 1.0 if math.isinf(high) else high / (w.real + high)
+    texts = tuple(each.text for each in theorem.assumptions)
+    return SyntheticLimit(high, low, share, edge, evidence.name, texts)
+
+
+def edge_of(workflow: Workflow) -> tuple[Expr, Expr]:
+    """Slope and constant, in n, of what must not be positive for the limit of the gain to be within 1 + eps."""
+    limit = errors.theorem_of(families.Poisson(1.0), workflow).derived.limit.doit() * N / V
+    above, below = fraction(cancel(limit))
+    if below.subs({v2: 0, N: 2, n: 3, w: Rational(1, 2)}) < 0:
+        above, below = -above, -below
+    line = Poly(above - (1 + eps) * below, n)
+    return line.coeff_monomial(n), line.coeff_monomial(1)
+
+
+def _rational_edge(f: Family, workflow: FixedReal | FreshReal, tolerance: Fraction) -> tuple[int, float, Expr]:
+    slope, constant = edge_of(workflow)
+    values = {N: workflow.real, v2: Fraction(f.v2), eps: tolerance}
+    if isinstance(workflow, FreshReal) and workflow.weight is not None:
+        values[w] = Fraction(str(float(workflow.weight)))
+    at = {
+        letter: Rational(value.numerator, value.denominator) if isinstance(value, Fraction) else value
+        for letter, value in values.items()
+    }
+    rise, start = slope.subs(at), constant.subs(at)
+    edge = cancel(-constant / slope)
+    if rise > 0:
+        return 0, max(0, int((-start / rise).__floor__())), edge
+    if start <= 0:
+        return 0, math.inf, edge
+    if rise == 0:
+        return 0, 0, edge
+    return int((-start / rise).__ceil__()), math.inf, edge
+
+
+def _search(safe: Callable[[int], bool], least: int) -> tuple[int, float]:
+    """The first run of safe amounts: doubling, then bisection at each end; (0, 0) when there is none."""
+    low, high = 0, least
+    if not safe(least):
+        while not safe(high):
+            if high > MOST:
+                return 0, 0
+            low, high = high, 2 * high
+        below, above = low, high
+        while above - below > 1:
+            middle = (below + above) // 2
+            below, above = (below, middle) if safe(middle) else (middle, above)
+        low = high = above
+    inside = high
+    while safe(2 * inside):
+        inside *= 2
+        if inside > MOST:
+            return low, math.inf
+    outside = 2 * inside
+    while outside - inside > 1:
+        middle = (inside + outside) // 2
+        inside, outside = (middle, outside) if safe(middle) else (inside, middle)
+    return low, inside
+
+
+def _prove_rational(workflow: Any) -> Callable[[], tuple[Step, ...]]:
+    def prove() -> tuple[Step, ...]:
+        slope, constant = edge_of(workflow)
+        return (
+            Step("Limit of the gain", errors.theorem_of(families.Poisson(1.0), workflow).derived.limit.doit() * N / V),
+            Step("It is within 1 + epsilon where this is not positive", slope * n + constant),
+            Step("A straight line in n, which crosses at", cancel(-constant / slope), "n = "),
+        )
+
+    return prove
+
+
+def _limit_of(workflow: Any) -> Callable[[], Derived]:
+    def derive() -> Derived:
+        slope, constant = edge_of(workflow)
+        return Derived(cancel(-constant / slope))
+
+    return derive
+
+
+ENDLESS = Assumption(
+    "the workflow goes on for ever with one size",
+    lambda _, workflow: not isinstance(workflow, Schedule),
+    "give a workflow, not a Schedule",
+)
+ANY = "every family with a quadratic variance function"
+SAFE_FIXED = Theorem(
+    "safe-fixed-real",
+    "Beside N real samples kept for ever, n <= eps N^2/(N+v2-eps(2N-v2)) synthetic ones are safe; every amount "
+    "once eps reaches (N+v2)/(2N-v2), about one half.",
+    "max_synthetic",
+    ANY,
+    "FixedReal",
+    Evidence.IDENTITY,
+    (*errors.COMMON, ENDLESS),
+    ("derived",),
+    _limit_of(FixedReal(2, 1)),
+    _prove_rational(FixedReal(2, 1)),
+)
+SAFE_FRESH = Theorem(
+    "safe-fresh-real",
+    "Beside N new real samples every generation, pooled, every amount of synthetic data is safe where v2 <= N; "
+    "with a weight w, every amount from (1-w)^2 (N + (1+eps) v2)/((1+eps) w (2-w) - w^2) on.",
+    "max_synthetic",
+    ANY,
+    "FreshReal",
+    Evidence.IDENTITY,
+    (*errors.COMMON, ENDLESS),
+    ("derived",),
+    _limit_of(FreshReal(2, 1, 0.5)),
+    _prove_rational(FreshReal(2, 1, 0.5)),
+)
+SAFE_ACCUMULATE = Theorem(
+    "safe-accumulate",
+    "Keeping all data, few large batches are safer than many small ones: the gain falls with n, and n must "
+    "be at least the solution of gain(oo) = 1 + eps.",
+    "max_synthetic",
+    ANY,
+    "Accumulate",
+    Evidence.RECURSION,
+    (*errors.COMMON, ENDLESS),
+    ("derived",),
+    None,
+    lambda: (Step("The limit of the gain falls in n; doubling and bisection find where it crosses 1 + epsilon"),),
+)
+SAFE_SUBSAMPLE = Theorem(
+    "safe-accumulate-subsample",
+    "Training on M <= N points subsampled from all data, the gain tends to at least 1 + (N-1)/M: no "
+    "amount is safe at a tolerance below that excess.",
+    "max_synthetic",
+    ANY,
+    "AccumulateSubsample",
+    Evidence.BOUND,
+    (*errors.COMMON, ENDLESS),
+    ("derived",),
+    None,
+    lambda: (Step("T = P + (Q - P)/M in the limit, P >= V/N and Q >= V", V / N + (V - V / N) / errors.M, "T(oo) >= "),),
+)
+NONE = Theorem(
+    "safe-replace",
+    "Replacing the data each generation no amount is safe: the error only grows.",
+    "max_synthetic",
+    ANY,
+    "Replace",
+    Evidence.IDENTITY,
+    (*errors.COMMON, ENDLESS),
+    ("derived",),
+    None,
+    lambda: (Step("The gain tends to -N/v2 for v2 < 0 and to infinity otherwise"),),
+)
+SAFE = (NONE, SAFE_FIXED, SAFE_FRESH, SAFE_ACCUMULATE, SAFE_SUBSAMPLE)
