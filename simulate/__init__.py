@@ -7,8 +7,10 @@
 (100, 4)
 """
 
+from .agree import Agreement, Row, agree
 from .chains import chains, point_chains
 from .observe import observe
+from .tails import judged
 from .trajectory import Trajectory
 
-__all__ = ["Trajectory", "chains", "observe", "point_chains"]
+__all__ = ["Agreement", "Row", "Trajectory", "agree", "chains", "judged", "observe", "point_chains"]

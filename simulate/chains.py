@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import fields
 from functools import partial
 from typing import Any
@@ -16,8 +17,9 @@ from modelcollapse.theory import family, workflow
 from modelcollapse.theory.family import Categorical, Family, Gaussian
 from modelcollapse.theory.workflow import FreshReal, Replace, Schedule, Workflow, first_size
 
+from . import kernel
 from .observe import observe
-from .pool import Pool, Start, Step, point_pool, pool
+from .pool import Memory, Pool, Step, point_pool, pool
 from .trajectory import Trajectory
 
 STATIC = {"dimension", "unbiased"}  # fields of a family that fix shapes or choose a formula
@@ -52,38 +54,40 @@ def point_chains(f: Family, w: Workflow, generations: int, chains: int, key: jax
     _check(f, w, generations, chains, key)
     if isinstance(f, Categorical) and f.counts is not None:
         raise arg.refuse("point_chains", "f", "from_counts", "draws its real points: use Categorical(f.p)")
-    return _trajectory(f, w, point_pool(f, w, generations), chains, key)
+    return _trajectory(f, w, point_pool(w, generations), chains, key)
 
 
 def _trajectory(f: Family, w: Workflow, p: Pool, chains: int, key: jax.Array) -> Trajectory:
     settings = {field.name: getattr(f, field.name) for field in fields(f)}
-    fixed = tuple((name, value) for name, value in settings.items() if name in STATIC)
-    free = {name: None if value is None else jnp.asarray(value, float)
-            for name, value in settings.items() if name not in STATIC}  # fmt: skip
-    seen = _run(_typed(key), free, p.first, p.rows, kind=type(f), fixed=fixed, start=p.start, step=p.step,
+    fixed = tuple((name, settings[name]) for name in settings if name in STATIC)
+    free = {
+        name: None if value is None else np.asarray(value, float)
+        for name, value in settings.items()
+        if name not in STATIC
+    }
+    seen = _run(_typed(key), free, p.room, p.rows, kind=type(f), fixed=fixed, memory=p.memory, step=p.step,
                 most=p.most, chains=int(chains))  # fmt: skip
     if isinstance(f, Categorical) and f.counts is not None:
         seen["error"] = seen["error"] + f.v / float(f.counts.sum())
     return Trajectory(f, w, **seen)
 
 
-@partial(jax.jit, static_argnames=("kind", "fixed", "start", "step", "most", "chains"))
+@partial(jax.jit, static_argnames=("kind", "fixed", "memory", "step", "most", "chains"))
 def _run(
     key: jax.Array,
     free: dict[str, Any],
-    first: Any,
-    rows: Any,
+    room: Any,
+    rows: dict[str, Any],
     *,
-    kind: type,
+    kind: Callable[..., Family],
     fixed: tuple[tuple[str, Any], ...],
-    start: Start,
+    memory: Memory,
     step: Step,
     most: int,
     chains: int,
 ) -> dict[str, jax.Array]:
     f = kind(**free, **dict(fixed))
-    first, rows = jax.tree.map(jnp.asarray, (first, rows))
-    later = jnp.arange(2, 2 + jax.tree.leaves(rows)[0].shape[0])
+    generations = jax.tree.leaves(rows)[0].shape[0]
 
     def chain(index: jax.Array) -> dict[str, jax.Array]:
         own = random.fold_in(key, index)
@@ -93,9 +97,8 @@ def _run(
             state = step(random.fold_in(own, number), f, state, row, most)
             return state, observe(f, state[0])
 
-        state = start(random.fold_in(own, 1), f, first, most)
-        _, seen = lax.scan(generation, state, (later, rows))
-        return jax.tree.map(lambda one, more: jnp.concatenate([one[None], more]), observe(f, state[0]), seen)
+        start = kernel.truth(f), memory(f, room)
+        return lax.scan(generation, start, (jnp.arange(1, generations + 1), rows))[1]
 
     return jax.vmap(chain)(jnp.arange(chains))
 

@@ -54,6 +54,21 @@ def truth(f: Family) -> Model:
     assert_never(f)
 
 
+def repeat(model: Model, times: int) -> Model:
+    """A model, ``times`` over along a new leading axis."""
+    return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (times, *leaf.shape)), model)
+
+
+def take(models: Model, index: jax.Array) -> Model:
+    """The models at an index, or at an array of them."""
+    return jax.tree.map(lambda leaf: leaf[index], models)
+
+
+def put(models: Model, index: jax.Array, new: Model) -> Model:
+    """The models with new ones in their places; an index out of bounds is dropped."""
+    return jax.tree.map(lambda leaf, value: leaf.at[index].set(value, mode="drop"), models, new)
+
+
 def draw(key: jax.Array, f: Family, model: Model, n: Any, most: int) -> Model:
     r"""The model fitted on ``n`` iid samples of ``model``, drawn from its exact law.
 
@@ -118,7 +133,7 @@ def mixture(key: jax.Array, f: Family, models: Model, shares: jax.Array, n: Any,
     """
     sources = shares.shape[0]
     if sources == 1:
-        return draw(key, f, jax.tree.map(lambda leaf: leaf[0], models), n, most)
+        return draw(key, f, take(models, 0), n, most)
     if isinstance(f, Categorical):
         return draw(key, f, shares @ models, n, most)
     split_key, draw_key = random.split(key)

@@ -1,7 +1,6 @@
 r"""Pools: a workflow as the step from one generation to the next, on sufficient statistics.
 
-A `Pool` is two pure functions and their tables. ``start`` gives the state at generation 1, ``step`` moves it by one
-row of the table; a state is ``(model, memory)``: what is observed, and what the next generations need besides.
+A state is ``(model, memory)``: what is observed, and what the next generations need besides.
 
 =====================  ==============================================================
 workflow               memory
@@ -13,15 +12,14 @@ AccumulateSubsample    categorical: the counts of the pool; else the points them
 Schedule               statistics of all batches and all models; with train: the points
 =====================  ==============================================================
 
-Points are needed where they are subsampled: the same point is trained on in several generations, and no sufficient
-statistic of a continuous law says which points it came from (`simulate.points`).
+Points are needed where they are subsampled: the same point is trained on in several generations, and no
+sufficient statistic of a continuous law says which points it came from (`simulate.points`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, assert_never
+from typing import Any, NamedTuple, assert_never
 
 import jax
 import jax.numpy as jnp
@@ -39,195 +37,159 @@ from modelcollapse.theory.workflow import (
     Workflow,
 )
 
-from . import kernel, points, sampling
-from .batches import batch_table, power_above
+from . import batches, kernel, points, sampling
 
 State = tuple[kernel.Model, Any]
-Start = Callable[[jax.Array, Family, Any, int], State]
+Memory = Callable[[Family, Any], Any]
 Step = Callable[[jax.Array, Family, State, Any, int], State]
 
 
-@dataclass(frozen=True)
-class Pool:
-    """The step of a workflow.
+class Pool(NamedTuple):
+    """A workflow, ready to run: two pure functions and their tables.
 
-    ``start(key, family, first, most)`` and ``step(key, family, state, row, most)`` are pure; ``first`` and ``rows``
-    (leading axis: generations 2, 3, ...) hold sizes and weights as arrays; ``most`` is a static bound on the
-    number of samples in one draw, a power of two.
+    ``memory(family, room)`` is the memory at generation 0, whose model is the truth; the shape of ``room`` says
+    how large it is. ``step(key, family, state, row, most)`` makes the next generation. ``rows`` (leading axis:
+    generations 1, 2, ...) holds sizes and weights; ``most`` is a static bound on the samples in one draw.
     """
 
-    start: Start
+    memory: Memory
     step: Step
     most: int
-    first: Any
-    rows: Any
+    room: Any
+    rows: dict[str, Any]
 
 
 def pool(f: Family, w: Workflow, generations: int) -> Pool:
-    """The pool of a workflow that works on sufficient statistics, for ``generations`` generations."""
-    later = generations - 1
+    """The pool of a workflow on sufficient statistics, or on points where there is no other way."""
     match w:
         case Replace():
-            sizes = _floats(w.sizes(generations))
-            return Pool(_real, _replace, power_above(sizes), sizes[0], sizes[1:])
-        case FixedReal() | FreshReal():
-            real, synthetic = float(w.real), float(w.synthetic)
-            weight = getattr(w, "weight", None)
-            share = real / (real + synthetic) if weight is None else float(weight)
-            rows = np.tile([real, synthetic, share, 1 - share], (later, 1))
-            start, step = (_fixed, _fixed_real) if isinstance(w, FixedReal) else (_real, _fresh_real)
-            return Pool(start, step, power_above([real, synthetic]), real, rows)
+            return _pool(_nothing, _replace, np.asarray(w.sizes(generations), float))
+        case FixedReal():
+            share = _share(w.real, w.synthetic)
+            return _pool(_real_set, _fixed_real, _sizes(w, generations), kept=_after(0, share, generations))
+        case FreshReal():
+            share = _share(w.real, w.synthetic) if w.weight is None else float(w.weight)
+            real = np.full(generations, float(w.real))
+            return _pool(_nothing, _fresh_real, _sizes(w, generations), real=real,
+                         kept=_after(1, share, generations))  # fmt: skip
         case Accumulate():
-            real, synthetic = float(w.real), float(w.synthetic)
-            before = real + synthetic * np.arange(later)
-            share = synthetic / (before + synthetic)
-            rows = np.stack([np.full(later, synthetic), 1 - share, share], axis=1)
-            return Pool(_real, _accumulate, power_above([real, synthetic]), real, rows)
+            sizes = _sizes(w, generations)
+            return _pool(_nothing, _accumulate, sizes, kept=1 - sizes / np.cumsum(sizes))
         case AccumulateSubsample() if isinstance(f, Categorical):
-            real, synthetic, train = float(w.real), float(w.synthetic), float(w.train)
-            start, step = (_with, _subsample_with) if w.replacement else (_without, _subsample_without)
-            rows = np.tile([synthetic, train], (later, 1))
-            return Pool(start, step, power_above([real, synthetic, train]), np.array([real, train]), rows)
+            step = _urn_with_replacement if w.replacement else _urn_without_replacement
+            return _pool(_urn, step, _sizes(w, generations), train=np.full(generations, float(w.train)))
         case AccumulateSubsample():
-            return _stored(w.schedule(generations))
+            return point_pool(w, generations)
         case Schedule():
             schedule = w.schedule(generations)
-            return _stored(schedule) if schedule.train is not None else _batched(schedule)
+            return _batched(schedule) if schedule.train is None else point_pool(schedule, generations)
     assert_never(w)
 
 
-def point_pool(f: Family, w: Workflow, generations: int) -> Pool:
+def point_pool(w: Workflow, generations: int) -> Pool:
     """The pool of any workflow that draws, keeps and fits the points themselves: slow, an independent witness."""
-    return _stored(w.schedule(generations))
+    return Pool(*points.stored(w.schedule(generations)))
 
 
-def _floats(values: Any) -> np.ndarray:
-    return np.asarray(values, float)
+def _pool(memory: Memory, step: Step, size: np.ndarray, **columns: np.ndarray) -> Pool:
+    rows = {"first": np.arange(len(size)) == 0, "size": size, **columns}
+    bounded = [rows[name] for name in ("size", "real", "train") if name in rows]
+    return Pool(memory, step, batches.power_above(bounded), (), rows)
 
 
-def real_set(key: jax.Array, f: Family, n: Any, most: int) -> kernel.Model:
-    """The statistic of ``n`` real samples; of a corpus, its own frequencies."""
+def _share(real: Any, synthetic: Any) -> float:
+    return float(real) / (float(real) + float(synthetic))
+
+
+def _sizes(w: FixedReal | FreshReal | Accumulate | AccumulateSubsample, generations: int) -> np.ndarray:
+    return _after(float(w.real), float(w.synthetic), generations)
+
+
+def _after(first: float, later: float, generations: int) -> np.ndarray:
+    return np.append(first, np.full(generations - 1, later))
+
+
+def _sampled(key: jax.Array, f: Family, model: kernel.Model, row: Any, most: int) -> kernel.Model:
+    """The statistic of the new samples of a generation: of the first, that of a corpus where there is one."""
+    drawn = kernel.draw(key, f, model, row["size"], most)
     if isinstance(f, Categorical) and f.counts is not None:
-        return kernel.truth(f)
-    return kernel.draw(key, f, kernel.truth(f), n, most)
+        return jnp.where(row["first"], kernel.truth(f), drawn)
+    return drawn
 
 
-def _pair(f: Family, left: Any, right: Any, one: kernel.Model, other: kernel.Model) -> kernel.Model:
-    stacked = jax.tree.map(lambda a, b: jnp.stack([a, b]), one, other)
-    return kernel.combine(f, jnp.stack([left, right]), stacked)
+def _pair(f: Family, kept: Any, old: kernel.Model, new: kernel.Model) -> kernel.Model:
+    stacked = jax.tree.map(lambda one, other: jnp.stack([one, other]), old, new)
+    return kernel.combine(f, jnp.stack([kept, 1 - kept]), stacked)
 
 
-def _real(key: jax.Array, f: Family, size: Any, most: int) -> State:
-    return real_set(key, f, size, most), ()
+def _nothing(f: Family, room: Any) -> tuple[()]:
+    return ()
 
 
-def _replace(key: jax.Array, f: Family, state: State, size: Any, most: int) -> State:
-    return kernel.draw(key, f, state[0], size, most), ()
+def _replace(key: jax.Array, f: Family, state: State, row: Any, most: int) -> State:
+    return _sampled(key, f, state[0], row, most), ()
 
 
-def _fixed(key: jax.Array, f: Family, size: Any, most: int) -> State:
-    real = real_set(key, f, size, most)
-    return real, real
+def _real_set(f: Family, room: Any) -> kernel.Model:
+    return kernel.truth(f)  # generation 1 puts the real set here
 
 
 def _fixed_real(key: jax.Array, f: Family, state: State, row: Any, most: int) -> State:
-    _, synthetic, real_share, synthetic_share = row
-    drawn = kernel.draw(key, f, state[0], synthetic, most)
-    return _pair(f, real_share, synthetic_share, state[1], drawn), state[1]
+    drawn = _sampled(key, f, state[0], row, most)
+    real = jax.tree.map(lambda old, new: jnp.where(row["first"], new, old), state[1], drawn)
+    return _pair(f, row["kept"], real, drawn), real
 
 
 def _fresh_real(key: jax.Array, f: Family, state: State, row: Any, most: int) -> State:
-    real, synthetic, real_share, synthetic_share = row
     real_key, synthetic_key = random.split(key)
-    fresh = kernel.draw(real_key, f, kernel.truth(f), real, most)
-    drawn = kernel.draw(synthetic_key, f, state[0], synthetic, most)
-    return _pair(f, real_share, synthetic_share, fresh, drawn), ()
+    real = kernel.draw(real_key, f, kernel.truth(f), row["real"], most)
+    synthetic = kernel.draw(synthetic_key, f, state[0], row["size"], most)
+    return _pair(f, row["kept"], real, synthetic), ()
 
 
 def _accumulate(key: jax.Array, f: Family, state: State, row: Any, most: int) -> State:
-    synthetic, old_share, new_share = row
-    drawn = kernel.draw(key, f, state[0], synthetic, most)
-    return _pair(f, old_share, new_share, state[0], drawn), ()
+    return _pair(f, row["kept"], state[0], _sampled(key, f, state[0], row, most)), ()
 
 
-def _without(key: jax.Array, f: Family, first: Any, most: int) -> State:
-    return _urn_start(key, f, first, most, sampling.multivariate_hypergeometric)
+def _urn(f: Family, room: Any) -> jax.Array:
+    return jnp.zeros_like(kernel.truth(f))
 
 
-def _with(key: jax.Array, f: Family, first: Any, most: int) -> State:
-    return _urn_start(key, f, first, most, _bootstrap)
+def _urn_without_replacement(key: jax.Array, f: Family, state: State, row: Any, most: int) -> State:
+    sample_key, train_key = random.split(key)
+    counts = state[1] + jnp.round(_sampled(sample_key, f, state[0], row, most) * row["size"])
+    return sampling.multivariate_hypergeometric(train_key, counts, row["train"], most) / row["train"], counts
 
 
-def _subsample_without(key: jax.Array, f: Family, state: State, row: Any, most: int) -> State:
-    return _urn(key, f, state, row, most, sampling.multivariate_hypergeometric)
-
-
-def _subsample_with(key: jax.Array, f: Family, state: State, row: Any, most: int) -> State:
-    return _urn(key, f, state, row, most, _bootstrap)
-
-
-def _bootstrap(key: jax.Array, counts: jax.Array, draws: Any, most: int) -> jax.Array:
-    return sampling.multinomial(key, draws, counts / jnp.sum(counts), most)
-
-
-def _urn_start(
-    key: jax.Array, f: Family, first: Any, most: int, subsample: Callable[..., jax.Array]
-) -> State:
-    size, train = first
-    real_key, train_key = random.split(key)
-    counts = jnp.round(real_set(real_key, f, size, most) * size)
-    return subsample(train_key, counts, train, most) / train, counts
-
-
-def _urn(
-    key: jax.Array, f: Family, state: State, row: Any, most: int, subsample: Callable[..., jax.Array]
-) -> State:
-    synthetic, train = row
-    synthetic_key, train_key = random.split(key)
-    counts = state[1] + sampling.multinomial(synthetic_key, synthetic, state[0], most)
-    return subsample(train_key, counts, train, most) / train, counts
+def _urn_with_replacement(key: jax.Array, f: Family, state: State, row: Any, most: int) -> State:
+    sample_key, train_key = random.split(key)
+    counts = state[1] + jnp.round(_sampled(sample_key, f, state[0], row, most) * row["size"])
+    return sampling.multinomial(train_key, row["train"], counts, most) / row["train"], counts
 
 
 def _batched(schedule: Schedule) -> Pool:
-    table = batch_table(schedule)
-    row = {
-        "model": np.arange(1, schedule.generations + 1),
-        "batch": table.batch,
-        "size": table.size,
-        "source": table.source,
-        "share": table.share,
-        "weight": table.weight,
-    }
-    first, rows = ({name: each[part] for name, each in row.items()} for part in (0, slice(1, None)))
-    return Pool(
-        _batches_start, _batches, power_above(table.size), (first, np.zeros(schedule.generations)), rows
-    )
+    table = batches.batch_table(schedule)
+    generations, used = table.weight.shape
+    rows = {"model": np.arange(1, generations + 1), "batch": table.batch, "size": table.size,
+            "source": table.source, "share": table.share, "weight": table.weight}  # fmt: skip
+    room = np.zeros(used), np.zeros(generations + 1)
+    return Pool(_statistics, _schedule, batches.power_above(table.size), room, rows)
 
 
-def _batches_start(key: jax.Array, f: Family, first: Any, most: int) -> State:
-    row, generations = first
-    truth = kernel.truth(f)
-    statistics, models = (
-        jax.tree.map(lambda leaf, n=n: jnp.broadcast_to(leaf, (n, *leaf.shape)), truth)
-        for n in (row["weight"].shape[0], generations.shape[0] + 1)
-    )
-    return _batches(key, f, (truth, (statistics, models)), row, most)
+def _statistics(f: Family, room: Any) -> tuple[kernel.Model, kernel.Model]:
+    """Room for the statistics of all batches and for all models, filled with the truth."""
+    used, models = (kernel.repeat(kernel.truth(f), each.shape[0]) for each in room)
+    return used, models
 
 
-def _batches(key: jax.Array, f: Family, state: State, row: Any, most: int) -> State:
+def _schedule(key: jax.Array, f: Family, state: State, row: Any, most: int) -> State:
     _, (statistics, models) = state
-    drawn = jax.vmap(
-        lambda k, source, share, size: kernel.mixture(
-            k, f, jax.tree.map(lambda leaf: leaf[source], models), share, size, most
-        )
-    )(random.split(key, row["batch"].shape[0]), row["source"], row["share"], row["size"])
-    statistics = jax.tree.map(
-        lambda leaf, new: leaf.at[row["batch"]].set(new, mode="drop"), statistics, drawn
-    )
+
+    def batch(batch_key: jax.Array, source: jax.Array, share: jax.Array, size: jax.Array) -> kernel.Model:
+        return kernel.mixture(batch_key, f, kernel.take(models, source), share, size, most)
+
+    keys = random.split(key, row["batch"].shape[0])
+    drawn = jax.vmap(batch)(keys, row["source"], row["share"], row["size"])
+    statistics = kernel.put(statistics, row["batch"], drawn)  # an empty slot is out of bounds, and dropped
     model = kernel.combine(f, row["weight"], statistics)
-    models = jax.tree.map(lambda leaf, new: leaf.at[row["model"]].set(new), models, model)
-    return model, (statistics, models)
-
-
-def _stored(schedule: Schedule) -> Pool:
-    return Pool(*points.stored(schedule))
+    return model, (statistics, kernel.put(models, row["model"], model))

@@ -13,26 +13,28 @@ import jax.numpy as jnp
 from jax import lax, random
 
 
+TOKENS_PER_BINOMIAL = 16  # measured on a CPU: what one conditional binomial costs at least, in tokens
+MOST_TOKENS = 4096  # beyond it a chain would hold more memory than time is worth
+
+
 def tokens(key: jax.Array, p: jax.Array, n: int) -> jax.Array:
-    """``n`` (static) tokens of probabilities ``p`` (V,), by the inverse of the distribution function: (n,) integers."""
+    """``n`` (static) tokens of weights ``p`` (V,), by inverting the distribution function: (n,) integers."""
     cumulated = jnp.cumsum(p)
     heights = random.uniform(key, (n,), p.dtype) * cumulated[-1]
     # a token without probability has an empty interval: "right" steps over it
-    return jnp.minimum(jnp.searchsorted(cumulated, heights, side="right"), _last(p))
+    last = p.shape[0] - 1 - jnp.argmax((p > 0)[::-1])
+    return jnp.minimum(jnp.searchsorted(cumulated, heights, side="right"), last)
 
 
 def multinomial(key: jax.Array, n: Any, p: jax.Array, most: int) -> jax.Array:
-    """How often each token occurs among ``n`` <= ``most``: (V,) floats that sum to n.
+    """How often each token of weights ``p`` (V,) occurs among ``n`` <= ``most``: (V,) floats that sum to n.
 
     Counted token by token, which costs ``most``, or by conditional binomials, which cost V and are slow.
     """
-    if most > TOKENS_PER_BINOMIAL * p.shape[0]:
+    if most > min(TOKENS_PER_BINOMIAL * p.shape[0], MOST_TOKENS):
         return random.multinomial(key, n, p, unroll=1)
     drawn = jnp.arange(most) < n
     return jnp.zeros_like(p).at[tokens(key, p, most)].add(drawn.astype(p.dtype))
-
-
-TOKENS_PER_BINOMIAL = 8  # measured on a CPU: one conditional binomial costs as much as that many tokens
 
 
 def bartlett(key: jax.Array, dimension: int, freedom: Any) -> jax.Array:
@@ -80,6 +82,21 @@ def multivariate_hypergeometric(key: jax.Array, counts: jax.Array, draws: Any, m
     return lax.scan(token, jnp.asarray(draws, float), (keys, counts, behind))[1]
 
 
-def _last(p: jax.Array) -> jax.Array:
-    """The last token that has any probability."""
-    return p.shape[0] - 1 - jnp.argmax((p > 0)[::-1])
+def distinct(key: jax.Array, draws: int, items: Any, room: int) -> jax.Array:
+    """``draws`` (static) different numbers below ``items`` <= ``room`` (static), in random order: (draws,).
+
+    The first steps of a Fisher-Yates shuffle. Beyond ``items`` draws there is nothing left: those say nothing.
+    """
+    turn = jnp.arange(draws)
+    partner = random.randint(key, (draws,), turn, jnp.maximum(items, turn + 1))
+
+    def swap(order: jax.Array, pair: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+        here, there = pair
+        return order.at[there].set(order[here]), order[there]
+
+    return lax.scan(swap, jnp.arange(room), (turn, partner))[1]
+
+
+def repeated(key: jax.Array, draws: int, items: Any, room: int) -> jax.Array:
+    """``draws`` (static) independent numbers below ``items``: (draws,). ``room`` is as for `distinct`."""
+    return random.randint(key, (draws,), 0, items)
