@@ -1,0 +1,313 @@
+"""Token counts of what a user names: a text, a column of a jsonl file, a table of counts, the built-in text.
+
+`read` takes one of
+
+    path               a text in UTF-8, whatever its suffix
+    path.jsonl:column  an object in each line, its text in that column (``text`` by default); also .ndjson
+    path.csv           a table of counts (see `read`); also .tsv
+    builtin:pydoc      the help topics of the running Python, ``pydoc_data.topics``; versions differ
+    -                  the text on standard input
+
+A path that exists is that path, colons and all; a file called ``-`` is ``./-``. Input is streamed.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import os
+import re
+import sys
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from enum import StrEnum
+from functools import cache
+from itertools import chain
+from typing import BinaryIO, Literal
+
+import numpy as np
+
+from modelcollapse.theory.arguments import refuse, shown
+
+CHUNK = 1 << 20  # bytes that are read at once
+SHOWN, WIDTH = 10, 40  # tokens that a corpus keeps as text, and letters of each
+MOST = 2**63 - 1  # what 64 bits can count
+COUNT_NAMES = ("count", "counts", "n", "frequency")
+FORMS = "name a text file, a .jsonl[:column], a .csv of counts, builtin:pydoc, or - for standard input"
+
+WORD_END = re.compile(rb"(?s).*[^\w'\-\x80-\xff]")  # up to the last ASCII byte that is in no word
+LINE_END = re.compile(rb"(?s).*\n")
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+
+class Unit(StrEnum):
+    """What is counted in a text."""
+
+    WORDS = "words"
+    BYTES = "bytes"
+
+
+@dataclass(frozen=True, eq=False)
+class Corpus:
+    r"""Counts $c_1 \ge \dots \ge c_V \ge 1$ of $V$ different tokens, $N = \sum_i c_i$ tokens in all.
+
+    ``name``: what the user named. ``unit``: what a token is, words, bytes or rows of the csv. ``counts`` (V,)
+    are int64 and read-only. ``sha256``: of the raw input. ``tokens``: the most frequent few as text.
+
+    >>> dice = Corpus("dice", "words", np.array([3, 1, 1]), sha256="", tokens=("six", "one", "two"))
+    >>> dice.size, dice.vocabulary, dice.singletons
+    (5, 3, 2)
+    """
+
+    name: str
+    unit: str
+    counts: np.ndarray
+    sha256: str
+    tokens: tuple[str, ...]
+
+    @property
+    def size(self) -> int:
+        """Number of tokens, N."""
+        return int(self.counts.sum())
+
+    @property
+    def vocabulary(self) -> int:
+        """Number of different tokens, V."""
+        return len(self.counts)
+
+    @property
+    def singletons(self) -> int:
+        """Number of different tokens that occur once."""
+        return int(np.count_nonzero(self.counts == 1))
+
+
+class _UnfitError(Exception):
+    """What is wrong with the input, and what to do; `read` makes a refusal of it."""
+
+
+def read(spec: str, *, unit: Unit = Unit.WORDS, progress: Callable[[int, int], None] | None = None) -> Corpus:
+    """Token counts of what ``spec`` names, as listed above.
+
+    ``unit``: count words, as `words` finds them, or byte values, for which a text may be any file.
+    ``progress`` is called with the bytes read so far and the bytes in all, 0 where nobody knows (a pipe).
+
+    A table of counts has one row for each token: token and count in either order, or the count alone. Counts
+    are in the column that a header calls count, counts, n or frequency; without a header, in the one that has
+    a number in the first row. Counts of zero are dropped. In a .tsv a quote is a letter like any other.
+
+    Raises InputError where the input is missing, is not what its suffix says, or holds fewer than two tokens.
+
+    >>> topics = read("builtin:pydoc")
+    >>> topics.unit, topics.size > topics.vocabulary > topics.singletons > 0
+    ('words', True)
+    """
+    if not isinstance(unit, Unit):
+        raise refuse("corpus.read", "unit", unit, "pass Unit.WORDS or Unit.BYTES")
+    digest = hashlib.sha256()
+    try:
+        path, column = _located(spec)
+        opened, total = _opened(path)
+        with opened as stream:
+            counts, counted = _counted(_chunks(stream, total, digest.update, progress), path, column, unit)
+        if counts.total() < 2:
+            raise _UnfitError(f"it holds {counts.total()} {counted}: name one that holds at least 2")
+    except OSError as error:
+        raise refuse("corpus.read", "spec", spec, f"{error.strerror or error}: {FORMS}") from None
+    except _UnfitError as error:
+        raise refuse("corpus.read", "spec", spec, str(error)) from None
+    descending = np.sort(np.fromiter(counts.values(), np.int64))[::-1]
+    descending.setflags(write=False)
+    tokens = tuple(_label(token) for token, _ in counts.most_common(SHOWN))
+    return Corpus(spec, counted, descending, digest.hexdigest(), tokens)
+
+
+def words(text: str) -> list[str]:
+    """Words of a text, case kept.
+
+    A word is a letter, digit or underscore with the letters, marks, digits and underscores after it, and
+    reaches over one apostrophe, hyphen or zero-width joiner to the next such run; all else separates words.
+    The classes are Unicode's, so this holds for every script. In one written without spaces, as Chinese is,
+    a word is a phrase, and bytes are the better unit.
+
+    >>> words("Don't panic: a well-known café -- the 2nd, e.g.")
+    ["Don't", 'panic', 'a', 'well-known', 'café', 'the', '2nd', 'e', 'g']
+    """
+    return _word().findall(text)
+
+
+@cache
+def _word() -> re.Pattern[str]:
+    r"""Pattern of `words`. Marks, such as most vowels of Hindi and loose accents, are not in ``\w``."""
+    marks = "".join(c for c in map(chr, range(sys.maxunicode)) if unicodedata.category(c).startswith("M"))
+    # the look ahead spares ASCII the search among the marks: five times faster
+    run = rf"\w+(?:(?![\x00-\x7f])[{marks}]\w*)*"
+    return re.compile(rf"{run}(?:['’\-\u00ad\u2010\u2011\u200c\u200d]{run})*")
+
+
+def _located(spec: str) -> tuple[str, str | None]:
+    """Path and column; the last colon that ends the name of a file parts them."""
+    if not (os.path.exists(spec) or spec.startswith("builtin:")):
+        for colon in [at for at, letter in enumerate(spec) if letter == ":"][::-1]:
+            if os.path.isfile(spec[:colon]):
+                return spec[:colon], spec[colon + 1 :]
+    return spec, None
+
+
+def _opened(path: str) -> tuple[AbstractContextManager[BinaryIO], int]:
+    """Stream of a path, and how many bytes it has, 0 where nobody knows."""
+    if path == "-":
+        return nullcontext(sys.stdin.buffer), 0
+    if os.path.exists(path):
+        return open(path, "rb"), os.path.getsize(path)
+    if path == "builtin:pydoc":
+        from pydoc_data.topics import topics
+
+        text = "\n".join(topics[topic] for topic in sorted(topics)).encode()
+        return io.BytesIO(text), len(text)
+    if path.startswith("builtin:"):
+        raise _UnfitError("no such text: there is builtin:pydoc")
+    raise _UnfitError(f"no such file: {FORMS}")
+
+
+def _chunks(
+    stream: BinaryIO, total: int, digest: Callable[[bytes], None], progress: Callable[[int, int], None] | None
+) -> Iterator[bytes]:
+    """Bytes of a stream as they are read, with the digest and the progress told of them."""
+    done = 0
+    while chunk := stream.read(CHUNK):
+        done += len(chunk)
+        digest(chunk)
+        if progress is not None:
+            progress(done, total)
+        yield chunk
+    if not done:
+        raise _UnfitError(f"it is empty: {FORMS}")
+
+
+def _counted(chunks: Iterable[bytes], path: str, column: str | None, unit: Unit) -> tuple[Counter[str], str]:
+    """Counts by token, and what a token is."""
+    suffix = os.path.splitext(path)[1].lower()
+    if column is not None and suffix not in (".jsonl", ".ndjson"):
+        raise _UnfitError(f"only .jsonl has columns: drop {shown(':' + column)}")
+    match suffix, unit:
+        case ((".csv" | ".tsv"), Unit.WORDS):
+            return _table(chunks, tabs=suffix == ".tsv"), "rows of the csv"
+        case ((".csv" | ".tsv"), _):
+            raise _UnfitError("the unit of a table is its rows: leave out the unit, or pipe it in as text")
+        case ((".jsonl" | ".ndjson"), _):
+            texts = _column(chunks, "text" if column is None else column)
+        case _, Unit.BYTES:
+            return _bytes(chunks), unit.value
+        case _:
+            texts = _texts(chunks, WORD_END, ", or count --unit bytes, which takes any file")
+    if unit is Unit.BYTES:
+        return _bytes(text.encode(errors="surrogatepass") for text in texts), unit.value
+    return Counter(chain.from_iterable(map(words, texts))), unit.value
+
+
+def _bytes(pieces: Iterable[bytes]) -> Counter[str]:
+    """Counts of the byte values, written as in a literal of Python."""
+    counts = np.zeros(256, np.int64)
+    for piece in pieces:
+        counts += np.bincount(np.frombuffer(piece, np.uint8), minlength=256)
+    return Counter({repr(bytes([value]))[2:-1]: int(counts[value]) for value in np.flatnonzero(counts)})
+
+
+def _pieces(chunks: Iterable[bytes], end: re.Pattern[bytes]) -> Iterator[bytes]:
+    """The same bytes in pieces that stop where ``end`` does."""
+    waiting: list[bytes] = []
+    for chunk in chunks:
+        found = end.match(chunk)
+        if found:
+            yield b"".join([*waiting, found[0]])
+            waiting.clear()
+        waiting.append(chunk[found.end() :] if found else chunk)
+    yield b"".join(waiting)
+
+
+def _texts(chunks: Iterable[bytes], end: re.Pattern[bytes], remedy: str = "") -> Iterator[str]:
+    """The text that bytes in UTF-8 spell, in such pieces, without a byte order mark."""
+    start = 0
+    for piece in _pieces(chunks, end):
+        try:
+            text, at = piece.decode(), piece.find(b"\0")
+        except UnicodeDecodeError as error:
+            at = error.start
+        if at >= 0:
+            what = f"byte {start + at} ({piece[at]:#04x}) is no text in UTF-8"
+            raise _UnfitError(f"{what}: decompress the file or convert it to UTF-8{remedy}")
+        yield text if start else text.removeprefix("\ufeff")
+        start += len(piece)
+
+
+def _column(chunks: Iterable[bytes], column: str) -> Iterator[str]:
+    """Texts in one column of a jsonl file; blank lines are skipped."""
+    lines = (text.removesuffix("\n").split("\n") for text in _texts(chunks, LINE_END))
+    for number, line in enumerate(chain.from_iterable(lines), start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError):
+            row = None
+        if not isinstance(row, dict):
+            raise _UnfitError(f"line {number} is no JSON object: mend it, or rename a plain text to .txt")
+        if not isinstance(row.get(column), str):
+            there = shown([name for name, value in row.items() if isinstance(value, str)])
+            raise _UnfitError(f"line {number} has no text in column {shown(column)}: name one of {there}")
+        yield row[column]
+
+
+def _table(chunks: Iterable[bytes], *, tabs: bool) -> Counter[str]:
+    """Counts in a table, as `read` describes it."""
+    lines = io.StringIO("".join(_texts(chunks, LINE_END)), newline="")
+    quoting: Literal[0, 3] = csv.QUOTE_NONE if tabs else csv.QUOTE_MINIMAL
+    reader = csv.reader(lines, delimiter="\t" if tabs else ",", quoting=quoting, strict=True)
+    counts: Counter[str] = Counter()
+    try:
+        rows = filter(None, reader)  # without blank lines
+        first = next(rows, [])
+        numeric = [at for at, cell in enumerate(first) if _number(cell) is not None]
+        where = numeric or [at for at, cell in enumerate(first) if cell.strip().lower() in COUNT_NAMES]
+        if len(first) > 2 or len(where) != 1:
+            line = f"line {reader.line_num} is {shown(first)}"
+            raise _UnfitError(f"{line}: keep two columns, under the header token,count")
+        for row in chain([first], rows) if numeric else rows:
+            line = f"line {reader.line_num}"
+            if len(row) != len(first):
+                raise _UnfitError(f"{line} has {len(row)} columns, not {len(first)}: quote what holds commas")
+            token = row[1 - where[0]] if len(row) == 2 else line
+            if "\n" in token.strip():
+                raise _UnfitError(f"{line} ends a token of many lines: double quotes in tokens")
+            if token in counts:
+                raise _UnfitError(f"{line} repeats the token {shown(token)}: give each token one row")
+            count = _number(row[where[0]])
+            if count is None or not 0 <= count <= MOST or count != int(count):
+                raise _UnfitError(f"{line} counts {shown(row[where[0]])}: give a whole number, 0 or more")
+            counts[token] = int(count)
+    except csv.Error as error:
+        raise _UnfitError(f"line {reader.line_num} is no csv, {error}: double quotes in tokens") from None
+    if not 0 < counts.total() <= MOST:
+        raise _UnfitError(f"the counts sum to {counts.total()}: let their sum be above 0 and below 2**63")
+    return +counts  # without the zeros
+
+
+def _number(cell: str) -> Decimal | None:
+    """The finite number in a cell, or None."""
+    try:
+        number = Decimal(cell)
+    except InvalidOperation:
+        return None
+    return number if number.is_finite() else None
+
+
+def _label(token: str) -> str:
+    """A token as a table can carry it: short, control characters escaped."""
+    short = token if len(token) <= WIDTH else token[: WIDTH - 3] + "..."
+    return CONTROL.sub(lambda found: repr(found[0])[1:-1], short)
