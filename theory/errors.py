@@ -53,8 +53,8 @@ def _derive_affine(workflow: type, weight: Expr = w) -> Callable[[], Derived]:
 
 def _derive_replace() -> Derived:
     affinely = _derive_affine(Replace)()
-    start, slope, _ = _growth(Replace)
-    return Derived(affinely.expression, start * CompoundPower(slope, m - 1), affinely.limit)
+    one, slope, _ = _affine(Replace)
+    return Derived(affinely.expression, spread(one.start[0]) * CompoundPower(slope, m - 1), affinely.limit)
 
 
 def _growth(workflow: type, curvature: Expr = v2, replacement: bool = False) -> tuple[Expr, Expr, Law]:
@@ -66,15 +66,18 @@ def _growth(workflow: type, curvature: Expr = v2, replacement: bool = False) -> 
     return factor(V + curvature * one.start[0]), growth(slope, constant, curvature), one
 
 
+def _drift(one: Law, curvature: Expr) -> Expr:
+    """a(m), of which the growth factor is 1 + v2 a(m): as the law has it, sums of positive terms that lose no digits."""
+    letter = one.state[0]
+    return (one.step[0].subs({v2: curvature, Q: V}) - letter).diff(letter) / curvature
+
+
 def _multiplied(workflow: type, curvature: Expr = v2, replacement: bool = False) -> tuple[Expr, Expr, Law]:
     r"""State and its spread when the spread is a product over generations: T = T_1 e^{v2 L} + V L (e^{v2 L} - 1)/(v2 L)."""
-    start, factor_m, one = _growth(workflow, curvature, replacement)
-    letter = one.state[0]
-    change = (one.step[0].subs({v2: curvature, Q: V}) - letter).diff(letter) / curvature  # as the law has it: sums of
-    if simplify(1 + curvature * change - factor_m) != 0:  # positive terms, so that no digits are lost
-        raise Unsolved(f"{workflow.__name__}: the drift differs from the growth factor")
-    total = DriftSum(curvature, change.subs(m, j), N / n, m - 1)
+    one = law(workflow, replacement)
+    total = DriftSum(curvature, _drift(one, curvature).subs(m, j), N / n, m - 1)
     grown = exp(curvature * total)
+    start = V + curvature * one.start[0]
     return one.start[0] * grown + V * total * ExponentialQuotient(curvature * total), start * grown, one
 
 
@@ -126,8 +129,10 @@ def _prove_product(workflow: type, curvature: Expr, replacement: bool = False) -
     def prove() -> tuple[Step, ...]:
         start, factor_m, one = _growth(workflow, curvature, replacement)
         letter, fixed = one.state[0], {v2: curvature, Q: V}
-        if workflow is AccumulateSubsample:
-            assert simplify(one.step[1].subs(fixed) - V) == 0  # the spread of the points stays V
+        if simplify(1 + curvature * _drift(one, curvature) - factor_m) != 0:
+            raise Unsolved(f"{workflow.__name__}: the drift differs from the growth factor")
+        if workflow is AccumulateSubsample and simplify(one.step[1].subs(fixed) - V) != 0:
+            raise Unsolved("the spread of the points in the pool changes")
         closed = product_over_generations(factor_m.subs(m, j))
         grown = start * closed
         limiting = limit_of_product(closed)
@@ -160,7 +165,8 @@ def _prove_product(workflow: type, curvature: Expr, replacement: bool = False) -
 def _at_no_curvature(total: Expr) -> Expr:
     """Limit of (G - V)/v2 as v2 -> 0 with v2 = -n nu^2: G is even in nu, so that it is -G''(0)/(2 n)."""
     even = total.subs(v2, -n * nu**2)
-    assert simplify(even.diff(nu).subs(nu, 0)) == 0
+    if simplify(even.diff(nu).subs(nu, 0)) != 0:
+        raise Unsolved("G is not even in nu")
     return factor(simplify(-even.diff(nu, 2).subs(nu, 0) / (2 * n)).expand(func=True))
 
 

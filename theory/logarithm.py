@@ -26,7 +26,7 @@ from .workflow import Replace, Workflow
 
 
 def log_variance(f: Gaussian, w: Replace, generation: Any) -> Any:
-    r""":math:`E \frac1d \ln(\det \Sigma_m / \det \Sigma)`, the mean log variance of a direction, under `Replace`.
+    r""":math:`E \frac1d \ln \det \Sigma_m`, the mean log variance of a direction, under `Replace`.
 
     Each generation of n adds :math:`\frac1d \sum_{i=1}^d \psi(\frac{n-i}2) + \ln \frac2n` (unbiased: :math:`\ln \frac2{n-1}`), about
     -(d+1)/(2n) beside the -1/n of the divisor. Raises InputError unless every size exceeds the dimension. Source: R11 of
@@ -43,7 +43,8 @@ def log_variance(f: Gaussian, w: Replace, generation: Any) -> Any:
         total = sum(evaluate(term, {n: size, j: row}) for row in range(1, f.dimension + 1)) / f.dimension
         return total - evaluate(log(1 - 1 / n), {n: size}) if f.unbiased else total
 
-    return _summed("log_variance", w, generation, added)
+    truth = evaluate(log(n), {n: f.variance})
+    return truth + _summed("log_variance", w, generation, added)
 
 
 def log_mean(f: Gamma, w: Replace, generation: Any) -> Any:

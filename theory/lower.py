@@ -9,19 +9,19 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import fields
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from typing import Any
 
 import numpy as np
-from sympy import Abs, Expr, Max, Min, Symbol, exp, lambdify, log
+from sympy import Expr, Max, Symbol, Tuple, exp, lambdify, log
 from sympy.core.function import Function
-from sympy.functions.elementary.piecewise import Piecewise
+from sympy.printing.numpy import NumPyPrinter
 
 from . import arguments as arg
 from . import family, stable, workflow
 from .symbols import j
 
-KNOWN = (exp, log, Abs, Max, Min, Piecewise)
+KNOWN = (exp, log, Max)
 Lowered = Callable[..., Any]
 
 
@@ -56,7 +56,7 @@ def lower(expression: Expr, letters: tuple[Symbol, ...], module: str = "jax") ->
     return call
 
 
-def _elementary(expression: Expr, letters: tuple[Symbol, ...], module: str) -> Lowered:
+def _elementary(expression: Expr | Tuple, letters: tuple[Symbol, ...], module: str) -> Lowered:
     """Lambdify after giving each stable function its base less one."""
     table = {}
     for kind, name in ((stable.CompoundPower, "compound_power"), (stable.GeometricSum, "geometric_sum")):
@@ -76,12 +76,11 @@ def _elementary(expression: Expr, letters: tuple[Symbol, ...], module: str) -> L
     strange = {letter for letter in expression.free_symbols if letter not in letters}
     if unknown or strange:
         raise ValueError(f"cannot be lowered to arrays: {', '.join(map(str, [*unknown, *strange]))}")
-    return lambdify(letters, expression, modules=[_bind(table, module), module], cse=True)
-
-
-def _bind(table: dict[str, Callable[..., Any]], module: str) -> dict[str, Callable[..., Any]]:
     library = _library(module)
-    return {name: lambda *values, function=function: function(library, *values) for name, function in table.items()}
+    names = {name: getattr(library, name) for name in ("exp", "log", "sqrt", "amax")}
+    names |= {name: partial(function, library) for name, function in table.items()}
+    printer = NumPyPrinter({"fully_qualified_modules": False, "user_functions": {name: name for name in table}})
+    return lambdify(letters, expression, modules=[names], printer=printer, cse=True)
 
 
 def _library(module: str) -> Any:
@@ -93,20 +92,31 @@ def _library(module: str) -> Any:
 
 
 def _drift(drift: stable.DriftSum, letters: tuple[Symbol, ...], module: str) -> Lowered:
-    """One sum over generations: its term as a function of j, and its coefficients."""
+    """One sum over generations, of the letters of the whole expression."""
     curvature, term, centre, count = drift.args
-    library = _library(module)
-    each_term = _elementary(term, (*letters, j), module)
-    scalars = [_elementary(each, letters, module) for each in (curvature, *drift.coefficients(), centre, count)]
+    own, total = _summed(curvature, term, centre, module)
+    counted = _elementary(count, letters, module)
 
     def call(*values: Any) -> Any:
-        spread = [library.asarray(value)[..., None] for value in values]
-        v2, lead, constant, pole, middle, terms = (scalar(*values) for scalar in scalars)
-        return stable.drift_sum(
-            library, lambda index: each_term(*spread, index), v2, lead, constant, pole, middle, terms
-        )
+        given = dict(zip(letters, values, strict=True))
+        return total(counted(*values), *(given[letter] for letter in own))
 
     return call
+
+
+@cache
+def _summed(curvature: Expr, term: Expr, centre: Expr, module: str) -> tuple[tuple[Symbol, ...], Lowered]:
+    """The letters of a sum over generations, and the sum as a function of how many and of those."""
+    letters = tuple(sorted(Tuple(curvature, term, centre).free_symbols - {j}, key=str))
+    library = _library(module)
+    each_term = _elementary(term, (*letters, j), module)
+    scalars = _elementary(Tuple(curvature, *stable.coefficients(term, centre), centre), letters, module)
+
+    def total(count: Any, *values: Any) -> Any:
+        spread = [library.asarray(value)[..., None] for value in values]
+        return stable.drift_sum(library, lambda index: each_term(*spread, index), *scalars(*values), count)
+
+    return letters, total
 
 
 @cache

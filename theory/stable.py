@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from sympy import Basic, Expr, Function, Integer, Product, S, Sum, bernoulli, digamma, exp, factor, factorial, log, oo
+from sympy import Basic, Expr, Function, Integer, Poly, Product, S, Sum, bernoulli, digamma, exp, factor, factorial, log, oo
 
 from .symbols import j
 
@@ -87,27 +87,22 @@ class DriftSum(Function):
         """All letters but j, which is summed over."""
         return super().free_symbols - {j}
 
-    def coefficients(self) -> tuple[Expr, Expr, Expr]:
-        """The letters A, B, q of ``a``, read off symbolically."""
-        _, drift, centre, _ = self.args
-        numerator, denominator = factor(drift.subs(j, j - centre)).as_numer_denom()
-        below, above = denominator.expand().as_poly(j), numerator.expand().as_poly(j)
-        lead = below.LC()
-        if below.degree() == 2:  # q = 0: multiply both by s
-            below, above = below * j, above * j
-            below, above = below.as_expr().as_poly(j), above.as_expr().as_poly(j)
-        coefficient = [below.coeff_monomial(j**power) for power in (2, 1, 0)]
-        if below.degree() != 3 or above.degree() > 1 or coefficient[1:] != [0, 0]:
-            raise ValueError(f"not of the form (A s + B)/(s^2 (s - q)) around {centre}: {drift}")
-        return (
-            factor(above.coeff_monomial(j) / lead),
-            factor(above.coeff_monomial(1) / lead),
-            factor(-coefficient[0] / lead),
-        )
-
     def limit(self) -> Expr:
         """The sum over all generations."""
         return self.func(*self.args[:3], oo)
+
+
+def coefficients(term: Expr, centre: Expr) -> tuple[Expr, Expr, Expr]:
+    """The letters A, B, q of a term (A s + B)/(s^2 (s - q)) with s = centre + j, read off symbolically."""
+    numerator, denominator = factor(term.subs(j, j - centre)).as_numer_denom()
+    below, above = Poly(denominator, j), Poly(numerator, j)
+    if below.degree() == 2:  # q = 0: multiply both by s
+        below, above = below * Poly(j, j), above * Poly(j, j)
+    square, *lower = (below.coeff_monomial(j**power) for power in (2, 1, 0))
+    if below.degree() != 3 or above.degree() > 1 or any(lower):
+        raise ValueError(f"not of the form (A s + B)/(s^2 (s - q)) around {centre}: {term}")
+    lead = below.LC()
+    return factor(above.coeff_monomial(j) / lead), factor(above.coeff_monomial(1) / lead), factor(-square / lead)
 
 
 def exponential_quotient(xp: Any, z: Any) -> Any:

@@ -1,0 +1,182 @@
+"""The plan: what each workflow does to a user's data, generation by generation, and how much synthetic data is safe.
+
+Only theory is asked, in float64 without JAX, so that a plan for given numbers takes a fraction of a second.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from modelcollapse import theory
+from modelcollapse.theory import arguments as arg
+from modelcollapse.theory import survival
+
+TITLES = {
+    "replace": "replace: train on the newest synthetic data only",
+    "fixedreal": "fixed real: the same real data every time, beside new synthetic data",
+    "freshreal": "fresh real: new real data every time, beside new synthetic data",
+    "accumulate": "accumulate: keep all data, real and synthetic",
+    "accumulatesubsample": "accumulate-subsample: keep all data, train on a fixed number drawn from it",
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One workflow of a plan; lists run over generations 1, 2, ..."""
+
+    workflow: theory.Workflow
+    name: str
+    error: list[float]
+    diversity: list[float]
+    gain: list[float]
+    limit: float
+    safe: theory.SyntheticLimit
+    survivors: list[float]
+    survivors_are: str
+    rare: list[float]
+    optimal_weight: theory.OptimalWeight | None
+    theorems: dict[str, str]
+    assumptions: list[str]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that `plan` answers, ready to be printed or written."""
+
+    family: theory.Categorical
+    source: dict[str, Any]
+    real: int
+    synthetic: int
+    train: int
+    tolerance: float
+    generations: list[int]
+    rows: list[Row]
+    collapse_time: float
+    collapse_time_is: str
+
+
+def zipf(vocabulary: int, exponent: float) -> np.ndarray:
+    """Probabilities of ``vocabulary`` tokens that fall as rank to the power of minus ``exponent``.
+
+    >>> zipf(2, 1.0).round(3).tolist()
+    [0.667, 0.333]
+    """
+    weights = np.arange(1.0, vocabulary + 1) ** -exponent
+    return weights / weights.sum()
+
+
+def workflows(real: int, synthetic: int, train: int) -> list[theory.Workflow]:
+    """The five workflows that a plan compares."""
+    return [
+        theory.Replace(synthetic=synthetic, real=real),
+        theory.FixedReal(real=real, synthetic=synthetic),
+        theory.FreshReal(real=real, synthetic=synthetic),
+        theory.Accumulate(real=real, synthetic=synthetic),
+        theory.AccumulateSubsample(real=real, synthetic=synthetic, train=train),
+    ]
+
+
+def plan(
+    family: theory.Categorical,
+    *,
+    real: int,
+    synthetic: int | None = None,
+    train: int | None = None,
+    generations: int = 10,
+    tolerance: float = 0.1,
+    source: dict[str, Any] | None = None,
+) -> Plan:
+    """The plan for a categorical family: ``synthetic`` and ``train`` default to ``real``.
+
+    Raises InputError for sizes below 1, ``train`` above ``real``, a tolerance that is not above 0.
+
+    >>> answer = plan(theory.Categorical([0.5, 0.5]), real=1000, synthetic=1000)
+    >>> [round(row.limit, 3) for row in answer.rows]
+    [1000.0, 1.333, 0.666, 1.644, 2.931]
+    """
+    arg.size("plan", "real", real)
+    synthetic = real if synthetic is None else arg.size("plan", "synthetic", synthetic)
+    train = real if train is None else arg.size("plan", "train", train)
+    arg.size("plan", "generations", generations)
+    every = list(range(1, generations + 1))
+    rows = [_row(family, each, np.array(every), tolerance) for each in workflows(real, synthetic, train)]
+    newest = theory.Replace(synthetic=synthetic, real=real)
+    evidence = theory.explain(theory.collapse_time, family, newest).evidence.value
+    return Plan(family, source or {}, real, synthetic, train, tolerance, every, rows,
+                theory.collapse_time(family, newest), evidence)  # fmt: skip
+
+
+def _row(family: theory.Categorical, workflow: theory.Workflow, generations: np.ndarray, tolerance: float) -> Row:
+    questions = (theory.error, theory.survivors, theory.max_synthetic)
+    answers = {question.__name__: theory.explain(question, family, workflow) for question in questions}
+    fresh = isinstance(workflow, theory.FreshReal)
+    assumptions = dict.fromkeys(each.text for theorem in answers.values() for each in theorem.assumptions)
+    return Row(
+        workflow=workflow,
+        name=type(workflow).__name__.lower(),
+        error=theory.error(family, workflow, generations).tolist(),
+        diversity=theory.diversity(family, workflow, generations).tolist(),
+        gain=theory.gain(family, workflow, generations).tolist(),
+        limit=theory.gain_limit(family, workflow),
+        safe=theory.max_synthetic(family, workflow, tolerance),
+        survivors=theory.survivors(family, workflow, generations).tolist(),
+        survivors_are="at least" if answers["survivors"].evidence is theory.Evidence.BOUND else "exactly",
+        rare=[_rare(workflow, each) for each in generations],
+        optimal_weight=theory.optimal_weight(family, workflow) if fresh else None,
+        theorems={name: theorem.name for name, theorem in answers.items()},
+        assumptions=list(assumptions),
+    )
+
+
+def _rare(workflow: theory.Workflow, generation: int) -> float:
+    """Chance (at least) that a token seen once in the first real set has a copy in generation m."""
+    return float(survival.real_items(workflow, int(generation))[0][1])
+
+
+def as_json(plan: Plan) -> dict[str, Any]:
+    """The plan as plain data; infinite numbers are the text "inf"."""
+    return {
+        "source": plan.source,
+        "real": plan.real,
+        "synthetic": plan.synthetic,
+        "train": plan.train,
+        "tolerance": plan.tolerance,
+        "real_only_error": plan.family.v / plan.real,
+        "generations": plan.generations,
+        "collapse_time": {"replace": finite(plan.collapse_time), "evidence": plan.collapse_time_is},
+        "workflows": {row.name: _row_json(row) for row in plan.rows},
+    }
+
+
+def _row_json(row: Row) -> dict[str, Any]:
+    record: dict[str, Any] = {
+        "error": finite(row.error),
+        "diversity": finite(row.diversity),
+        "gain": finite(row.gain),
+        "limit": finite(row.limit),
+        "safe": {
+            "at_least": row.safe.at_least,
+            "samples": finite(row.safe.samples),
+            "fraction": row.safe.fraction,
+            "expression": str(row.safe.expression),
+        },
+        "survivors": finite(row.survivors),
+        "survivors_are": row.survivors_are,
+        "seen_once_alive": finite(row.rare),
+        "theorems": row.theorems,
+        "assumptions": row.assumptions,
+    }
+    if row.optimal_weight is not None:
+        record["optimal_weight"] = {"weight": row.optimal_weight.weight, "error": row.optimal_weight.error}
+    return record
+
+
+def finite(value: float | Sequence[float]) -> Any:
+    """Numbers as JSON has them; infinity as the text "inf"."""
+    if isinstance(value, Sequence):
+        return [finite(each) for each in value]
+    return value if np.isfinite(value) else str(float(value))
