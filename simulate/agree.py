@@ -94,7 +94,9 @@ def agree(
     if not 0 < budget < 1:
         raise arg.refuse("agree", "budget", budget, "the chance of a false alarm, above 0 and below 1")
     if trajectory.chains < 2:
-        raise arg.refuse("agree", "trajectory", f"{trajectory.chains} chain", "run at least 2 chains to see their spread")
+        raise arg.refuse(
+            "agree", "trajectory", f"{trajectory.chains} chain", "run at least 2 chains to see their spread"
+        )
     rows = tuple(
         row
         for relation, means in (("=", prediction), (">=", at_least), ("<=", at_most))

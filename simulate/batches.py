@@ -31,9 +31,7 @@ def batch_table(schedule: Schedule) -> Batches:
 
     That is the law of a schedule whose batches are drawn as soon as they can be: nothing looks at them in between.
     """
-    sizes, sources, weights = (
-        np.asarray(each, float) for each in (schedule.size, schedule.source, schedule.weight)
-    )
+    sizes, sources, weights = (np.asarray(each, float) for each in (schedule.size, schedule.source, schedule.weight))
     if np.any(weights < 0):
         raise arg.refuse("Schedule", "weight", float(weights.min()), "a fit can be simulated when no batch weighs "
                          "below 0; theory.error takes such schedules too")  # fmt: skip

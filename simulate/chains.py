@@ -139,9 +139,7 @@ def _check_family(f: Family, w: Workflow) -> None:
             )
         sizes = (w.real, *(w.synthetic if isinstance(w.synthetic, tuple) else [w.synthetic]))
         if min(sizes) < 2:
-            raise arg.refuse(
-                "Replace", "synthetic", min(sizes), "the unbiased variance needs at least 2 samples"
-            )
+            raise arg.refuse("Replace", "synthetic", min(sizes), "the unbiased variance needs at least 2 samples")
     if isinstance(f, Categorical) and f.counts is not None:
         items = int(f.counts.sum())
         if isinstance(w, FreshReal | Schedule):

@@ -88,13 +88,13 @@ def draw(key: jax.Array, f: Family, model: Model, n: Any, most: int) -> Model:
         case Binomial():
             return random.binomial(key, n * f.trials, jnp.clip(model / f.trials, 0, 1)) / n
         case Poisson():
-            return random.poisson(key, n * model, dtype=int) / n
+            return random.poisson(key, n * model, dtype=int).astype(float) / n
         case Gamma():
             return model * random.gamma(key, n * f.shape) / (n * f.shape)
         case NegativeBinomial():
             rate_key, count_key = random.split(key)
             rate = random.gamma(rate_key, n * f.size) * model / f.size
-            return random.poisson(count_key, rate, dtype=int) / n
+            return random.poisson(count_key, rate, dtype=int).astype(float) / n
     assert_never(f)
 
 
@@ -108,7 +108,7 @@ def combine(f: Family, weights: jax.Array, models: Model) -> Model:
     """
     if isinstance(f, Gaussian):
         mean = weights @ models.mean
-        rows = jnp.concatenate([jnp.swapaxes(models.factor, 1, 2), (models.mean - mean)[:, None, :]], axis=1)
+        rows = jnp.concatenate([jnp.swapaxes(models.factor, 1, 2), (models.mean - mean[None])[:, None, :]], axis=1)
         return Normal(mean, triangle((jnp.sqrt(weights)[:, None, None] * rows).reshape(-1, f.dimension)))
     used = jnp.expand_dims(weights > 0, tuple(range(1, models.ndim)))
     least = jnp.min(jnp.where(used, models, jnp.inf), axis=0)
@@ -138,7 +138,7 @@ def mixture(key: jax.Array, f: Family, models: Model, shares: jax.Array, n: Any,
         return draw(key, f, shares @ models, n, most)
     split_key, draw_key = random.split(key)
     sizes = sampling.multinomial(split_key, jnp.asarray(n, float), shares, most)
-    fitted = jax.vmap(lambda k, model, size: draw(k, f, model, jnp.maximum(size, 1), most))(
+    fitted = jax.vmap(lambda k, model, size: draw(k, f, model, jnp.maximum(size, 1.0), most))(
         random.split(draw_key, sources), models, sizes
     )
     return combine(f, sizes / n, fitted)
@@ -150,7 +150,7 @@ def points(key: jax.Array, f: Family, model: Model, n: int) -> jax.Array:
         case Categorical():
             return sampling.tokens(key, model, n)
         case Gaussian():
-            return model.mean + random.normal(key, (n, f.dimension), float) @ model.factor.T
+            return model.mean[None] + random.normal(key, (n, f.dimension), float) @ model.factor.T
         case Binomial():
             return random.binomial(key, f.trials, jnp.clip(model / f.trials, 0, 1), (n,))
         case Poisson():
@@ -171,7 +171,7 @@ def fit(f: Family, samples: jax.Array, weights: jax.Array) -> Model:
             return jnp.zeros(jnp.shape(f.p), float).at[samples].add(weights)
         case Gaussian():
             mean = weights @ samples
-            factor = triangle(jnp.sqrt(weights)[:, None] * (samples - mean))
+            factor = triangle(jnp.sqrt(weights)[:, None] * (samples - mean[None]))
             return Normal(mean, factor / jnp.sqrt(1 - jnp.sum(weights**2)) if f.unbiased else factor)
         case Binomial() | Poisson() | Gamma() | NegativeBinomial():
             return weights @ samples

@@ -23,8 +23,8 @@ def observe(f: Family, model: Model) -> dict[str, jax.Array]:
 
     ``error``: squared distance of the mean parameter from the truth, summed over coordinates. ``diversity``:
     :math:`1 - \sum p_i^2` for the categorical family, :math:`v(\theta_m)/v(\theta)` for the others. Categorical:
-    ``alive``, the number of tokens with p > 0. Others: ``mean``. Gaussian: ``log_variance``, log det of the
-    covariance divided by d. Gamma: ``log_mean``, :math:`\log(\theta_m/\theta)`.
+    ``alive``, the number of tokens with p > 0. Others: ``mean``. Gaussian: ``log_variance``, log of det of
+    the covariance against the truth's, divided by d. Gamma: ``log_mean``, :math:`\log(\theta_m/\theta)`.
     """
     start = truth(f)
     if isinstance(f, Categorical):
@@ -38,7 +38,7 @@ def observe(f: Family, model: Model) -> dict[str, jax.Array]:
             "error": jnp.sum((model.mean - start.mean) ** 2),
             "diversity": jnp.sum(model.factor**2) / f.v_unit,
             "mean": model.mean,
-            "log_variance": 2 * jnp.mean(jnp.log(jnp.abs(jnp.diagonal(model.factor)))),
+            "log_variance": 2 * jnp.mean(jnp.log(jnp.abs(jnp.diagonal(model.factor) / jnp.diagonal(start.factor)))),
         }
     seen = {
         "error": (model - start) ** 2,

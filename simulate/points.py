@@ -94,5 +94,5 @@ def _fit_some(key: jax.Array, f: Family, state: Any, row: Any, most: int, subsam
     used = jnp.cumsum(row["weight"] > 0)
     room, places = row["weight"].shape[0], row["places"].shape[0]
     place = jnp.searchsorted(used, subsample(train_key, places, used[-1], room), side="right")
-    weights = (jnp.arange(places) < row["train"]) / row["train"]
+    weights = (jnp.arange(places, dtype=float) < row["train"]).astype(float) / row["train"]
     return _fitted(f, points, state[1][1], row, place, weights)

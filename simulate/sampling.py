@@ -12,7 +12,6 @@ import jax
 import jax.numpy as jnp
 from jax import lax, random
 
-
 TOKENS_PER_BINOMIAL = 16  # measured on a CPU: what one conditional binomial costs at least, in tokens
 MOST_TOKENS = 4096  # beyond it a chain would hold more memory than time is worth
 
@@ -23,7 +22,7 @@ def tokens(key: jax.Array, p: jax.Array, n: int) -> jax.Array:
     heights = random.uniform(key, (n,), p.dtype) * cumulated[-1]
     # a token without probability has an empty interval: "right" steps over it
     last = p.shape[0] - 1 - jnp.argmax((p > 0)[::-1])
-    return jnp.minimum(jnp.searchsorted(cumulated, heights, side="right"), last)
+    return jnp.minimum(jnp.searchsorted(cumulated, heights, side="right").astype(int), last)
 
 
 def multinomial(key: jax.Array, n: Any, p: jax.Array, most: int) -> jax.Array:
@@ -33,7 +32,7 @@ def multinomial(key: jax.Array, n: Any, p: jax.Array, most: int) -> jax.Array:
     """
     if most > min(TOKENS_PER_BINOMIAL * p.shape[0], MOST_TOKENS):
         return random.multinomial(key, n, p, unroll=1)
-    drawn = jnp.arange(most) < n
+    drawn = jnp.arange(most, dtype=float) < n
     return jnp.zeros_like(p).at[tokens(key, p, most)].add(drawn.astype(p.dtype))
 
 
@@ -43,7 +42,7 @@ def bartlett(key: jax.Array, dimension: int, freedom: Any) -> jax.Array:
     :math:`A_{jj}^2 \sim \chi^2_{\nu-j}` (j from 0), standard normal below; the columns from :math:`\nu` on are zero.
     """
     normal_key, square_key = random.split(key)
-    left = jnp.asarray(freedom, float) - jnp.arange(dimension)
+    left = jnp.asarray(freedom, float) - jnp.arange(dimension, dtype=float)
     squares = 2 * random.gamma(square_key, jnp.maximum(left, 1) / 2)
     below = jnp.tril(random.normal(normal_key, (dimension, dimension), float), -1)
     return jnp.where(left > 0, below + jnp.diag(jnp.sqrt(squares)), 0.0)

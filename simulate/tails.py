@@ -10,7 +10,7 @@ The skewness is exact where moments can be had exactly. With v quadratic, the cu
 in the mean, :math:`\kappa_{j+1} = v \kappa_j'`, so the conditional moments are too, of unchanged degree, and six
 moments of a chain obey a linear recursion. Else it is that of a chain that varies at least about as much:
 
-* AccumulateSubsample: a subsample of the pool counts as a new sample of the family at the mean of the pool;
+* AccumulateSubsample: a subsample of the pool counts as a new sample of the family there, of equal noise;
 * Schedule: every generation counts as a Replace of the size that has its noise;
 * Gaussian: under other workflows as a Replace of the same diversity; of d coordinates as one;
 * Categorical: each token is a binomial chain; tokens count as pairs that move together, pairs as independent.
@@ -42,17 +42,15 @@ ORDER = 6  # the skewness of a squared deviation needs six moments
 INFLATION = 2.0
 
 
-def judged(
-    f: Family, w: Workflow, generations: int, chains: int = 4096, budget: float = 1e-3
-) -> dict[str, np.ndarray]:
+def judged(f: Family, w: Workflow, generations: int, chains: int = 4096, budget: float = 1e-3) -> dict[str, np.ndarray]:
     """Which observables `agree` may judge by their mean: for each a boolean array (generations,).
 
-    ``chains`` and ``budget`` are those of the run and of `agree`. Logarithms (``log_variance``, ``log_mean``) have light
-    tails at every generation, and stand in where the mean is carried by rare chains.
+    ``chains`` and ``budget`` are those of the run and of `agree`. Logarithms (``log_variance``, ``log_mean``) have
+    light tails at every generation, and stand in where the mean is carried by rare chains.
 
     >>> from modelcollapse import theory
     >>> judged(theory.Gamma(1, 1.0), theory.Replace(8), 30)["error"].nonzero()[0] + 1
-    array([1, 2])
+    array([1])
     """
     t = threshold(generations, chains, budget)
     most = (2 * INFLATION - 1) * 6 * np.sqrt(chains) / (t * (2 * t**2 + 1))
@@ -110,7 +108,7 @@ def _sum_skewness(moments: np.ndarray, repeats: np.ndarray) -> np.ndarray:
 
 
 def _moments(v0: np.ndarray, v1: np.ndarray, v2: float, w: Workflow, generations: int) -> tuple[np.ndarray, np.ndarray]:
-    """Moments 0..6 of the deviation of T chains from the truth (M, T, 7), where v = v0 + v1 x + v2 x^2; and v (T, 3)."""
+    """Moments 0..6 of the deviation x of T chains from the truth (M, T, 7); and v = v0 + v1 x + v2 x^2 (T, 3)."""
     v = np.stack([v0, v1, np.full_like(v0, v2)], axis=1)
     with np.errstate(over="ignore", invalid="ignore"):
         return _run(v, w, generations), v
@@ -126,8 +124,7 @@ def _law(v: np.ndarray, n: Any) -> np.ndarray:
         raw = [np.array([1.0])]
         for k in range(1, ORDER + 1):
             terms = [
-                comb(k - 1, j) / float(n) ** j * polynomial.polymul(cumulants[j], raw[k - 1 - j])
-                for j in range(k)
+                comb(k - 1, j) / float(n) ** j * polynomial.polymul(cumulants[j], raw[k - 1 - j]) for j in range(k)
             ]
             raw.append(sum((np.pad(each, (0, ORDER + 3 - len(each))) for each in terms), np.zeros(ORDER + 3)))
             raw[k] = raw[k][: k + 1]
@@ -174,17 +171,26 @@ def _run(v: np.ndarray, w: Workflow, generations: int) -> np.ndarray:
         case Accumulate() | AccumulateSubsample():
             subsample = isinstance(w, AccumulateSubsample)
             pool, law = moved(truth, _law(v, w.real)), _law(v, w.synthetic)
-            train = _law(v, w.train) if subsample else np.eye(ORDER + 1)[None] + 0 * law
-            law = np.einsum("tkj,tji->tki", law, train)
             size = float(w.real)
             while len(out) < generations:
+                train = _law(v, _train(w, size) if subsample else np.inf)
+                law_of_pool = np.einsum("tkj,tji->tki", law, train)
                 out.append(moved(pool, train))
                 size += float(w.synthetic)
                 kept, old = 1 - float(w.synthetic) / size, pool
                 pool = _binomial_sum(
-                    lambda i, j, old=old: np.einsum("ti,ti->t", law[:, j, : j + 1], old[:, i : i + j + 1]), kept
+                    lambda i, j, law=law_of_pool, old=old: np.einsum(
+                        "ti,ti->t", law[:, j, : j + 1], old[:, i : i + j + 1]
+                    ),
+                    kept,
                 )
     return np.array(out)
+
+
+def _train(w: AccumulateSubsample, pool: float) -> float:
+    """The size of a sample with the noise of a subsample of a pool of that size."""
+    train = float(w.train)
+    return train if w.replacement else train * (pool - 1) / (pool - train) if pool > train else np.inf
 
 
 def _binomial_sum(product: Any, kept: float) -> np.ndarray:

@@ -21,9 +21,12 @@ LONG_NAMES = {
     "diversity": "variance of one sample",
     "alive": "tokens with a probability above 0",
     "mean": "mean parameter",
-    "log_variance": "logarithm of the determinant of the covariance, divided by its dimension",
+    "log_variance": "logarithm of the determinant of the covariance against the truth, divided by its dimension",
     "log_mean": "logarithm of the mean against the truth",
 }
+
+
+UNITS = {"error": "squared units of the mean parameter", "mean": "units of the mean parameter"}  # else 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,8 +36,8 @@ class Trajectory:
     ``error``: squared distance of the mean parameter from the truth, summed over coordinates. ``diversity``: of the
     categorical family 1 - sum p^2, of others v(theta_m)/v(theta), 1 at the truth. ``alive``: tokens with p > 0
     (categorical). ``mean``: (chain, generation), of the Gaussian (chain, generation, coordinate); not kept for the
-    categorical. ``log_variance`` (Gaussian): log det of the covariance over d, -inf where it is singular.
-    ``log_mean`` (Gamma): log(theta_m/theta). What a family does not have is None.
+    categorical. ``log_variance`` (Gaussian): log(det of the covariance / det of the true one)/d, -inf where it is
+    singular. ``log_mean`` (Gamma): log(theta_m/theta). What a family does not have is None.
     """
 
     f: Family
@@ -81,12 +84,10 @@ class Trajectory:
             name: (
                 ("chain", "generation", "coordinate")[: value.ndim],
                 np.asarray(value),
-                {"long_name": LONG_NAMES[name]},
+                {"long_name": LONG_NAMES[name], "units": UNITS.get(name, "1")},
             )
             for name, value in self.observables.items()
         }
-        for name in data:
-            data[name][2]["units"] = "1" if name != "error" else "squared units of the mean parameter"
         attributes = {
             "family": type(self.f).__name__,
             "workflow": type(self.w).__name__,
