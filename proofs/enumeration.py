@@ -49,6 +49,12 @@ class Alphabet:
             Fraction(0),
         )
 
+    @property
+    def variance(self) -> Fraction:
+        """v(theta): the spread of one draw of the truth."""
+        under = math.lcm(*(each.denominator for each in self.truth))
+        return self.spread(tuple(int(each * under) for each in self.truth), under)
+
 
 def categorical(probabilities: Sequence[Any]) -> Alphabet:
     """Tokens; the statistic is the indicator of the token."""
@@ -73,6 +79,10 @@ def binomial(trials: int, chance: Any) -> Alphabet:
         mass,
         lambda denominator: (denominator * trials) ** trials,
     )
+
+
+TOKENS = categorical([Fraction(1, 2), Fraction(1, 3), Fraction(1, 6)])  # v2 = -1
+TRIALS = binomial(3, Fraction(1, 3))  # v2 = -1/3
 
 
 @dataclass(frozen=True)

@@ -8,23 +8,18 @@ from hypothesis import strategies as st
 
 from modelcollapse import theory
 from modelcollapse.proofs import enumeration
+from modelcollapse.proofs.enumeration import TOKENS
 from modelcollapse.proofs.schedules import ODD, schedules
 from modelcollapse.theory import algebra
 
-TOKENS = enumeration.categorical([Fraction(1, 2), Fraction(1, 3), Fraction(1, 6)])
 COIN = enumeration.categorical([Fraction(1, 4), Fraction(3, 4)])
-TRIALS = enumeration.binomial(2, Fraction(1, 3))
-FAMILIES = {"categorical": (TOKENS, -1), "binomial": (TRIALS, Fraction(-1, 2))}
-
-
-def at_truth(family):
-    """v(theta), from the probabilities."""
-    return family.spread(tuple(int(each * 12) for each in family.truth), 12)
+PAIRS = enumeration.binomial(2, Fraction(1, 3))
+FAMILIES = {"categorical": (TOKENS, -1), "binomial": (PAIRS, Fraction(-1, 2))}
 
 
 def enumerated(name, workflow, last):
     family, _ = FAMILIES[name]
-    return [each.error / at_truth(family) for each in enumeration.generations(family, workflow, last)]
+    return [each.error / family.variance for each in enumeration.generations(family, workflow, last)]
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -34,16 +29,16 @@ def test_schedules_that_no_workflow_writes(name, schedule):
     family, v2 = FAMILIES[name]
     found = enumeration.generations(family, schedule, schedule.generations)
     error = algebra.error(schedule, v2, schedule.generations)
-    assert [each.error for each in found] == [at_truth(family) * each for each in error]
-    assert [each.spread for each in found] == [at_truth(family) * (1 + v2 * each) for each in error]
+    assert [each.error for each in found] == [family.variance * each for each in error]
+    assert [each.spread for each in found] == [family.variance * (1 + v2 * each) for each in error]
 
 
-@given(schedules(), st.sampled_from([(COIN, -1), (TRIALS, Fraction(-1, 2))]))
+@given(schedules(), st.sampled_from([(COIN, -1), (PAIRS, Fraction(-1, 2))]))
 @settings(max_examples=150)
 def test_schedules_drawn_at_random(schedule, family):
     """The whole covariance of all generations, off the diagonal too."""
     alphabet, v2 = family
-    expected = algebra.covariance(schedule, v2, schedule.generations) * at_truth(alphabet)
+    expected = algebra.covariance(schedule, v2, schedule.generations) * alphabet.variance
     assert enumeration.covariance(alphabet, schedule, schedule.generations) == expected.tolist()
 
 
@@ -59,8 +54,8 @@ def test_schedules_drawn_at_random(schedule, family):
 )
 def test_covariance_between_generations(workflow):
     """How far two generations err together, with more than one of them still moving."""
-    for family, v2 in ((COIN, -1), (TRIALS, Fraction(-1, 2))):
-        expected = algebra.covariance(workflow, v2, 3) * at_truth(family)
+    for family, v2 in ((COIN, -1), (PAIRS, Fraction(-1, 2))):
+        expected = algebra.covariance(workflow, v2, 3) * family.variance
         assert enumeration.covariance(family, workflow, 3) == expected.tolist()
 
 

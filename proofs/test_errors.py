@@ -15,6 +15,7 @@ from sympy import sin as sine
 from modelcollapse import theory
 from modelcollapse.proofs import enumeration
 from modelcollapse.proofs.digits import drift_sum, precisely
+from modelcollapse.proofs.enumeration import TOKENS, TRIALS
 from modelcollapse.proofs.rational import closed_form, exactly, iterated, letters
 from modelcollapse.theory import algebra, solve, stable
 from modelcollapse.theory.errors import (
@@ -31,8 +32,6 @@ from modelcollapse.theory.errors import (
 from modelcollapse.theory.symbols import M, N, V, m, n, v2, w
 
 THIRD = Fraction(1, 3)
-TOKENS = enumeration.categorical([Fraction(1, 2), THIRD, Fraction(1, 6)])
-TRIALS = enumeration.binomial(3, THIRD)
 CURVATURES = [-1, Fraction(-1, 5), 0, THIRD, 1]
 WORKFLOWS = [
     theory.Replace(3, real=5),
@@ -56,12 +55,6 @@ PRODUCTS = [ACCUMULATE, SUBSAMPLE, BOOTSTRAP]
 each_workflow = pytest.mark.parametrize("workflow", WORKFLOWS, ids=repr)
 
 
-def at_truth(family: enumeration.Alphabet) -> Fraction:
-    """v(theta), from the probabilities."""
-    under = math.lcm(*(each.denominator for each in family.truth))
-    return family.spread(tuple(int(each * under) for each in family.truth), under)
-
-
 def read(theorem: theory.Theorem, left: str) -> Expr:
     """The last step of a derivation that reads ``left``."""
     return [step.expression for step in theorem.derivation if step.left == left][-1]
@@ -70,7 +63,7 @@ def read(theorem: theory.Theorem, left: str) -> Expr:
 @each_workflow
 def test_tokens_are_enumerated(workflow):
     """Every chain of every corpus of three tokens: error and diversity, by four roads to the same fractions."""
-    found, unit = enumeration.generations(TOKENS, workflow, 4), at_truth(TOKENS)
+    found, unit = enumeration.generations(TOKENS, workflow, 4), TOKENS.variance
     error = [each.error / unit for each in found]
     assert error == list(algebra.error(workflow, -1, 4))
     assert error == iterated(workflow, -1, 4)
@@ -82,7 +75,7 @@ def test_tokens_are_enumerated(workflow):
 @each_workflow
 def test_trials_are_enumerated(workflow):
     """Binomial(3): v2 = -1/3, so that the spread of pooled points changes and the coefficient of v2 shows."""
-    found, unit, curvature = enumeration.generations(TRIALS, workflow, 4), at_truth(TRIALS), -THIRD
+    found, unit, curvature = enumeration.generations(TRIALS, workflow, 4), TRIALS.variance, -THIRD
     error = [each.error / unit for each in found]
     assert error == list(algebra.error(workflow, curvature, 4))
     assert error == iterated(workflow, curvature, 4)
@@ -315,7 +308,7 @@ def test_printed_formula_of_fixed_real_misses_enumeration():
     beta, over = alpha**2 * (1 - 1 / n), 1 + (1 + 1 / N) * alpha
     corrected = printed.formula + 2 * (1 - 1 / N) * (1 - V) / over * alpha / N * beta**m
     found = enumeration.generations(TOKENS, theory.FixedReal(4, 3), 4)
-    unit = at_truth(TOKENS)
+    unit = TOKENS.variance
     for when in (1, 2, 3):
         at = {N: 4, n: 3, m: when, V: Rational(unit.numerator, unit.denominator)}
         collision = 1 - found[when].spread
