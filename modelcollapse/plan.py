@@ -5,6 +5,7 @@ Only theory is asked, in float64 without JAX, so that a plan for given numbers t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -133,8 +134,9 @@ def _row(family: theory.Categorical, workflow: theory.Workflow, generations: np.
 
 
 def _rare(workflow: theory.Workflow, generation: int) -> float:
-    """Chance (at least) that a token seen once in the first real set has a copy in generation m."""
-    return float(survival.real_items(workflow, int(generation))[0][1])
+    """Chance (at least) that generation m knows a token seen once in the first real set, whose probability is 1/N."""
+    (_, first), *later = survival.real_items(workflow, int(generation))
+    return float(1 - (1 - first) * math.exp(-sum(chance for _, chance in later)))
 
 
 def as_json(plan: Plan) -> dict[str, Any]:

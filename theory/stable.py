@@ -12,7 +12,23 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from sympy import Basic, Expr, Function, Integer, Poly, Product, S, Sum, bernoulli, digamma, exp, factor, factorial, log, oo
+from sympy import (
+    Basic,
+    Expr,
+    Function,
+    Integer,
+    Poly,
+    Product,
+    S,
+    Sum,
+    bernoulli,
+    digamma,
+    exp,
+    factor,
+    factorial,
+    log,
+    oo,
+)
 
 from .symbols import j
 

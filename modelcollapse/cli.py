@@ -1,0 +1,402 @@
+"""The command line: strings become records here, and nowhere else.
+
+Results go to standard output, progress and refusals to standard error. Exit code 0: done; 1: a theorem did not hold;
+2: the input is refused, in one line.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from .corpus import Corpus, Unit
+    from .plan import Plan
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="How much synthetic data may a model be trained on? Closed forms, derived, simulated and checked.",
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")]
+Out = Annotated[Path | None, typer.Option("--out", help="Write pictures (png) and the result (json) into this folder.")]
+Seed = Annotated[int, typer.Option(help="Seed of the simulated chains.")]
+Chains = Annotated[int, typer.Option(help="Number of simulated chains.")]
+Real = Annotated[str | None, typer.Option(help="Number of real samples, without a corpus.")]
+Corpora = Annotated[
+    str | None,
+    typer.Option(
+        help="Your data: path.txt, path.jsonl[:column], a csv of counts, builtin:pydoc, or - for standard input."
+    ),
+]
+
+
+@app.callback(invoke_without_command=True)
+def root(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    """How much synthetic data may a model be trained on? Closed forms, derived, simulated and checked."""
+    if version:
+        from . import __version__
+
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.command("plan")
+def plan_command(
+    corpus: Corpora = None,
+    unit: Annotated[str, typer.Option(help="What a token of a text is: words or bytes.")] = "words",
+    real: Real = None,
+    vocabulary: Annotated[str | None, typer.Option(help="Number of different tokens, without a corpus.")] = None,
+    zipf: Annotated[str, typer.Option(help="Exponent of Zipf's law, without a corpus; 0: all tokens alike.")] = "1",
+    synthetic: Annotated[
+        str | None, typer.Option(help="Synthetic samples per generation. Default: as many as real ones.")
+    ] = None,
+    train: Annotated[
+        str | None, typer.Option(help="Training set of accumulate-subsample, at most --real. Default: --real.")
+    ] = None,
+    generations: Annotated[str, typer.Option(help="Last generation to look at; 1 is the first model.")] = "10",
+    tolerance: Annotated[
+        str, typer.Option(help="How much worse than real data alone the error may become: 0.1 is 10 %.")
+    ] = "0.1",
+    as_truth: Annotated[
+        bool, typer.Option("--as-truth", help="Read the corpus as the truth, not as the data of generation 1.")
+    ] = False,
+    out: Out = None,
+    as_json: Json = False,
+) -> None:
+    """How much synthetic data is safe: error, limit, safe amounts and survivors for five workflows.
+
+    With a corpus its tokens are the real data that generation 1 is trained on. Without one, --real N --vocabulary V --zipf s.
+
+    Examples: modelcollapse plan --corpus notes.txt --tolerance 0.1;
+    modelcollapse plan --real 1000000 --vocabulary 50000 --zipf 1.1 --synthetic 250000 --json
+    """
+    made = _plan(corpus, unit, real, vocabulary, zipf, synthetic, train, generations, tolerance, as_truth)
+    from . import plan as plans
+
+    record = plans.as_json(made)
+    pictures = _pictures(out, record, lambda where: _draw_plan(made, where))
+    if as_json:
+        _print_json(record | pictures)
+        return
+    from . import report
+
+    report.plan(made)
+    report.files(pictures)
+
+
+def _plan(corpus: str | None, unit: str, real: str | None, vocabulary: str | None, zipf: str, synthetic: str | None,
+          train: str | None, generations: str, tolerance: str, as_truth: bool) -> Plan:  # fmt: skip
+    """The plan for what the options say."""
+    from modelcollapse import theory
+
+    from . import plan as plans
+
+    last = _whole("generations", generations)
+    assert last is not None
+    sizes: dict[str, Any] = {
+        "synthetic": _whole("synthetic", synthetic),
+        "train": _whole("train", train),
+        "generations": last,
+        "tolerance": _number("tolerance", tolerance),
+    }
+    if not sizes["tolerance"] > 0:
+        raise _refused("tolerance", tolerance, "how much worse the error may become, above 0: 0.1 is 10 %")
+    if corpus is None:
+        if real is None or vocabulary is None:
+            missing = "--real" if real is None else "--vocabulary"
+            raise theory.InputError(f"plan: {missing} is missing: name a --corpus, or give --real N and --vocabulary V")
+        items, tokens, exponent = _whole("real", real), _whole("vocabulary", vocabulary), _number("zipf", zipf)
+        if tokens is None or tokens > MOST_TOKENS:
+            raise _refused("vocabulary", vocabulary, f"at most {MOST_TOKENS:,} different tokens")
+        if not 0 <= exponent <= MOST_ZIPF:
+            raise _refused("zipf", zipf, f"an exponent from 0 (all tokens alike) to {MOST_ZIPF}")
+        family = theory.Categorical(plans.zipf(tokens, exponent))
+        source = {"kind": "zipf", "vocabulary": tokens, "exponent": exponent}
+        return plans.plan(family, real=items, source=source, **sizes)
+    for name, value in (("real", real), ("vocabulary", vocabulary)):
+        if value is not None:
+            raise _refused(name, value, "a corpus says this itself: leave it out, or leave out --corpus")
+    text = _read(corpus, unit)
+    family = theory.Categorical.from_counts(text.counts)
+    if as_truth:
+        family = theory.Categorical(family.p)
+    source = {"kind": "corpus", "name": text.name, "unit": text.unit, "tokens": text.size, "vocabulary": text.vocabulary,
+              "singletons": text.singletons, "sha256": text.sha256, "as_truth": as_truth}  # fmt: skip
+    return plans.plan(family, real=text.size, source=source, **sizes)
+
+
+MOST_TOKENS, MOST_ZIPF = 10_000_000, 100
+
+
+def _read(corpus: str, unit: str) -> Corpus:
+    from . import corpus as corpora
+
+    with _bar(f"reading {corpus}") as moved:
+        return corpora.read(corpus, unit=_unit(unit), progress=moved)
+
+
+def _unit(text: str) -> Unit:
+    from .corpus import Unit
+
+    if text not in [each.value for each in Unit]:
+        raise _refused("unit", text, "words or bytes")
+    return Unit(text)
+
+
+@app.command("theorems")
+def theorems_command(
+    name: Annotated[str | None, typer.Argument(help="One theorem; leave it out for the list.")] = None,
+    derivation: Annotated[bool, typer.Option("--derivation", help="Show how it is derived, step by step.")] = False,
+    latex: Annotated[bool, typer.Option("--latex", help="Print the closed form as LaTeX.")] = False,
+    code: Annotated[bool, typer.Option("--code", help="Print the expression that is computed, as Python.")] = False,
+    as_json: Json = False,
+) -> None:
+    """List the theorems, or show one: statement, assumptions, sources, closed form, derivation.
+
+    Examples: modelcollapse theorems; modelcollapse theorems accumulate --derivation
+    """
+    from modelcollapse.theory import ledger
+
+    if name is None:
+        if derivation or latex or code:
+            raise _refused(
+                "derivation" if derivation else "latex" if latex else "code", True, "name the theorem to show"
+            )
+        records = [each.as_record() for each in ledger.theorems()]
+        if as_json:
+            _print_json({"theorems": records})
+            return
+        from . import report
+
+        report.theorems(ledger.theorems())
+        return
+    theorem = ledger.named(name)
+    if as_json:
+        from .report import theorem_json
+
+        _print_json(theorem_json(theorem, derivation=derivation))
+    elif latex or code:
+        if theorem.derive is None:
+            raise _refused("name", name, f"{'--latex' if latex else '--code'} prints a closed form, and this theorem is a "
+                           "finite computation: see --derivation")  # fmt: skip
+        typer.echo(theorem.latex if latex else theorem.code)
+    else:
+        from . import report
+
+        report.theorem(theorem, derivation=derivation)
+
+
+@app.command("verify")
+def verify_command(
+    names: Annotated[list[str] | None, typer.Argument(help="Theorems to verify; leave out for all.")] = None,
+    chains: Chains = 4096,
+    seed: Seed = 0,
+    budget: Annotated[float, typer.Option(help="Chance of a false alarm in the whole table.")] = 1e-3,
+    as_json: Json = False,
+) -> None:
+    """Check theorems against simulated chains; exit code 1 if one does not hold.
+
+    Examples: modelcollapse verify; modelcollapse verify accumulate fixed-real --chains 100000
+    """
+    verdicts = _verify(names, chains, seed, budget)
+    if as_json:
+        from .report import verdict_json
+
+        _print_json(
+            {"chains": chains, "seed": seed, "budget": budget, "verdicts": [verdict_json(each) for each in verdicts]}
+        )
+    else:
+        from . import report
+
+        report.verdicts(verdicts, chains, budget)
+    if not all(each.passed for each in verdicts):
+        raise typer.Exit(1)
+
+
+def _verify(names: list[str] | None, chains: int, seed: int, budget: float) -> list[Any]:
+    if chains < 2:
+        raise _refused("chains", chains, "a number of chains, at least 2, to see their spread")
+    if not 0 <= seed < 2**63:
+        raise _refused("seed", seed, "a whole number from 0 to 2^63 - 1")
+    if not 0 < budget < 1:
+        raise _refused("budget", budget, "the chance of a false alarm, above 0 and below 1")
+    _use_double()
+    from . import verify
+
+    selected = verify.chosen(names)
+    verdicts = []
+    with _bar("simulating chains") as moved:
+        for verdict in verify.verify(selected, chains=chains, seed=seed, budget=budget):
+            verdicts.append(verdict)
+            moved(len(verdicts), len(selected))
+    return verdicts
+
+
+@app.command("demo")
+def demo_command(
+    corpus: Annotated[str, typer.Option(help="The text to plan for.")] = "builtin:pydoc",
+    out: Annotated[Path, typer.Option(help="Folder for pictures and results.")] = Path("demo-out"),
+    chains: Chains = 4096,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """The main job on the built-in text: plan it, verify every theorem against chains, leave pictures."""
+    from . import plan as plans
+    from . import report
+
+    made = _plan(corpus, "words", None, None, "1", None, None, "20", "0.1", False)
+    if not as_json:
+        report.plan(made)
+    verdicts = _verify(None, chains, seed, 1e-3)
+    record: dict[str, Any] = {"plan": plans.as_json(made), "verdicts": [report.verdict_json(each) for each in verdicts]}
+    if not as_json:
+        report.verdicts(verdicts, chains, 1e-3)
+
+    def draw(where: Path) -> list[Path]:
+        return [*_draw_plan(made, where), *_draw_chains(where, chains, seed)]
+
+    pictures = _pictures(out, record, draw)
+    if as_json:
+        _print_json(record | pictures)
+    else:
+        report.files(pictures)
+    if not all(each.passed for each in verdicts):
+        raise typer.Exit(1)
+
+
+def _draw_plan(made: Plan, where: Path) -> list[Path]:
+    from . import pictures
+
+    return pictures.draw_plan(made, where)
+
+
+def _draw_chains(where: Path, chains: int, seed: int) -> list[Path]:
+    from . import pictures
+
+    with _bar("simulating the pictures") as moved:
+        return pictures.draw_chains(where, chains=chains, seed=seed, progress=moved)
+
+
+def _pictures(out: Path | None, record: dict[str, Any], draw: Callable[[Path], list[Path]]) -> dict[str, Any]:
+    """Make the folder, draw into it, write the record beside; nothing of the user's is overwritten but our own files."""
+    if out is None:
+        return {}
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        files = draw(out)
+        result = out / "result.json"
+        result.write_text(json.dumps(record, indent=1) + "\n")
+    except OSError as problem:
+        raise _refused("out", str(out), f"a folder to write to ({problem.strerror or problem})") from None
+    return {"files": [str(each) for each in (*files, result)]}
+
+
+def _whole(name: str, text: str | None) -> int | None:
+    """A whole number as people write it: 1000, 1_000, 1e6."""
+    if text is None:
+        return None
+    value = _number(name, text)
+    if value != int(value):
+        raise _refused(name, text, "a whole number")
+    if value < 1:
+        raise _refused(name, text, "a whole number, at least 1")
+    return int(text) if text.isdigit() else int(value)
+
+
+def _number(name: str, text: str) -> float:
+    import math
+
+    try:
+        value = float(text)
+    except ValueError:
+        raise _refused(name, text, "a number") from None
+    if not math.isfinite(value):
+        raise _refused(name, text, "a finite number")
+    return value
+
+
+def _refused(option: str, value: Any, remedy: str) -> ValueError:
+    from modelcollapse.theory.arguments import InputError, shown
+
+    return InputError(f"--{option} {value if isinstance(value, str) else shown(value)}: {remedy}")
+
+
+def _use_double() -> None:
+    """The command line computes in float64."""
+    import jax
+
+    jax.config.update("jax_enable_x64", True)
+
+
+def _print_json(record: dict[str, Any]) -> None:
+    typer.echo(json.dumps(record, indent=1))
+
+
+@contextmanager
+def _bar(title: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar on standard error when a person looks, shown only for what takes longer than two seconds."""
+    import time
+
+    if not sys.stderr.isatty():
+        yield lambda done, total: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    started, bar = time.monotonic(), Progress(*columns, console=Console(stderr=True), transient=True)
+    task = bar.add_task(title, total=None)
+
+    def moved(done: int, total: int) -> None:
+        if time.monotonic() - started > 2 and not bar.live.is_started:
+            bar.start()
+        bar.update(task, completed=done, total=total or None)
+
+    try:
+        yield moved
+    finally:
+        bar.stop()
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; a refusal is one line on standard error and exit code 2."""
+    problem: Any
+    refused = next(each for each in typer.BadParameter.__mro__ if each.__name__ == "ClickException")
+    try:
+        code = app(
+            args=list(arguments) if arguments is not None else None, prog_name="modelcollapse", standalone_mode=False
+        )
+    except refused as problem:
+        message = problem.format_message()
+        asked = type(problem).__name__ == "NoArgsIsHelpError"
+        typer.echo(message if asked else f"modelcollapse: {' '.join(message.split())}", err=not asked)
+        code = 0 if asked else 2
+    except typer.Abort:
+        typer.echo("modelcollapse: stopped", err=True)
+        code = 130
+    except BrokenPipeError:
+        code = 0
+    except ValueError as problem:
+        if not _is_refusal(problem):
+            raise
+        typer.echo(f"modelcollapse: {problem}", err=True)
+        code = 2
+    sys.exit(code or 0)
+
+
+def _is_refusal(problem: ValueError) -> bool:
+    from modelcollapse.theory.arguments import InputError
+
+    return isinstance(problem, InputError)

@@ -1,0 +1,207 @@
+"""What people read: tables and sentences on the terminal."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from modelcollapse.theory import Theorem
+
+    from .plan import Plan, Row
+    from .verify import Verdict
+
+NARROW = 110  # columns that a table may count on when nobody watches
+
+
+def console() -> Console:
+    """Standard output, as wide as the terminal; wide enough for the tables when piped."""
+    out = Console(highlight=False)
+    return out if out.is_terminal else Console(width=max(NARROW, out.width), highlight=False)
+
+
+def number(value: float) -> str:
+    """Four significant digits, thousands apart; infinity as a word.
+
+    >>> number(1234567.0), number(0.000123456), number(math.inf), number(3)
+    ('1,234,567', '0.0001235', 'no limit', '3')
+    """
+    if math.isinf(value):
+        return "no limit" if value > 0 else "-infinite"
+    if abs(value) >= 1000 or value == int(value):
+        return f"{value:,.0f}" if abs(value) < 1e15 else f"{value:.4g}"
+    return f"{value:.4g}"
+
+
+def plan(made: Plan) -> None:
+    """The plan as two tables and the answers in words."""
+    out = console()
+    source = made.source
+    if source.get("kind") == "corpus":
+        out.print(f"[bold]{escape(source['name'])}[/]: {made.real:,} {source['unit']}, {source['vocabulary']:,} different, "
+                  f"{source['singletons']:,} of them seen once; read as "
+                  f"{'the truth' if source['as_truth'] else 'the data of generation 1'}")  # fmt: skip
+    else:
+        out.print(
+            f"[bold]{made.real:,} real samples[/] of {source['vocabulary']:,} tokens, Zipf exponent {source['exponent']:g}"
+        )
+    out.print(f"{made.synthetic:,} synthetic samples per generation; error of one fit on the real data "
+              f"{number(made.family.v / made.real)} (squared distance of the probabilities)")  # fmt: skip
+    last = made.generations[-1]
+    table = Table(title=f"Error, in units of real data alone; safe at {made.tolerance:.0%} more", title_justify="left")
+    for title in ("workflow", f"generation {min(2, last)}", f"generation {last}", "in the long run", "safe synthetic per generation",
+                  "safe share"):  # fmt: skip
+        table.add_column(title, justify="left" if title == "workflow" else "right", no_wrap=title == "workflow")
+    for row in made.rows:
+        table.add_row(
+            row.name, number(row.gain[min(1, last - 1)]), number(row.gain[-1]), _limit(row), _safe(row), _share(row)
+        )
+    out.print(table)
+    table = Table(title="Different tokens that the model still knows", title_justify="left")
+    shown = sorted({1, 2, min(5, last), last} & set(made.generations))
+    table.add_column("workflow", no_wrap=True)
+    for generation in shown:
+        table.add_column(f"generation {generation}", justify="right")
+    table.add_column(f"seen once: alive at {last}", justify="right")
+    for row in made.rows:
+        sign = "≥ " if row.survivors_are == "at least" else ""
+        cells = [("" if generation == 1 else sign) + number(round(row.survivors[generation - 1], 1))
+                 for generation in shown]  # fmt: skip
+        table.add_row(row.name, *cells, f"{row.rare[-1]:.1%}")
+    out.print(table)
+    for line in answers(made):
+        out.print(f"  {line}", soft_wrap=False)
+    out.print(
+        "[dim]Assumed: " + "; ".join(made.rows[0].assumptions[:2]) + ". `--json` lists every assumption by workflow.[/]"
+    )
+
+
+def _limit(row: Row) -> str:
+    return "grows without bound" if math.isinf(row.limit) else number(row.limit)
+
+
+def _safe(row: Row) -> str:
+    least, most = row.safe.at_least, row.safe.samples
+    if most == 0:
+        return "none"
+    if math.isinf(most):
+        return f"{least:,} or more" if least else "any amount"
+    return f"{least:,} to {most:,.0f}" if least else f"up to {most:,.0f}"
+
+
+def _share(row: Row) -> str:
+    return "0 %" if row.safe.samples == 0 else f"up to {row.safe.fraction:.1%}"
+
+
+def answers(made: Plan) -> list[str]:
+    """The questions that a user came with, in one line each."""
+    rows = {row.name: row for row in made.rows}
+    fixed, replace, accumulate, fresh = (rows[name] for name in ("fixedreal", "replace", "accumulate", "freshreal"))
+    last = made.generations[-1]
+    lines = [
+        f"How much? Beside the same real data every time: {_safe(fixed)} synthetic samples a generation, share {_share(fixed)}.",
+        f"Keep the old data? Yes: replacing it multiplies the error by {number(replace.gain[-1])} by generation {last}; keeping "
+        f"all of it by at most {_limit(accumulate)} ever.",
+        f"Rare tokens? Replacing, a token seen once is still known at generation {last} with chance {replace.rare[-1]:.1%}; "
+        "with the real data kept none is lost.",
+    ]
+    if math.isfinite(made.collapse_time):
+        lines.append(
+            f"Total collapse? Replacing, after about {number(round(made.collapse_time))} generations ({made.collapse_time_is})."
+        )
+    if fresh.optimal_weight is not None:
+        lines.append(f"With new real data every time: pooled, the error settles at {number(fresh.limit)} of real data alone; best "
+                     f"with weight {number(fresh.optimal_weight.weight)} on the real part.")  # fmt: skip
+    return lines
+
+
+def theorems(every: Sequence[Theorem]) -> None:
+    """The list, in reading order."""
+    out = console()
+    table = Table(title=f"{len(every)} theorems", title_justify="left", show_lines=True)
+    for title in ("name", "statement", "workflow", "evidence"):
+        table.add_column(title, no_wrap=title == "name")
+    for each in every:
+        table.add_row(each.name, escape(each.statement), each.workflow, each.evidence.value)
+    out.print(table)
+
+
+def theorem(one: Theorem, *, derivation: bool) -> None:
+    """One theorem in full."""
+    out = console()
+    out.print(f"[bold]{one.name}[/]  ({one.evidence.value})")
+    out.print(escape(one.statement))
+    out.print(f"family: {one.family}; workflow: {one.workflow}; answers: theory.{one.quantity}")
+    for assumption in one.assumptions:
+        out.print(f"  assumes: {escape(assumption.text)}")
+    if one.derive is not None:
+        out.print("closed form (units of v(theta) = V):", escape(str(one.derived.expression.doit())), soft_wrap=True)
+    for printed in one.printed:
+        out.print(f"printed in {escape(printed.source)}: {escape(str(printed.formula))}", soft_wrap=True)
+        out.print(f"  why it differs: {escape(printed.reason)}")
+    out.print("sources: " + escape("; ".join(one.sources)))
+    if derivation:
+        for place, step in enumerate(one.derivation, start=1):
+            out.print(f"[bold]{place}.[/] {escape(step.title)}")
+            if step.expression is not None:
+                out.print("     " + escape(f"{step.left}{step.expression}"), soft_wrap=True)
+
+
+def theorem_json(one: Theorem, *, derivation: bool) -> dict[str, Any]:
+    """One theorem as plain data."""
+    record = one.as_record()
+    record["printed"] = [
+        {"formula": str(each.formula), "source": each.source, "reason": each.reason} for each in one.printed
+    ]
+    if one.derive is not None:
+        record |= {"expression": str(one.derived.expression.doit()), "latex": one.latex, "code": one.code}
+    if derivation:
+        record["derivation"] = [
+            {"title": each.title, "expression": None if each.expression is None else f"{each.left}{each.expression}"}
+            for each in one.derivation
+        ]
+    return record
+
+
+def verdict_json(one: Verdict) -> dict[str, Any]:
+    """One verdict as plain data; what is not finite is text."""
+    return {name: str(value) if isinstance(value, float) and not math.isfinite(value) else value
+            for name, value in asdict(one).items()}  # fmt: skip
+
+
+def verdicts(every: Sequence[Verdict], chains: int, budget: float) -> None:
+    """The table of theorems against chains."""
+    out = console()
+    table = Table(
+        title=f"Theorems against {chains:,} chains: the worst generation of each; false alarms {budget:g} in all",
+        title_justify="left",
+    )
+    for title in ("theorem", "family", "gen.", "observable", "", "predicted", "observed", "s.e.", "z", "verdict"):
+        table.add_column(
+            title, justify="right" if title in ("gen.", "predicted", "observed", "s.e.", "z") else "left", no_wrap=True
+        )
+    for each in every:
+        verdict = "[green]holds[/]" if each.passed else "[bold red]BROKEN[/]"
+        if each.relation == "~":
+            verdict = f"[yellow]{abs(each.observed / each.predicted - 1):.0%} off[/]"
+        table.add_row(each.theorem, each.family, str(each.generation), each.observable, each.relation, f"{each.predicted:.5g}",
+                      f"{each.observed:.5g}", f"{each.standard_error:.2g}", f"{each.z:+.2f}", verdict)  # fmt: skip
+    out.print(table)
+    broken = [each.theorem for each in every if not each.passed]
+    judged = [each for each in every if each.relation == "="]
+    if judged:
+        out.print(f"largest |z| {max(abs(each.z) for each in judged):.2f}, allowed {max(each.threshold for each in judged):.2f}; "
+                  "bounds (>=, <=) count on one side; ~ is a leading-order statement, shown and not judged")  # fmt: skip
+    out.print(f"[bold red]broken: {', '.join(broken)}[/]" if broken else f"[green]all {len(every)} hold[/]")
+
+
+def files(pictures: dict[str, Any]) -> None:
+    """Where the pictures went."""
+    for each in pictures.get("files", []):
+        console().print(f"wrote {escape(each)}", soft_wrap=True)

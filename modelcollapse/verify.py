@@ -1,0 +1,168 @@
+"""Verify: every theorem against simulated chains, at a stated rate of false alarms.
+
+Each theorem has one cell: a family and a workflow in which it holds, and what it predicts there. Cells are chosen by their
+tails: an observable whose mean is carried by rare chains is not judged by its mean (`simulate.judged`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from modelcollapse import simulate, theory
+from modelcollapse.theory import Theorem, ledger
+
+P6 = [0.4, 0.25, 0.15, 0.1, 0.06, 0.04]
+P3 = [0.5, 0.3, 0.2]
+HALVES = [0.5, 0.5]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Where a theorem is put to the test: it predicts ``means`` of an observable, as a number or as a bound.
+
+    ``relation``: "=", ">=" or "<=". ``last_only``: only the last generation is judged (limits and bounds of limits).
+    """
+
+    theorem: str
+    family: theory.Family
+    workflow: theory.Workflow
+    generations: int
+    observable: str
+    means: Callable[[Any, Any, np.ndarray], Any]
+    relation: str = "="
+    last_only: bool = False
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One line of the table: the generation that fits worst, and whether the theorem stands."""
+
+    theorem: str
+    family: str
+    workflow: str
+    observable: str
+    relation: str
+    generation: int
+    predicted: float
+    observed: float
+    standard_error: float
+    z: float
+    threshold: float
+    passed: bool
+
+
+def _at(value: Callable[..., Any], factor: float = 1.0) -> Callable[[Any, Any, np.ndarray], Any]:
+    """The same number at every generation."""
+    return lambda f, w, m: np.full(len(m), factor * value(f, w))
+
+
+def _safe_error(f: Any, w: Any, m: np.ndarray) -> np.ndarray:
+    """The error that the safe set promises: within the tolerance used in the cell below."""
+    return np.full(len(m), (1 + TOLERANCE) * f.v / w.real)
+
+
+TOLERANCE = 0.2
+_SIX, _THREE = theory.Categorical(P6), theory.Categorical(P3)
+
+
+def _edge(w: Any) -> Any:
+    """The workflow with the largest (or least) safe amount of synthetic data."""
+    from dataclasses import replace
+
+    safe = theory.max_synthetic(_SIX, w, TOLERANCE)
+    return replace(w, synthetic=int(safe.at_least or safe.samples))
+
+
+def cells() -> tuple[Cell, ...]:
+    """One cell for each theorem that has an observable, in reading order."""
+    t = theory
+    error, diversity, alive = t.error, t.diversity, t.survivors
+    odd = t.Schedule(
+        size=[12, 8, 10, 6],
+        source=[[1, 0, 0, 0, 0], [0, 1, 0, 0, 0], [0.3, 0.3, 0.4, 0, 0], [0, 0, 0.5, 0.5, 0]],
+        weight=[[1, 0, 0, 0], [0.5, 0.5, 0, 0], [0.2, 0.3, 0.5, 0], [0.1, 0, 0.5, 0.4]],
+    )
+    weighted = t.FreshReal(real=20, synthetic=30)
+    best = t.FreshReal(real=20, synthetic=30, weight=float(t.optimal_weight(_SIX, weighted).weight))
+    return (
+        Cell("drift-identity", t.NegativeBinomial(6, 2.0), t.Accumulate(12, 8), 12, "diversity", diversity),
+        Cell("workflow-algebra", _SIX, odd, 4, "error", error),
+        Cell("replace", _SIX, t.Replace(20, real=30), 12, "error", error),
+        Cell("replace-growing", t.Poisson(3.0), t.Replace(tuple(range(16, 49, 4)), real=12), 10, "error", error),
+        Cell("collapse-probability", _THREE, t.Replace(8), 40, "collapsed", t.collapse_probability),
+        Cell("collapse-time", _THREE, t.Replace(8), 160, "collapse_time", _at(t.collapse_time), last_only=True),
+        Cell("collapse-time-limit", _THREE, t.Replace(8), 160, "collapse_time", _at(t.collapse_time_limit), "~", True),
+        Cell("collapse-time-upper-bound", _THREE, t.Replace(8), 160, "collapse_time", _at(t.collapse_time_upper_bound), "<=",
+             True),
+        Cell("log-variance", t.Gaussian(dimension=3, variance=2.0), t.Replace(12, real=15), 30, "log_variance",
+             t.log_variance),
+        Cell("log-mean", t.Gamma(2, 3.0), t.Replace(8), 30, "log_mean", t.log_mean),
+        Cell("fixed-real", t.Binomial(5, 0.3), t.FixedReal(12, 30), 12, "error", error),
+        Cell("fixed-real-l1-upper-bound", _SIX, t.FixedReal(20, 40), 12, "drift", t.l1_drift_upper_bound, "<="),
+        Cell("fresh-real", t.Gaussian(dimension=3), t.FreshReal(12, 30), 12, "error", error),
+        Cell("fresh-real-weighted", t.Poisson(3.0), t.FreshReal(12, 30, weight=0.6), 12, "error", error),
+        Cell("optimal-weight", _SIX, best, 16, "error", lambda f, w, m: np.full(len(m), t.optimal_weight(f, w).error),
+             last_only=True),
+        Cell("accumulate", t.Gamma(3, 2.0), t.Accumulate(20, 15), 20, "error", error),
+        Cell("accumulate-subsample", _SIX, t.AccumulateSubsample(20, 12, train=15), 20, "error", error),
+        Cell("accumulate-bootstrap", t.Gaussian(), t.AccumulateSubsample(20, 12, train=15, replacement=True), 20, "error",
+             error),
+        Cell("accumulate-subsample-recursion", t.Poisson(3.0), t.AccumulateSubsample(20, 12, train=15), 20, "error", error),
+        Cell("survivors", _SIX, t.Replace(20, real=30), 12, "alive", alive),
+        Cell("survivors-kept", _SIX, t.Accumulate(20, 15), 20, "alive", alive),
+        Cell("survivors-thinning", _SIX, t.AccumulateSubsample(20, 12, train=15), 20, "alive", alive, ">="),
+        Cell("safe-replace", _SIX, t.Replace(20), 40, "error", _safe_error, ">=", True),
+        Cell("safe-fixed-real", _SIX, _edge(t.FixedReal(20, 1)), 40, "error", _safe_error, "<=", True),
+        Cell("safe-fresh-real", _SIX, _edge(t.FreshReal(20, 1, weight=0.5)), 16, "error", _safe_error, "<=", True),
+        Cell("safe-accumulate", _SIX, _edge(t.Accumulate(20, 1)), 12, "error", _safe_error, "<=", True),
+        Cell("safe-accumulate-subsample", _SIX, t.AccumulateSubsample(20, 20, train=20), 40, "error",
+             lambda f, w, m: np.full(len(m), f.v / w.real * (1 + (w.real - 1) / w.train)), ">=", True),
+    )  # fmt: skip
+
+
+def chosen(names: list[str] | None) -> tuple[Cell, ...]:
+    """The cells of the named theorems, or all; InputError for a name that is not in the ledger."""
+    every = cells()
+    if not names:
+        return every
+    wanted = {ledger.named(name).name for name in names}
+    return tuple(cell for cell in every if cell.theorem in wanted)
+
+
+def verify(selected: tuple[Cell, ...], *, chains: int = 4096, seed: int = 0, budget: float = 1e-3) -> Iterator[Verdict]:
+    """A verdict for each cell, as it comes. ``budget``: chance of a false alarm in the whole table."""
+    import jax
+
+    runs: dict[Any, Any] = {}
+    for cell in selected:
+        run = (cell.family, cell.workflow, cell.generations)
+        if run not in runs:
+            number = next(place for place, each in enumerate(cells()) if each.theorem == cell.theorem)
+            key = jax.random.fold_in(jax.random.key(seed), number)
+            runs = {run: simulate.chains(cell.family, cell.workflow, cell.generations, chains, key)}  # the last is kept
+        yield _judged(cell, runs[run], budget / len(selected))
+
+
+def _judged(cell: Cell, t: simulate.Trajectory, budget: float) -> Verdict:
+    generations = t.generation
+    means = np.asarray(cell.means(cell.family, cell.workflow, generations), float)
+    if cell.last_only:
+        means = np.where(generations == cell.generations, means, np.nan)
+    relation = "=" if cell.relation == "~" else cell.relation
+    argument = {"=": "prediction", ">=": "at_least", "<=": "at_most"}[relation]
+    agreement = simulate.agree(t, budget=budget, **{argument: {cell.observable: means}})
+    worst = agreement.worst
+    return Verdict(
+        cell.theorem, type(cell.family).__name__, type(cell.workflow).__name__, cell.observable, cell.relation,
+        worst.generation, worst.predicted, worst.observed, worst.standard_error, worst.z, agreement.threshold,
+        agreement.passed or cell.relation == "~",
+    )  # fmt: skip
+
+
+def theorem_of(cell: Cell) -> Theorem:
+    """The theorem that a cell tests."""
+    return ledger.named(cell.theorem)
