@@ -124,6 +124,7 @@ def _plan(corpus: str | None, unit: str, real: str | None, vocabulary: str | Non
             raise _refused("zipf", zipf, f"an exponent from 0 (all tokens alike) to {MOST_ZIPF}")
         family = theory.Categorical(plans.zipf(tokens, exponent))
         source = {"kind": "zipf", "vocabulary": tokens, "exponent": exponent}
+        assert items is not None
         return plans.plan(family, real=items, source=source, **sizes)
     for name, value in (("real", real), ("vocabulary", vocabulary)):
         if value is not None:
@@ -373,7 +374,8 @@ def _bar(title: str) -> Iterator[Callable[[int, int], None]]:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; a refusal is one line on standard error and exit code 2."""
     problem: Any
-    refused = next(each for each in typer.BadParameter.__mro__ if each.__name__ == "ClickException")
+    # Typer brings its own Click or uses the installed one: ask it which
+    refused: Any = next(each for each in typer.BadParameter.__mro__ if each.__name__ == "ClickException")
     try:
         code = app(
             args=list(arguments) if arguments is not None else None, prog_name="modelcollapse", standalone_mode=False

@@ -11,6 +11,7 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.ticker import MaxNLocator
 
 from modelcollapse import theory
 
@@ -27,7 +28,7 @@ LOOKS = {
     "fixedreal": ("#5b2a86", "^"),
     "freshreal": ("#00796b", "v"),
 }
-STYLE = {"figure.figsize": (7.5, 4.8), "figure.dpi": 130, "font.size": 10, "axes.spines.top": False,
+STYLE: dict[Any, Any] = {"figure.figsize": (7.5, 4.8), "figure.dpi": 130, "font.size": 10, "axes.spines.top": False,
          "axes.spines.right": False, "axes.grid": True, "grid.alpha": 0.25, "legend.frameon": False}  # fmt: skip
 
 
@@ -38,9 +39,11 @@ def draw_plan(made: Plan, where: Path) -> list[Path]:
 
 
 def _save(axes: Axes, path: Path) -> Path:
-    axes.figure.tight_layout()
-    axes.figure.savefig(path, metadata={"Software": None})
-    plt.close(axes.figure)
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    figure.tight_layout()
+    figure.savefig(path, metadata={"Software": None})
+    plt.close(figure)
     return path
 
 
@@ -70,7 +73,7 @@ def _gain(made: Plan, where: Path) -> Path:
     ]
     axes.set_yticks(ticks, [f"{each:g}" for each in ticks])
     axes.minorticks_off()
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(loc="upper left", title="dotted: limit")
     _named(axes, "Error by generation\n" + _source(made), "generation (1: the first model)",
            "gain: error / error of real data alone")  # fmt: skip
@@ -99,7 +102,7 @@ def _safe(made: Plan, where: Path) -> Path:
     axes.annotate(f"tolerance {made.tolerance:.0%}", (100 * made.tolerance, 3), xytext=(4, 0), textcoords="offset points",
                   color="0.3", fontsize=9)  # fmt: skip
     axes.set(xlim=(0, 60), ylim=(-2, 104))
-    axes.legend(loc="center right")
+    axes.legend(loc="lower right", bbox_to_anchor=(1.0, 0.05))
     _named(axes, f"Safe share of synthetic data in the long run\n{made.real:,} real samples",
            "tolerance: error above real data alone [%]", "synthetic share of a generation's data [%]")  # fmt: skip
     return _save(axes, where / "safe.png")
@@ -112,7 +115,7 @@ def _tokens(made: Plan, where: Path) -> Path:
         axes.plot(made.generations, row.survivors, color=colour, marker=marker, markersize=4, label=row.name,
                   linestyle=("-", "--")[row.name == "accumulate"], zorder=3 + (place == 1))  # fmt: skip
     axes.set_ylim(bottom=0)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
     axes.legend(loc="lower left")
     _named(axes, "Different tokens still known\n" + _source(made), "generation (1: the first model)", "tokens alive")
@@ -155,7 +158,7 @@ def draw_chains(
                 )
             if progress is not None:
                 progress(place + 1, len(workflows))
-        title = f"lines: theory; points: {chains:,} chains, bars 3 standard errors\n{size} real and {size} synthetic samples, 6 tokens"
+        title = f"lines: theory; points: {chains:,} chains, bars 3 standard errors\n{size} real, {size} synthetic , 6 tokens"
         _named(gain, title, "generation (1: the first model)", "gain: error / error of real data alone")
         gain.legend(loc="upper left")
         _named(alive, title, "generation (1: the first model)", "tokens alive")

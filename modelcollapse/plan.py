@@ -114,7 +114,6 @@ def plan(
 def _row(family: theory.Categorical, workflow: theory.Workflow, generations: np.ndarray, tolerance: float) -> Row:
     questions = (theory.error, theory.survivors, theory.max_synthetic)
     answers = {question.__name__: theory.explain(question, family, workflow) for question in questions}
-    fresh = isinstance(workflow, theory.FreshReal)
     assumptions = dict.fromkeys(each.text for theorem in answers.values() for each in theorem.assumptions)
     return Row(
         workflow=workflow,
@@ -127,7 +126,7 @@ def _row(family: theory.Categorical, workflow: theory.Workflow, generations: np.
         survivors=theory.survivors(family, workflow, generations).tolist(),
         survivors_are="at least" if answers["survivors"].evidence is theory.Evidence.BOUND else "exactly",
         rare=[_rare(workflow, each) for each in generations],
-        optimal_weight=theory.optimal_weight(family, workflow) if fresh else None,
+        optimal_weight=theory.optimal_weight(family, workflow) if isinstance(workflow, theory.FreshReal) else None,
         theorems={name: theorem.name for name, theorem in answers.items()},
         assumptions=list(assumptions),
     )

@@ -55,8 +55,8 @@ def plan(made: Plan) -> None:
               f"{number(made.family.v / made.real)} (squared distance of the probabilities)")  # fmt: skip
     last = made.generations[-1]
     table = Table(title=f"Error, in units of real data alone; safe at {made.tolerance:.0%} more", title_justify="left")
-    for title in ("workflow", f"generation {min(2, last)}", f"generation {last}", "in the long run", "safe synthetic per generation",
-                  "safe share"):  # fmt: skip
+    for title in ("workflow", f"generation {min(2, last)}", f"generation {last}", "in the long run",
+                  "safe synthetic per generation", "safe share"):  # fmt: skip
         table.add_column(title, justify="left" if title == "workflow" else "right", no_wrap=title == "workflow")
     for row in made.rows:
         table.add_row(
@@ -116,8 +116,8 @@ def answers(made: Plan) -> list[str]:
             f"Total collapse? Replacing, after about {number(round(made.collapse_time))} generations ({made.collapse_time_is})."
         )
     if fresh.optimal_weight is not None:
-        lines.append(f"With new real data every time: pooled, the error settles at {number(fresh.limit)} of real data alone; best "
-                     f"with weight {number(fresh.optimal_weight.weight)} on the real part.")  # fmt: skip
+        lines.append(f"With new real data every time: pooled, the error settles at {number(fresh.limit)} of real data alone; "
+                     f"best with weight {number(fresh.optimal_weight.weight)} on the real part.")  # fmt: skip
     return lines
 
 

@@ -8,8 +8,8 @@ mixture of models; :math:`M` points subsampled from a pool) the noise has the va
 
 the spread of one point about the mean that it is drawn around: :math:`u` says which models the point comes from,
 :math:`C` is the covariance about the truth. A batch has :math:`a = 1/n`, a full fit :math:`a = 0`, a subsample of
-:math:`M` from :math:`S` points :math:`a = (S - M) / (M (S - 1))`, with replacement :math:`a = 1/M`. This is exact for every family
-whose variance function is quadratic with leading coefficient :math:`v_2`. Everything is linear in V, and V = 1 here.
+:math:`M` from :math:`S` points :math:`a = (S - M) / (M (S - 1))`, with replacement :math:`a = 1/M`. This is exact for every
+family whose variance function is quadratic with leading coefficient :math:`v_2`. Everything is linear in V, and V = 1 here.
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ def error(f: Family, w: Workflow, generation: Any) -> Any:
 
 
 def diversity(f: Family, w: Workflow, generation: Any) -> Any:
-    r""":math:`E\,v(\theta_m)`: Categorical :math:`E(1 - \|p_m\|^2)`; other families divided by :math:`v(\theta)`, so 1 at the truth.
+    r""":math:`E\,v(\theta_m)`: Categorical :math:`E(1 - \|p_m\|^2)`; other families over :math:`v(\theta)`, 1 at the truth.
 
     It is :math:`V + v_2 T_m` with the error :math:`T_m`, computed without cancelling.
 

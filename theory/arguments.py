@@ -60,6 +60,7 @@ def refuse(owner: str, argument: str, value: Any, remedy: str) -> InputError:
 
 def numbers(owner: str, argument: str, value: Any, remedy: str) -> np.ndarray:
     """The value as a float64 array of finite numbers, or a refusal."""
+    array: Any
     try:
         array = np.asarray(value)
         array = array.astype(float) if array.dtype.kind in "iufO" else None

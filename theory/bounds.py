@@ -1,4 +1,4 @@
-r"""The L1 drift of the partially synthetic workflow: what a paper bounds exponentially, and the bound that the exact error gives."""
+"""The L1 drift beside a fixed real set: what a paper bounds exponentially, and the bound that the exact error gives."""
 
 from __future__ import annotations
 

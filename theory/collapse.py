@@ -133,15 +133,15 @@ def collapse_time(f: Family, w: Workflow) -> float:
     if isinstance(f, (Gaussian, Gamma, Poisson, NegativeBinomial)) or isinstance(w, (FixedReal, Accumulate)):
         return np.inf
     TIME.require("collapse_time", f, w)
-    corpus = isinstance(f, Categorical) and f.counts is not None
-    if corpus:
+    counts = f.counts if isinstance(f, Categorical) else None
+    if isinstance(f, Categorical) and counts is not None:
         check_corpus("collapse_time", f, w)
     first, size = _chain_sizes(f, w)
-    shares = _shares(f)
-    if max(first, size) <= alleles.LARGEST:
-        ahead = alleles.time_from_count(first, size)
-        return float(1 + (ahead[f.counts].sum() if corpus else (alleles.binomial(first, shares) @ ahead).sum()))
-    return float(collapse_time_limit(f, w))
+    if max(first, size) > alleles.LARGEST:
+        return float(collapse_time_limit(f, w))
+    ahead = alleles.time_from_count(first, size)
+    waits = alleles.binomial(first, _shares(f)) @ ahead if counts is None else ahead[counts]
+    return float(1 + waits.sum())
 
 
 def collapse_time_limit(f: Family, w: Workflow) -> float:

@@ -26,11 +26,11 @@ from .workflow import Replace, Workflow
 
 
 def log_variance(f: Gaussian, w: Replace, generation: Any) -> Any:
-    r""":math:`E \frac1d \ln \det \Sigma_m`, the mean log variance of a direction, under `Replace`.
+    r""":math:`E \frac1d \ln(\det \Sigma_m / \det \Sigma)`, the mean log variance of a direction, under `Replace`.
 
-    Each generation of n adds :math:`\frac1d \sum_{i=1}^d \psi(\frac{n-i}2) + \ln \frac2n` (unbiased: :math:`\ln \frac2{n-1}`), about
-    -(d+1)/(2n) beside the -1/n of the divisor. Raises InputError unless every size exceeds the dimension. Source: R11 of
-    the theory; Suresh2024 for the order, derived.
+    Each generation of n adds :math:`\frac1d \sum_{i=1}^d \psi(\frac{n-i}2) + \ln \frac2n` (unbiased:
+    :math:`\ln \frac2{n-1}`), about -(d+1)/(2n) beside the -1/n of the divisor. Raises InputError unless every size exceeds the
+    dimension. Source: Suresh2024 for the order, derived.
 
     >>> from modelcollapse import theory
     >>> round(theory.log_variance(theory.Gaussian(), theory.Replace(10), 100), 2)
@@ -43,12 +43,13 @@ def log_variance(f: Gaussian, w: Replace, generation: Any) -> Any:
         total = sum(evaluate(term, {n: size, j: row}) for row in range(1, f.dimension + 1)) / f.dimension
         return total - evaluate(log(1 - 1 / n), {n: size}) if f.unbiased else total
 
-    truth = evaluate(log(n), {n: f.variance})
-    return truth + _summed("log_variance", w, generation, added)
+    return _summed("log_variance", w, generation, added)
 
 
 def log_mean(f: Gamma, w: Replace, generation: Any) -> Any:
-    r""":math:`E \ln(\theta_m / \theta)` of the Gamma family of shape k under `Replace`: each generation adds :math:`\psi(nk) - \ln(nk)`.
+    r""":math:`E \ln(\theta_m / \theta)` of the Gamma family of shape k under `Replace`.
+
+    Each generation of n adds :math:`\psi(nk) - \ln(nk)`, about -1/(2nk). Source: derived.
 
     >>> from modelcollapse import theory
     >>> round(theory.log_mean(theory.Gamma(1, 3.0), theory.Replace(8), 30), 4)

@@ -114,7 +114,10 @@ def _summed(curvature: Expr, term: Expr, centre: Expr, module: str) -> tuple[tup
 
     def total(count: Any, *values: Any) -> Any:
         spread = [library.asarray(value)[..., None] for value in values]
-        return stable.drift_sum(library, lambda index: each_term(*spread, index), *scalars(*values), count)
+        v2, lead, constant, pole, middle = scalars(*values)
+        return stable.drift_sum(
+            library, lambda index: each_term(*spread, index), v2, lead, constant, pole, middle, count
+        )
 
     return letters, total
 
@@ -175,7 +178,7 @@ def scanned(event: Callable[..., tuple[Any, Any]], table: Any, v2: Any) -> Any:
 
 
 def register() -> None:
-    """Let families and workflows pass through ``jit``, ``vmap`` and ``grad``: numbers are leaves, booleans and dimensions are not."""
+    """Let families and workflows pass through ``jit``, ``vmap`` and ``grad``; booleans and dimensions are static."""
     import jax
 
     static = {"unbiased", "dimension", "replacement"}

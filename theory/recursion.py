@@ -38,7 +38,7 @@ def error_over_v(real: Any, synthetic: Any, train: Any, curvature: Any, generati
     given = (real, synthetic, train, curvature)
     if arg.is_jax(*given, generation):
         return iterated(*_lowered(replacement, "jax"))(*given, generation)
-    given = tuple(np.broadcast_arrays(*(np.asarray(each, float) for each in given)))
+    given = tuple(np.broadcast_arrays(*(np.asarray(each, float) for each in given)))  # type: ignore[assignment]
     whole = np.asarray(generation, int)
     start, step, read = _lowered(replacement, "numpy")
     shape = np.broadcast_shapes(whole.shape, given[0].shape)

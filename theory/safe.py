@@ -18,7 +18,7 @@ from .answers import gain_limit
 from .family import Family
 from .solve import Step
 from .stable import ROOM
-from .symbols import N, V, eps, n, v2, w
+from .symbols import M, N, V, eps, n, v2, w
 from .theorem import Assumption, Derived, Evidence, Theorem
 from .workflow import Accumulate, AccumulateSubsample, FixedReal, FreshReal, Replace, Schedule, Workflow
 
@@ -66,6 +66,8 @@ def max_synthetic(f: Family, w: Workflow, tolerance: float = 0.1) -> SyntheticLi
     template = replace(w, synthetic=ROOM * max(1, math.ceil(f.v2)), real=w.real)
     theorem = errors.theorem_of(f, template).require("max_synthetic", f, template)
     exact = Fraction(str(float(tolerance)))
+    low: int
+    high: float
     match template:
         case Replace():
             low, high, edge = 0, 0, Le(theorem.derived.limit.doit() * N / V, 1 + eps)
@@ -87,7 +89,7 @@ def max_synthetic(f: Family, w: Workflow, tolerance: float = 0.1) -> SyntheticLi
                     1,
                 )
             )
-            edge, evidence = Ge(1 + eps, 1 + (N - 1) / errors.M), SAFE_SUBSAMPLE
+            edge, evidence = Ge(1 + eps, 1 + (N - 1) / M), SAFE_SUBSAMPLE
     share = 1.0 if math.isinf(high) else high / (w.real + high)
     texts = tuple(each.text for each in theorem.assumptions)
     return SyntheticLimit(high, low, share, edge, evidence.name, texts)
@@ -224,7 +226,7 @@ SAFE_SUBSAMPLE = Theorem(
     (*errors.COMMON, ENDLESS),
     ("derived",),
     None,
-    lambda: (Step("T = P + (Q - P)/M in the limit, P >= V/N and Q >= V", V / N + (V - V / N) / errors.M, "T(oo) >= "),),
+    lambda: (Step("T = P + (Q - P)/M in the limit, P >= V/N and Q >= V", V / N + (V - V / N) / M, "T(oo) >= "),),
 )
 NONE = Theorem(
     "safe-replace",

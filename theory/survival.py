@@ -45,12 +45,15 @@ def survivors(f: Family, w: Workflow, generation: Any) -> Any:
     >>> theory.survivors(theory.Categorical([0.5, 0.5]), theory.Replace(2), [0, 1, 2]).tolist()
     [2.0, 1.5, 1.25]
     """
-    if not isinstance(families.check("survivors", f), Categorical):
+    families.check("survivors", f)
+    if not isinstance(f, Categorical):
         raise arg.refuse("survivors", "f", f, "tokens are counted in a Categorical; other families have no tokens")
     workflows.check("survivors", w)
     if arg.is_traced(generation):
         raise arg.refuse("survivors", "generation", "traced", "the generation is static here: close over a number")
     whole = np.asarray(arg.generation("survivors", generation), int)
+    values: Any
+    multiplicity: Any
     if f.counts is not None:
         check_corpus("survivors", f, w)
         if np.any(whole == 0):
@@ -75,7 +78,7 @@ def _alive(f: Categorical, w: Workflow, generation: int, values: Any) -> Any:
     conditional = f.counts is not None
     if generation == 0:
         return (values > 0) * 1.0
-    if exact_chain(f, w):
+    if isinstance(w, Replace) and exact_chain(f, w):
         sizes = [int(size) for size in w.sizes(generation)]
         gone = alleles.lost_from_count(sizes)[values] if conditional else alleles.lost(values, sizes)
         return 1 - gone

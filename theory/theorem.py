@@ -49,8 +49,8 @@ class Derived:
     """What a derivation arrives at. Expressions are in stable functions; ``doit()`` gives the plain closed form."""
 
     expression: Expr
-    diversity: Expr | None = None
-    limit: Expr | None = None
+    diversity: Any = None
+    limit: Any = None
 
 
 @dataclass(frozen=True, eq=False)
