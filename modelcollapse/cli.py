@@ -105,6 +105,8 @@ def _plan(corpus: str | None, unit: str, real: str | None, vocabulary: str | Non
 
     last = _whole("generations", generations)
     assert last is not None
+    if last > MOST_GENERATIONS:
+        raise _refused("generations", generations, f"at most {MOST_GENERATIONS:,} generations; theory.error takes any")
     sizes: dict[str, Any] = {
         "synthetic": _whole("synthetic", synthetic),
         "train": _whole("train", train),
@@ -138,7 +140,7 @@ def _plan(corpus: str | None, unit: str, real: str | None, vocabulary: str | Non
     return plans.plan(family, real=text.size, source=source, **sizes)
 
 
-MOST_TOKENS, MOST_ZIPF = 10_000_000, 100
+MOST_TOKENS, MOST_ZIPF, MOST_GENERATIONS = 10_000_000, 100, 1000
 
 
 def _read(corpus: str, unit: str) -> Corpus:

@@ -50,7 +50,7 @@ def shown(value: Any) -> str:
     """A value as a message can carry it: short, one line."""
     text = repr(value.tolist() if isinstance(value, np.ndarray) and value.size <= 8 else value)
     text = " ".join(text.split())
-    return text if len(text) <= 60 else text[:57] + "..."
+    return text if len(text) <= 80 else f"{text[:38]}...{text[-39:]}"
 
 
 def refuse(owner: str, argument: str, value: Any, remedy: str) -> InputError:

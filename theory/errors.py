@@ -385,17 +385,6 @@ SUBSAMPLE_RECURSION = Theorem(
     None,
     _prove_recursion,
 )
-ALGEBRA = Theorem(
-    "workflow-algebra",
-    "For any schedule the covariance of all generations is an exact linear recursion: a batch of n "
-    "from a mixture g has noise (V + (1+v2) sum g C_kk - g'Cg)/n.",
-    "error",
-    ANY,
-    "Schedule",
-    Evidence.RECURSION,
-    COMMON,
-    ("derived", "DeyDonoho2024 (Gaussian limit)"),
-)
 
 
 def _prove_drift() -> tuple[Step, ...]:
@@ -407,6 +396,25 @@ def _prove_drift() -> tuple[Step, ...]:
         Step("The noise a (mean - theta) has mean 0 and variance a^2 E v(theta)/k", moved, "T' = "),
         Step("With E v(theta) = V + v2 T = G", factor_g, "G'/G = "),
         Step("So G(m) = V prod (1 + v2 a_i^2/k_i) and T = (G - V)/v2", _BY_SIZES, "T(m) = "),
+    )
+
+
+def _prove_algebra() -> tuple[Step, ...]:
+    """The noise of an event, and the two laws it must reduce to."""
+    noise = c * (V + (1 + v2) * Q - P)  # Q: sum u_k C_kk, P: h'Ch
+    one_source = noise.subs({c: 1 / n, Q: T, P: T}, simultaneous=True)
+    if simplify(one_source - spread(T) / n) != 0:
+        raise Unsolved("the noise of a batch of one model")
+    one = law(AccumulateSubsample)
+    chosen = one.error.subs({P: 0, Q: 1})
+    if simplify(one.error - P - (Q - P) * chosen) != 0:
+        raise Unsolved("the noise of a subsample")
+    return (
+        Step("Batch means and models in order: x_e = h_e x + noise, so that Cov(x_e, x) = h_e C"),
+        Step("Noise around the mean P = h'Ch of points whose models have the mean error Q = u.diag C", noise, "var = "),
+        Step("A batch of n from one model: c = 1/n, P = Q = T", one_source, "var = "),
+        Step("A subsample of M of the pool: the same spread of one point, times", chosen, "c = "),
+        Step("A full fit: c = 0. One pass over the events gives the whole covariance, linear in V"),
     )
 
 
@@ -422,6 +430,21 @@ DRIFT = Theorem(
     ("derived", "DeyDonoho2024 (v2 = 0, large samples)"),
     None,
     _prove_drift,
+)
+
+
+ALGEBRA = Theorem(
+    "workflow-algebra",
+    "For any schedule the covariance of all generations is an exact linear recursion: a batch of n "
+    "from a mixture g has noise (V + (1+v2) sum g C_kk - g'Cg)/n.",
+    "error",
+    ANY,
+    "Schedule",
+    Evidence.RECURSION,
+    COMMON,
+    ("derived", "DeyDonoho2024 (Gaussian limit)"),
+    None,
+    _prove_algebra,
 )
 
 

@@ -1,0 +1,207 @@
+"""The command line: what people and machines get, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from modelcollapse import cli, theory
+
+TEXT = "the cat sat on the mat and the dog sat on the log while a bird sang " * 40
+RARE = "once upon midnight dreary"
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as stop:
+        cli.main(arguments)
+    seen = capsys.readouterr()
+    return int(stop.value.code or 0), seen.out, seen.err
+
+
+@pytest.fixture
+def text(tmp_path: Path) -> str:
+    path = tmp_path / "notes.txt"
+    path.write_text(TEXT)
+    return str(path)
+
+
+def test_the_plan_of_a_text_is_what_python_says(capsys: pytest.CaptureFixture[str], text: str) -> None:
+    code, out, err = run(capsys, "plan", "--corpus", text, "--tolerance", "0.1", "--json")
+    assert (code, err) == (0, "")
+    record = json.loads(out)
+    _, counts = np.unique(TEXT.split(), return_counts=True)
+    size = int(counts.sum())
+    assert record["real"] == size
+    family = theory.Categorical.from_counts(counts)
+    expected = {
+        "replace": theory.Replace(size, real=size),
+        "fixedreal": theory.FixedReal(size, size),
+        "freshreal": theory.FreshReal(size, size),
+        "accumulate": theory.Accumulate(size, size),
+        "accumulatesubsample": theory.AccumulateSubsample(size, size, train=size),
+    }
+    assert record["workflows"].keys() == expected.keys()
+    for name, workflow in expected.items():
+        row, generations = record["workflows"][name], record["generations"]
+        np.testing.assert_allclose(row["error"], theory.error(family, workflow, generations), rtol=1e-12)
+        np.testing.assert_allclose(row["gain"], theory.gain(family, workflow, generations), rtol=1e-12)
+        np.testing.assert_allclose(row["survivors"], theory.survivors(family, workflow, generations), rtol=1e-12)
+        assert float(row["limit"]) == theory.gain_limit(family, workflow)
+        safe = theory.max_synthetic(family, workflow, 0.1)
+        found = row["safe"]
+        assert (found["at_least"], float(found["samples"]), found["fraction"]) == (
+            safe.at_least,
+            safe.samples,
+            safe.fraction,
+        )
+        assert row["assumptions"]
+
+
+def test_a_corpus_is_generation_one_unless_it_is_said_to_be_the_truth(
+    capsys: pytest.CaptureFixture[str], text: str
+) -> None:
+    Path(text).write_text(TEXT + RARE)
+    conditional = json.loads(run(capsys, "plan", "--corpus", text, "--json")[1])
+    truth = json.loads(run(capsys, "plan", "--corpus", text, "--json", "--as-truth")[1])
+    vocabulary = len(set(TEXT.split())) + len(RARE.split())
+    assert conditional["workflows"]["replace"]["survivors"][0] == vocabulary
+    assert truth["workflows"]["replace"]["survivors"][0] < vocabulary
+    size = conditional["real"]
+    ratio = conditional["real_only_error"] / truth["real_only_error"]
+    assert ratio == pytest.approx(size / (size - 1), rel=1e-12)
+
+
+def test_a_plan_for_given_numbers_needs_neither_jax_nor_matplotlib() -> None:
+    code = (
+        "import sys; from modelcollapse import cli\n"
+        "try: cli.main(['plan', '--real', '1000', '--vocabulary', '50', '--json'])\n"
+        "except SystemExit as stop: assert not stop.code\n"
+        "print([each for each in ('jax', 'matplotlib', 'scipy', 'rich.table') if each in sys.modules], file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr.strip() == "[]"
+    assert json.loads(done.stdout)["real"] == 1000
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fragments"),
+    [
+        (["plan"], ["--real is missing", "--corpus"]),
+        (["plan", "--real", "100"], ["--vocabulary is missing"]),
+        (["plan", "--real", "0", "--vocabulary", "5"], ["--real 0", "at least 1"]),
+        (["plan", "--real", "-3", "--vocabulary", "5"], ["--real -3", "at least 1"]),
+        (["plan", "--real", "2.5", "--vocabulary", "5"], ["--real 2.5", "whole"]),
+        (["plan", "--real", "nan", "--vocabulary", "5"], ["--real nan", "finite"]),
+        (["plan", "--real", "many", "--vocabulary", "5"], ["--real many", "number"]),
+        (["plan", "--real", "100", "--vocabulary", "1e12"], ["--vocabulary 1e12", "at most"]),
+        (["plan", "--real", "100", "--vocabulary", "5", "--zipf", "-1"], ["--zipf -1", "from 0"]),
+        (["plan", "--real", "100", "--vocabulary", "5", "--synthetic", "0"], ["--synthetic 0", "at least 1"]),
+        (["plan", "--real", "100", "--vocabulary", "5", "--tolerance", "0"], ["--tolerance 0", "above 0"]),
+        (["plan", "--real", "100", "--vocabulary", "5", "--tolerance", "inf"], ["--tolerance inf", "finite"]),
+        (["plan", "--real", "100", "--vocabulary", "5", "--generations", "1.5"], ["--generations 1.5", "whole"]),
+        (["plan", "--real", "100", "--vocabulary", "5", "--generations", "1e9"], ["--generations 1e9", "at most"]),
+        (["plan", "--real", "100", "--vocabulary", "5", "--train", "101"], ["train=101", "at most real=100"]),
+        (["plan", "--corpus", "no/such/file.txt"], ["no/such/file.txt"]),
+        (["plan", "--corpus", "builtin:pydoc", "--real", "5"], ["--real 5", "leave"]),
+        (["plan", "--corpus", "builtin:pydoc", "--unit", "letters"], ["--unit letters", "words or bytes"]),
+        (["plan", "--nonsense"], ["--nonsense"]),
+        (["theorems", "acumulate"], ["acumulate", "accumulate"]),
+        (["theorems", "--derivation"], ["--derivation", "name"]),
+        (["theorems", "survivors", "--latex"], ["survivors", "--derivation"]),
+        (["verify", "nothing"], ["nothing"]),
+        (["verify", "--chains", "1"], ["--chains 1", "at least 2"]),
+        (["verify", "--seed", "-1"], ["--seed -1"]),
+        (["verify", "--budget", "1"], ["--budget 1"]),
+    ],
+)
+def test_bad_input_is_refused_in_one_line_that_names_it(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], fragments: list[str]
+) -> None:
+    code, out, err = run(capsys, *arguments)
+    assert (code, out) == (2, "")
+    assert err.count("\n") == 1
+    for fragment in fragments:
+        assert fragment in err
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "fragment"),
+    [
+        ("empty.txt", b"", "empty"),
+        ("picture.txt", b"\x89PNG\x00\x01\x02", "UTF-8"),
+        ("rows.jsonl:body", b'{"text": "a b"}\n', "body"),
+        ("counts.csv", b"token,count\na,-3\n", "-3"),
+    ],
+)
+def test_a_bad_file_is_refused_in_one_line(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, name: str, content: bytes, fragment: str
+) -> None:
+    (tmp_path / name.split(":")[0]).write_bytes(content)
+    code, out, err = run(capsys, "plan", "--corpus", str(tmp_path / name))
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert fragment in err
+
+
+def test_every_theorem_is_listed_and_can_be_shown_with_its_steps(capsys: pytest.CaptureFixture[str]) -> None:
+    listed = json.loads(run(capsys, "theorems", "--json")[1])["theorems"]
+    assert [each["name"] for each in listed] == [each.name for each in theory.theorems()]
+    for each in listed:
+        shown = json.loads(run(capsys, "theorems", each["name"], "--derivation", "--json")[1])
+        assert shown["derivation"], each["name"]
+        assert shown["sources"] and shown["assumptions"]
+    code, out, _ = run(capsys, "theorems", "fixed-real", "--derivation")
+    assert code == 0
+    assert "One generation" in out and "why it differs" in out
+
+
+def test_every_theorem_has_a_cell_in_verify_and_its_oracle_may_be_judged() -> None:
+    from modelcollapse import simulate, verify
+
+    cells = verify.cells()
+    assert [cell.theorem for cell in cells] == [each.name for each in theory.theorems()]
+    for cell in cells:
+        assumptions = verify.theorem_of(cell).assumptions
+        assert all(each.holds(cell.family, cell.workflow) for each in assumptions), cell.theorem
+        judged = simulate.judged(cell.family, cell.workflow, cell.generations)
+        if cell.observable in judged and cell.relation == "=":
+            allowed = judged[cell.observable]
+            assert allowed[-1] if cell.last_only else allowed.all(), cell.theorem
+
+
+def test_verify_fails_when_a_prediction_is_wrong(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, out, _ = run(capsys, "verify", "replace", "--chains", "2000", "--json")
+    assert code == 0
+    assert json.loads(out)["verdicts"][0]["passed"]
+    right = theory.error
+    monkeypatch.setattr(theory, "error", lambda *given: 1.1 * right(*given))
+    code, out, _ = run(capsys, "verify", "replace", "--chains", "2000", "--json")
+    assert code == 1
+    assert not json.loads(out)["verdicts"][0]["passed"]
+
+
+def test_pictures_and_results_are_written_where_asked(
+    capsys: pytest.CaptureFixture[str], text: str, tmp_path: Path
+) -> None:
+    code, out, _ = run(capsys, "plan", "--corpus", text, "--out", str(tmp_path / "new" / "folder"), "--json")
+    files = [Path(each) for each in json.loads(out)["files"]]
+    assert code == 0
+    assert {each.name for each in files} == {"gain.png", "safe.png", "tokens.png", "result.json"}
+    assert all(each.stat().st_size > 1000 for each in files)
+    assert json.loads(files[-1].read_text())["workflows"]
+
+
+def test_an_output_folder_that_is_a_file_is_refused(
+    capsys: pytest.CaptureFixture[str], text: str, tmp_path: Path
+) -> None:
+    taken = tmp_path / "taken"
+    taken.write_text("mine")
+    code, _, err = run(capsys, "plan", "--corpus", text, "--out", str(taken))
+    assert (code, err.count("\n"), taken.read_text()) == (2, 1, "mine")
+    assert "--out" in err
