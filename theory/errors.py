@@ -27,7 +27,7 @@ from .solve import (
     solve_affine,
 )
 from .stable import ROOM, CompoundPower, DriftSum, ExponentialQuotient, LogarithmicQuotient
-from .symbols import L, M, N, P, Q, T, V, a, j, k, m, n, nu, v2, w
+from .symbols import L, M, N, P, Q, T, V, a, c, j, k, m, n, nu, v2, w
 from .theorem import Assumption, Derived, Evidence, Printed, Theorem, concrete
 from .workflow import Accumulate, AccumulateSubsample, FixedReal, FreshReal, Replace, Schedule, Workflow
 
