@@ -12,7 +12,7 @@ from modelcollapse.theory import arguments as arg
 
 from .trajectory import Trajectory
 
-ROUNDINGS = 256  # units in the last place by which equal numbers may differ after a few dozen operations
+ROUNDINGS = 64  # units in the last place by which equal numbers may differ after a few dozen operations
 
 
 @dataclass(frozen=True)
@@ -133,11 +133,11 @@ def _rows(trajectory: Trajectory, relation: str, name: str, predicted: Any) -> l
         column, mean = values[:, generation], float(means[generation])
         observed = float(column.mean())
         spread = float(column.std(ddof=1)) if np.all(np.isfinite(column)) else np.nan
-        error = spread / np.sqrt(len(column))
+        if spread < ROUNDINGS * precision * abs(observed):  # the mean of equal numbers is not quite that number
+            spread = 0.0
+        error = spread / len(column) ** 0.5
         difference = 0.0 if observed == mean else observed - mean
-        if spread > 0:
-            z = difference / error
-        else:  # no spread, or something infinite
-            z = 0.0 if abs(difference) <= rounding else float(np.copysign(np.inf, difference))
+        alike = abs(difference) <= rounding  # asked where there is no spread, or something infinite
+        z = difference / error if spread > 0 else 0.0 if alike else float(np.copysign(np.inf, difference))
         rows.append(Row(name, int(generation) + 1, relation, mean, observed, error, z))
     return rows

@@ -14,15 +14,18 @@ from modelcollapse.theory.workflow import Workflow
 if TYPE_CHECKING:
     import xarray
 
-OBSERVABLES = ("error", "diversity", "alive", "mean", "log_variance", "log_mean")
+OBSERVABLES = ("error", "diversity", "alive", "drift", "mean", "log_variance", "log_mean", "collapsed", "collapse_time")
 
 LONG_NAMES = {
     "error": "squared distance of the mean parameter from the truth",
     "diversity": "variance of one sample",
     "alive": "tokens with a probability above 0",
+    "drift": "L1 distance of the probabilities from the first model",
     "mean": "mean parameter",
     "log_variance": "logarithm of the determinant of the covariance against the truth, divided by its dimension",
     "log_mean": "logarithm of the mean against the truth",
+    "collapsed": "whether total collapse is reached",
+    "collapse_time": "generation of total collapse, if it is no later than the next",
 }
 
 

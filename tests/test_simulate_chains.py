@@ -1,0 +1,224 @@
+"""What a run promises: reproducible, compiled once, labelled, refused in one line; and a judge that keeps its rate."""
+
+import subprocess
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from modelcollapse import simulate, theory
+from modelcollapse.simulate.agree import threshold
+from modelcollapse.simulate.tails import skewness
+
+KEY = jax.random.key(7)
+POISSON, REPLACE = theory.Poisson(3.0), theory.Replace(8, real=5)
+
+
+def test_more_chains_and_more_generations_leave_the_others_as_they_are() -> None:
+    for f, w in ((POISSON, REPLACE), (theory.Categorical([0.5, 0.3, 0.2]), theory.FixedReal(5, 8))):
+        small = simulate.chains(f, w, 2, 3, KEY).error
+        large = simulate.chains(f, w, 4, 6, KEY).error
+        np.testing.assert_array_equal(small, large[:3, :2])
+        again = simulate.chains(f, w, 4, 6, KEY).error
+        np.testing.assert_array_equal(large, again)
+        assert not np.any(np.asarray(large) == np.asarray(simulate.chains(f, w, 4, 6, jax.random.key(8)).error))
+
+
+def test_other_sizes_and_parameters_do_not_compile_again(caplog: pytest.LogCaptureFixture) -> None:
+    simulate.chains(POISSON, REPLACE, 3, 4, KEY)
+    with jax.log_compiles(), caplog.at_level("WARNING"):
+        simulate.chains(theory.Poisson(7.5), theory.Replace(6, real=7), 3, 4, jax.random.key(1))
+        assert "Compiling" not in caplog.text
+        simulate.chains(POISSON, REPLACE, 3, 5, KEY)
+        assert "_run" in caplog.text  # another shape does: the log is listened to
+
+
+def test_a_typed_and_a_legacy_key_of_one_seed_run_the_same_chains() -> None:
+    runs = [simulate.chains(POISSON, REPLACE, 3, 4, key).error for key in (KEY, jax.random.PRNGKey(7))]
+    np.testing.assert_array_equal(*runs)
+
+
+@pytest.mark.parametrize("x64", [False, True])
+def test_chains_run_in_the_precision_that_is_set(x64: bool) -> None:
+    with jax.enable_x64(x64):
+        key = jax.random.key(0)
+        for f in (theory.Gaussian(2), POISSON):
+            t = simulate.chains(f, theory.FixedReal(5, 8), 2, 3, key)
+            assert all(each.dtype == (jnp.float64 if x64 else jnp.float32) for each in t.observables.values())
+
+
+def test_large_counts_are_refused_in_single_precision() -> None:
+    with jax.enable_x64(False), pytest.raises(theory.InputError, match=r"Replace.*jax_enable_x64"):
+        simulate.chains(POISSON, theory.Replace(10**8), 1, 1, jax.random.key(0))
+
+
+CORPUS = theory.Categorical.from_counts([3, 1])
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"generations": 0}, ["generations=0", "at least 1"]),
+        ({"generations": 2.5}, ["generations=2.5", "whole"]),
+        ({"chains": 0}, ["chains=0", "at least 1"]),
+        ({"chains": True}, ["chains=True", "whole"]),
+        ({"key": 3}, ["key=3", "jax.random.key(3)"]),
+        ({"key": "3"}, ["key='3'", "jax.random.key(0)"]),
+        ({"key": jax.random.split(KEY, 2)}, ["key=", "one JAX key"]),
+        ({"f": 3}, ["f=3", "Categorical"]),
+        ({"w": "replace"}, ["w='replace'", "Replace"]),
+        ({"f": CORPUS}, ["real=5", "real=4"]),
+        ({"f": CORPUS, "w": theory.FreshReal(4, 4)}, ["from_counts", "Categorical(f.p)"]),
+        ({"f": theory.Gaussian(unbiased=True), "w": theory.FixedReal(4, 4)}, ["unbiased=True", "unbiased=False"]),
+        ({"f": theory.Gaussian(unbiased=True), "w": theory.Replace(1)}, ["synthetic=1", "at least 2"]),
+        ({"w": theory.Replace((4, 4)), "generations": 9}, ["synthetic=(4, 4)", "more sizes"]),
+        ({"w": theory.Schedule([4, 4], [[1, 0], [1, 0]], [[2, -1]]), "generations": 1}, ["weight=-1", "below 0"]),
+    ],
+)
+def test_what_cannot_be_run_is_refused_in_one_line_with_a_remedy(given: dict[str, object], words: list[str]) -> None:
+    arguments = {"f": POISSON, "w": REPLACE, "generations": 2, "chains": 2, "key": KEY} | given
+    with pytest.raises(theory.InputError) as refusal:
+        simulate.chains(**arguments)  # type: ignore[arg-type]
+    message = str(refusal.value)
+    assert "\n" not in message
+    assert all(word in message for word in words), message
+
+
+def test_a_trajectory_is_labelled() -> None:
+    f, w = theory.Gaussian(3), theory.FreshReal(5, 8, weight=0.5)
+    t = simulate.chains(f, w, 4, 6, KEY)
+    assert (t.chains, t.generations) == (6, 4)
+    data = t.to_xarray()
+    assert data.error.dims == data.log_variance.dims == ("chain", "generation")
+    assert data["mean"].dims == ("chain", "generation", "coordinate")
+    assert data.generation.values.tolist() == [1, 2, 3, 4]
+    np.testing.assert_array_equal(data.error.sel(generation=2), t.error[:, 1])
+    assert (data.attrs["family"], data.attrs["workflow"], data.attrs["workflow_weight"]) == ("Gaussian", "FreshReal", 0.5)
+    assert "alive" not in data
+    assert all(each.attrs["units"] for each in data.data_vars.values())
+
+
+def test_total_collapse_is_seen_and_stays() -> None:
+    for f in (theory.Categorical([0.5, 0.5]), theory.Binomial(1, 0.5)):
+        collapsed = np.asarray(simulate.chains(f, theory.Replace(2), 12, 64, KEY).collapsed)
+        assert 0 < collapsed.mean() < 1
+        assert np.all(np.diff(collapsed.astype(int), axis=1) >= 0)
+    assert not np.any(simulate.chains(POISSON, theory.Replace(1), 12, 8, KEY).collapsed)
+
+
+def test_a_covariance_of_fewer_samples_than_dimensions_is_singular() -> None:
+    t = simulate.chains(theory.Gaussian(3), theory.Replace(2), 2, 8, KEY)
+    assert np.all(np.isneginf(t.log_variance))
+    assert np.all(np.asarray(t.diversity) > 0)
+
+
+def test_importing_simulate_loads_neither_xarray_nor_matplotlib() -> None:
+    code = (
+        "import sys, modelcollapse.simulate as s; "
+        "print(s.chains and not {'xarray', 'matplotlib', 'flax', 'pandas'} & set(sys.modules))"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.strip() == "True"
+
+
+def made_up(values: np.ndarray) -> simulate.Trajectory:
+    return simulate.Trajectory(POISSON, REPLACE, error=jnp.asarray(values), diversity=jnp.ones(values.shape))
+
+
+def test_agree_raises_a_false_alarm_at_the_rate_that_is_asked_for() -> None:
+    """1000 runs of 8 true predictions at a budget of 5 %: alarms are Binomial(1000, <= 0.05), >= 0.04 by independence."""
+    rng, alarms, rounds = np.random.default_rng(0), 0, 1000
+    for _ in range(rounds):
+        alarms += not simulate.agree(made_up(rng.normal(3, 1, (50, 8))), np.full(8, 3.0), budget=0.05)
+    from scipy import stats
+
+    assert stats.binom.ppf(1e-6, rounds, 0.04) <= alarms <= stats.binom.isf(1e-6, rounds, 0.05)
+
+
+def test_agree_says_which_comparison_is_worst() -> None:
+    values = np.random.default_rng(1).normal(3, 1, (500, 3))
+    verdict = simulate.agree(made_up(values), {"error": [3, 4, np.nan], "diversity": [1, 1, np.nan]})
+    assert not verdict.passed
+    assert len(verdict.rows) == 4
+    assert (verdict.worst.observable, verdict.worst.generation, verdict.worst.predicted) == ("error", 2, 4)
+    expected = (values[:, 1].mean() - 4) / (values[:, 1].std(ddof=1) / 500**0.5)
+    assert verdict.worst.z == pytest.approx(expected)
+    assert str(verdict).startswith("DISAGREES")
+
+
+def test_what_does_not_vary_must_be_the_same_number() -> None:
+    t = made_up(np.full((4, 2), 0.1))
+    assert simulate.agree(t, [0.1, 0.1 * (1 + 1e-15)])
+    assert not simulate.agree(t, [0.1, 0.1001])
+    infinite = made_up(np.array([[-np.inf, 1.0], [-np.inf, 1.0]]))
+    assert simulate.agree(infinite, [-np.inf, 1.0])
+    assert not simulate.agree(infinite, [-5.0, 1.0])
+
+
+def test_a_bound_alarms_on_its_wrong_side_only() -> None:
+    t = made_up(np.random.default_rng(1).normal(3, 1, (500, 1)))
+    assert simulate.agree(t, at_least={"error": [2.0]}, at_most={"error": [4.0]})
+    assert not simulate.agree(t, at_least={"error": [4.0]})
+    assert not simulate.agree(t, at_most={"error": [2.0]})
+
+
+@pytest.mark.parametrize(
+    ("prediction", "budget", "words"),
+    [
+        ([1.0], 1e-3, "shape (2,)"),
+        ({"alive": [1.0, 1.0]}, 1e-3, "error, diversity"),
+        ({}, 1e-3, "at least one"),
+        ([np.nan, np.nan], 1e-3, "at least one"),
+        ([1.0, 1.0], 0, "budget=0"),
+    ],
+)
+def test_agree_refuses_what_it_cannot_judge(prediction: object, budget: float, words: str) -> None:
+    with pytest.raises(theory.InputError) as refusal:
+        simulate.agree(made_up(np.ones((4, 2))), prediction, budget)
+    assert words in str(refusal.value)
+
+
+def test_skewness_of_the_exact_moments_is_that_of_enumerated_chains() -> None:
+    """Binomial(1, p) under Replace(2) has three states: its law after m generations is a power of a small matrix."""
+    from scipy import stats
+
+    p, generations = 0.2, 5
+    states = np.array([0, 0.5, 1])
+    law = stats.binom.pmf([0, 1, 2], 2, p)
+    step = stats.binom.pmf([0, 1, 2], 2, states[:, None])
+    seen = skewness(theory.Binomial(1, p), theory.Replace(2), generations)
+    for m in range(generations):
+        for name, values in (("error", (states - p) ** 2), ("diversity", states * (1 - states)), ("mean", states)):
+            centred = values - law @ values
+            expected = law @ centred**3 / (law @ centred**2) ** 1.5
+            assert seen[name][m] == pytest.approx(expected, rel=1e-9), (name, m)
+        law = law @ step
+
+
+@pytest.mark.parametrize(
+    ("f", "w"),
+    [(theory.Gamma(1, 1.0), theory.Replace(8)), (theory.Gaussian(), theory.Replace(8)), (theory.Poisson(1.0), theory.Replace(2))],
+    ids=repr,
+)
+def test_judged_means_keep_the_rate_and_the_others_do_not(f: theory.Family, w: theory.Replace) -> None:
+    """300 runs of 256 chains in one: judged cells alarm at most twice as often as asked for, the others far more."""
+    from scipy import stats
+
+    runs, chains, generations, budget = 300, 256, 24, 0.05
+    t = simulate.chains(f, w, generations, runs * chains, KEY)
+    judged = simulate.judged(f, w, generations, chains, budget)
+    limit, each = threshold(generations, chains, budget), budget / generations
+    kept = lost = 0
+    for name, mean in (("error", theory.error), ("diversity", theory.diversity)):
+        values = np.asarray(getattr(t, name)).reshape(runs, chains, generations)
+        error = values.std(axis=1, ddof=1) / chains**0.5
+        alarms = np.abs(values.mean(axis=1) - np.asarray(mean(f, w, t.generation), float)) > limit * error
+        kept, lost = kept + alarms[:, judged[name]].sum(), lost + alarms[:, ~judged[name]].sum()
+    cells = [int(sum(sum(part) for part in parts)) for parts in zip(*((j, ~j) for j in
+             (judged["error"], judged["diversity"])), strict=True)]  # fmt: skip
+    assert min(cells) > 0
+    # alarms of one run come together: up to `generations` at once, so runs are counted rather than cells
+    assert kept <= generations * stats.poisson.isf(1e-4, runs * 2 * each * cells[0] / generations)
+    assert lost / (runs * cells[1]) > 10 * each

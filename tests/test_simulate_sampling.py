@@ -1,0 +1,193 @@
+"""The samplers and kernels have the laws that they claim: chi-square and Kolmogorov-Smirnov, fixed keys.
+
+Every test below raises a false alarm with probability 1e-6 (for a key not chosen by its result).
+"""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy import stats
+
+from modelcollapse import theory
+from modelcollapse.simulate import kernel, sampling
+
+FALSE_ALARM = 1e-6
+DRAWS = 20_000
+P = np.array([0.0, 0.5, 0.2, 0.0, 0.29, 0.01, 0.0])
+
+
+def sampled(draw: Callable[[jax.Array], jax.Array], seed: int = 1) -> np.ndarray:
+    return np.asarray(jax.jit(jax.vmap(draw))(jax.random.split(jax.random.key(seed), DRAWS)))
+
+
+def assert_law(values: np.ndarray, law: stats.rv_discrete) -> None:
+    """Chi-square against a pmf, cells of at least 10 expected; nothing outside the support."""
+    assert np.all(law.pmf(np.unique(values)) > 0)
+    k = np.arange(int(values.max()) + 2)
+    expected = DRAWS * law.pmf(k)
+    big = expected >= 10
+    seen = np.array([np.sum(values == each) for each in k[big]])
+    seen, expected = np.append(seen, DRAWS - seen.sum()), np.append(expected[big], DRAWS - expected[big].sum())
+    if expected[-1] < 10:
+        seen, expected = np.append(seen[:-2], seen[-2:].sum()), np.append(expected[:-2], expected[-2:].sum())
+    if len(seen) > 1:
+        statistic = float(((seen - expected) ** 2 / expected).sum())
+        assert stats.chi2.sf(statistic, len(seen) - 1) > FALSE_ALARM
+
+
+@pytest.mark.parametrize(
+    ("good", "bad", "draws"),
+    [(5, 5, 4), (3, 40, 20), (40, 3, 20), (1000, 3000, 20), (0, 9, 4), (9, 0, 4), (2, 2, 4), (10**6, 10**6, 16)],
+)
+def test_hypergeometric_has_its_probability_mass_function(good: int, bad: int, draws: int) -> None:
+    values = sampled(lambda key: sampling.hypergeometric(key, good, bad, draws, 20))
+    assert_law(values, stats.hypergeom(good + bad, good, draws))
+
+
+def test_multivariate_hypergeometric_takes_what_is_there() -> None:
+    counts = np.array([0.0, 4.0, 1.0, 9.0, 0.0])
+    values = sampled(lambda key: sampling.multivariate_hypergeometric(key, counts, 6.0, 8))
+    assert np.all(values.sum(axis=1) == 6)
+    assert np.all(values <= counts)
+    for token, count in enumerate(counts):
+        assert_law(values[:, token], stats.hypergeom(14, int(count), 6))
+    assert_law(values[:, 1] + values[:, 2], stats.hypergeom(14, 5, 6))
+    everything = sampling.multivariate_hypergeometric(jax.random.key(0), counts, 14.0, 16)
+    assert everything.tolist() == counts.tolist()
+
+
+@pytest.mark.parametrize("most", [16, 1024])  # token by token; by conditional binomials
+def test_multinomial_has_binomial_margins_and_leaves_dead_tokens_dead(most: int) -> None:
+    values = sampled(lambda key: sampling.multinomial(key, 12.0, jnp.asarray(P), most))
+    assert np.all(values.sum(axis=1) == 12)
+    assert np.all(values[:, P == 0] == 0)
+    for token in np.flatnonzero(P):
+        assert_law(values[:, token], stats.binom(12, P[token]))
+    assert_law(values[:, 1] + values[:, 4], stats.binom(12, P[1] + P[4]))
+
+
+@pytest.mark.parametrize("items", [5, 8])
+def test_a_subsample_without_replacement_is_uniform_over_subsets(items: int) -> None:
+    values = sampled(lambda key: sampling.distinct(key, 3, jnp.asarray(items), 8))
+    assert np.all(np.diff(np.sort(values, axis=1), axis=1) > 0)
+    codes = (values * items ** np.arange(3)).sum(axis=1)
+    seen = np.unique(codes, return_counts=True)[1]
+    assert len(seen) == items * (items - 1) * (items - 2)
+    assert stats.chisquare(seen).pvalue > FALSE_ALARM
+
+
+def test_bartlett_factors_make_wishart_matrices_also_singular_ones() -> None:
+    for freedom in (1, 2, 7):
+        factors = sampled(lambda key, v=freedom: sampling.bartlett(key, 3, v))
+        wishart = factors @ np.swapaxes(factors, 1, 2)
+        assert np.all(np.linalg.matrix_rank(wishart[:50], hermitian=True) == min(freedom, 3))
+        direction = np.array([0.6, -0.64, 0.48])
+        quadratic = np.einsum("i,cij,j->c", direction, wishart, direction)
+        assert stats.kstest(quadratic, stats.chi2(freedom).cdf).pvalue > FALSE_ALARM
+
+
+N = 6
+LAWS = [
+    (theory.Binomial(5, 0.3), stats.binom(5 * N, 0.3)),
+    (theory.Binomial(1, 0.9), stats.binom(N, 0.9)),
+    (theory.Poisson(3.0), stats.poisson(3.0 * N)),
+    (theory.Poisson(0.05), stats.poisson(0.05 * N)),
+    (theory.NegativeBinomial(2.0, 3.0), stats.nbinom(2.0 * N, 2.0 / (2.0 + 3.0))),
+]
+
+
+@pytest.mark.parametrize(("f", "law"), LAWS, ids=repr)
+def test_a_fit_on_counts_has_the_law_of_their_sum(f: theory.Family, law: stats.rv_discrete) -> None:
+    by_sum = sampled(lambda key: kernel.draw(key, f, kernel.truth(f), N, 8)) * N
+    np.testing.assert_allclose(by_sum, np.round(by_sum), atol=1e-9)
+    assert_law(np.round(by_sum), law)
+    weights = jnp.full(N, 1 / N)
+    by_points = sampled(lambda key: kernel.fit(f, kernel.points(key, f, kernel.truth(f), N), weights)) * N
+    assert_law(np.round(by_points), law)
+
+
+def test_a_gamma_fit_has_the_law_of_its_sum() -> None:
+    f, law = theory.Gamma(2.0, 1.5), stats.gamma(2.0 * N, scale=1.5 / (2.0 * N))
+    assert stats.kstest(sampled(lambda key: kernel.draw(key, f, kernel.truth(f), N, 8)), law.cdf).pvalue > FALSE_ALARM
+    weights = jnp.full(N, 1 / N)
+    by_points = sampled(lambda key: kernel.fit(f, kernel.points(key, f, kernel.truth(f), N), weights))
+    assert stats.kstest(by_points, law.cdf).pvalue > FALSE_ALARM
+
+
+@pytest.mark.parametrize("unbiased", [False, True])
+def test_a_gaussian_fit_has_normal_means_and_chi_square_variances(unbiased: bool) -> None:
+    f = theory.Gaussian(2, 4.0, unbiased)
+    divisor = N - 1 if unbiased else N
+    weights = jnp.full(N, 1 / N)
+    for draw in (
+        lambda key: kernel.draw(key, f, kernel.truth(f), N, 8),
+        lambda key: kernel.fit(f, kernel.points(key, f, kernel.truth(f), N), weights),
+    ):
+        fitted = jax.jit(jax.vmap(draw))(jax.random.split(jax.random.key(1), DRAWS))
+        direction = np.array([0.6, -0.8])
+        means, factors = np.asarray(fitted.mean) @ direction, np.asarray(fitted.factor)
+        variances = np.sum((direction @ factors) ** 2, axis=1)
+        assert stats.kstest(means, stats.norm(0, np.sqrt(4 / N)).cdf).pvalue > FALSE_ALARM
+        assert stats.kstest(variances * divisor / 4, stats.chi2(N - 1).cdf).pvalue > FALSE_ALARM
+        assert abs(np.corrcoef(means, variances)[0, 1]) * np.sqrt(DRAWS) < stats.norm.isf(FALSE_ALARM / 2)
+
+
+FAMILIES = [
+    theory.Categorical([0.5, 0.3, 0.2]),
+    theory.Gaussian(3, 2.0),
+    theory.Gaussian(),
+    theory.Binomial(4, 0.2),
+    theory.Poisson(2.0),
+    theory.Gamma(0.5, 1.0),
+    theory.NegativeBinomial(3.0, 1.0),
+]
+
+
+@pytest.mark.parametrize("f", FAMILIES, ids=repr)
+def test_combined_fits_are_the_fit_on_all_points(f: theory.Family) -> None:
+    left, right = (kernel.points(jax.random.key(k), f, kernel.truth(f), n) for k, n in ((1, 3), (2, 5)))
+    fits = [kernel.fit(f, each, jnp.full(len(each), 1 / len(each))) for each in (left, right)]
+    together = kernel.fit(f, jnp.concatenate([left, right]), jnp.full(8, 1 / 8))
+    stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *fits)
+    combined = kernel.combine(f, jnp.array([3 / 8, 5 / 8]), stacked)
+    if isinstance(f, theory.Gaussian):
+        np.testing.assert_allclose(combined.mean, together.mean, rtol=1e-12)
+        np.testing.assert_allclose(*(each.factor @ each.factor.T for each in (combined, together)), rtol=1e-10)
+    else:
+        np.testing.assert_allclose(combined, together, rtol=1e-12)
+
+
+def test_tiny_covariances_keep_their_digits_when_they_are_combined() -> None:
+    f, scale = theory.Gaussian(2), 1e-100
+    models = kernel.Normal(jnp.zeros((2, 2)), jnp.array([[[3.0, 0.0], [4.0, 0.0]]] * 2) * scale)
+    combined = kernel.combine(f, jnp.array([0.25, 0.75]), models)
+    np.testing.assert_allclose(np.abs(combined.factor / scale), [[3, 0], [4, 0]], atol=1e-12)
+
+
+@pytest.mark.parametrize("f", FAMILIES[3:], ids=repr)
+def test_a_mean_of_zero_stays_zero(f: theory.Family) -> None:
+    zero = jnp.zeros(())
+    assert float(kernel.draw(jax.random.key(0), f, zero, 5, 8)) == 0
+    assert kernel.points(jax.random.key(0), f, zero, 3).tolist() == [0, 0, 0]
+
+
+def test_collapsed_models_stay_collapsed_under_rounding() -> None:
+    f = theory.Categorical([0.5, 0.5])
+    dirac = jnp.array([[0.0, 1.0]] * 3)
+    combined = kernel.combine(f, jnp.array([0.1, 0.2, 0.7]), dirac)
+    assert combined.tolist() == [0, 1]
+    for most in (8, 1024):
+        assert kernel.draw(jax.random.key(0), f, combined, 7, most).tolist() == [0, 1]
+    full = theory.Binomial(5, 0.5)
+    assert float(kernel.draw(jax.random.key(0), full, jnp.asarray(5.0), 7, 8)) == 5
+
+
+def test_a_mixture_of_sources_is_sampled_source_by_source() -> None:
+    f = theory.Poisson(1.0)
+    values = sampled(lambda key: kernel.mixture(key, f, jnp.array([0.0, 10.0]), jnp.array([0.5, 0.5]), 2.0, 2)) * 2
+    zero = 0.25 + 0.5 * np.exp(-10) + 0.25 * np.exp(-20)
+    assert stats.binomtest(int(np.sum(values == 0)), DRAWS, zero).pvalue > FALSE_ALARM
+    assert abs(values.mean() - 10) < stats.norm.isf(FALSE_ALARM / 2) * values.std() / np.sqrt(DRAWS)
