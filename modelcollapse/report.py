@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -178,26 +179,30 @@ def verdict_json(one: Verdict) -> dict[str, Any]:
 def verdicts(every: Sequence[Verdict], chains: int, budget: float) -> None:
     """The table of theorems against chains."""
     out = console()
-    table = Table(
-        title=f"Theorems against {chains:,} chains: the worst generation of each; false alarms {budget:g} in all",
-        title_justify="left",
-    )
-    for title in ("theorem", "family", "gen.", "observable", "", "predicted", "observed", "s.e.", "z", "verdict"):
-        table.add_column(
-            title, justify="right" if title in ("gen.", "predicted", "observed", "s.e.", "z") else "left", no_wrap=True
-        )
+    title = f"Theorems against {chains:,} chains: the worst generation of each; false alarms {budget:g} in all"
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.add_column("theorem", no_wrap=True)
+    for name in ("gen.", "observable", "predicted", "observed", "s.e.", "z"):
+        table.add_column(name, justify="left" if name == "observable" else "right", no_wrap=True)
+    table.add_column("verdict", no_wrap=True)
     for each in every:
         verdict = "[green]holds[/]" if each.passed else "[bold red]BROKEN[/]"
         if each.relation == "~":
             verdict = f"[yellow]{abs(each.observed / each.predicted - 1):.0%} off[/]"
-        table.add_row(each.theorem, each.family, str(each.generation), each.observable, each.relation, f"{each.predicted:.5g}",
-                      f"{each.observed:.5g}", f"{each.standard_error:.2g}", f"{each.z:+.2f}", verdict)  # fmt: skip
+        sign = {"=": "", ">=": "≥ ", "<=": "≤ ", "~": "~ "}[each.relation]
+        numbers = (
+            f"{sign}{each.predicted:.4g}",
+            f"{each.observed:.4g}",
+            f"{each.standard_error:.1g}",
+            f"{each.z:+.2f}",
+        )
+        table.add_row(each.theorem, str(each.generation), each.observable, *numbers, verdict)
     out.print(table)
     broken = [each.theorem for each in every if not each.passed]
     judged = [each for each in every if each.relation == "="]
     if judged:
         out.print(f"largest |z| {max(abs(each.z) for each in judged):.2f}, allowed {max(each.threshold for each in judged):.2f}; "
-                  "bounds (>=, <=) count on one side; ~ is a leading-order statement, shown and not judged")  # fmt: skip
+                  "bounds (≥, ≤) count on one side; ~ is a leading-order statement, shown and not judged")  # fmt: skip
     out.print(f"[bold red]broken: {', '.join(broken)}[/]" if broken else f"[green]all {len(every)} hold[/]")
 
 

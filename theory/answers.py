@@ -53,7 +53,7 @@ def diversity(f: Family, w: Workflow, generation: Any) -> Any:
     if isinstance(f, families.Gaussian) and f.unbiased:
         return _from_truth(generation, lambda at: unit + 0.0 * (at + w.real), unit)
     if theorem.derive is None or theorem.derived.diversity is None:
-        return unit + f.v2 * _scaled("diversity", f, w, generation, unit)
+        return arg.scalar(unit + _real(f.v2) * _scaled("diversity", f, w, generation, unit))
     return _from_truth(generation, lambda at: _value(theorem.derived.diversity, f, w, at) * unit, unit)
 
 
@@ -121,7 +121,7 @@ def _scaled(owner: str, f: Family, w: Workflow, generation: Any, scale: Any) -> 
                     w.real,
                     w.synthetic,
                     w.train,
-                    f.v2 if arg.is_jax(f.v2) else float(f.v2),
+                    _real(f.v2),
                     at,
                     replacement=w.replacement,
                 )
@@ -129,6 +129,11 @@ def _scaled(owner: str, f: Family, w: Workflow, generation: Any, scale: Any) -> 
             0.0,
         )
     return _from_truth(whole, lambda at: scale * _value(theorem.derived.expression, f, w, at), 0.0)
+
+
+def _real(value: Any) -> Any:
+    """A fraction as a float; JAX values as they are."""
+    return value if arg.is_jax(value) else float(value)
 
 
 def _from_truth(generation: Any, later: Any, truth: Any) -> Any:
@@ -173,6 +178,6 @@ def _indexed(values: Any, owner: str, generation: Any) -> Any:
     if not arg.is_traced(generation) and np.max(generation) > last:
         raise arg.refuse(owner, "generation", generation, f"this schedule has {last} generations: write rows for more")
     xp = arg.namespace(values, generation)
-    table = xp.concatenate([xp.zeros(1), xp.asarray(values).astype(float)])
+    table = xp.concatenate([xp.zeros(1), values if arg.is_jax(values) else np.asarray(values, float)])
     result = table[xp.asarray(generation)]
     return float(result) if xp is np and np.ndim(generation) == 0 else result

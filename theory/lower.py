@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import fields
+from fractions import Fraction
 from functools import cache, lru_cache, partial
 from typing import Any
 
@@ -28,7 +29,7 @@ Lowered = Callable[..., Any]
 def evaluate(expression: Expr, values: dict[Symbol, Any]) -> Any:
     """The expression at the values, broadcast: by JAX when one of them is a JAX array, else in float64 by NumPy."""
     letters = tuple(sorted(expression.free_symbols, key=str))
-    given = [values[letter] for letter in letters]
+    given = [float(each) if isinstance(each, Fraction) else each for each in (values[letter] for letter in letters)]
     if arg.is_jax(*values.values()):
         return lower(expression, letters, "jax")(*given)
     with np.errstate(all="ignore"):
@@ -178,16 +179,27 @@ def scanned(event: Callable[..., tuple[Any, Any]], table: Any, v2: Any) -> Any:
 
 
 def register() -> None:
-    """Let families and workflows pass through ``jit``, ``vmap`` and ``grad``; booleans and dimensions are static."""
+    """Let families and workflows pass through ``jit``, ``vmap`` and ``grad``; booleans and dimensions are static.
+
+    A record made by a transformation is not checked: a gradient by a size is no size.
+    """
     import jax
 
-    static = {"unbiased", "dimension", "replacement"}
-    for record in (*family.FAMILIES, *workflow.WORKFLOWS):
+    def flatten(record: Any) -> tuple[list[tuple[Any, Any]], tuple[Any, ...]]:
         names = [field.name for field in fields(record)]
-        jax.tree_util.register_dataclass(
-            record, [name for name in names if name not in static], [name for name in names if name in static]
-        )
+        leaves = [(jax.tree_util.GetAttrKey(name), getattr(record, name)) for name in names if name not in STATIC]
+        return leaves, tuple(getattr(record, name) for name in names if name in STATIC)
+
+    def unflatten(kind: type, fixed: tuple[Any, ...], leaves: Any) -> Any:
+        record, fixed_values, free_values = object.__new__(kind), iter(fixed), iter(leaves)
+        for field in fields(record):
+            object.__setattr__(record, field.name, next(fixed_values if field.name in STATIC else free_values))
+        return record
+
+    for record in (*family.FAMILIES, *workflow.WORKFLOWS):
+        jax.tree_util.register_pytree_with_keys(record, flatten, partial(unflatten, record))
 
 
+STATIC = {"unbiased", "dimension", "replacement"}  # fields that choose a formula or a shape
 if "jax" in sys.modules:
     register()

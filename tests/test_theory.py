@@ -1,0 +1,187 @@
+"""What theory's functions take and refuse, and that they live in NumPy and in JAX alike."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from modelcollapse import theory
+
+CATEGORICAL = theory.Categorical([0.5, 0.3, 0.2])
+EVERY = (
+    theory.Replace(20, real=30),
+    theory.Replace((20, 25, 30, 40, 50), real=30),
+    theory.FixedReal(30, 20),
+    theory.FreshReal(30, 20),
+    theory.FreshReal(30, 20, weight=0.4),
+    theory.Accumulate(30, 20),
+    theory.AccumulateSubsample(30, 20, train=15),
+    theory.AccumulateSubsample(30, 20, train=15, replacement=True),
+    theory.Accumulate(30, 20).schedule(6),
+)
+
+
+def schedule(**changes: Any) -> theory.Schedule:
+    table = {"size": [5, 5], "source": [[1, 0, 0], [0, 1, 0]], "weight": [[1, 0], [0.5, 0.5]]} | changes
+    return theory.Schedule(**table)
+
+
+@pytest.mark.parametrize(
+    ("make", "fragments"),
+    [
+        (lambda: theory.Replace(0), ["Replace(synthetic=0)", "at least 1"]),
+        (lambda: theory.Replace(-5), ["Replace(synthetic=-5)", "at least 1"]),
+        (lambda: theory.Replace(2.5), ["synthetic=2.5", "whole"]),
+        (lambda: theory.Replace(float("nan")), ["synthetic=nan", "not NaN"]),
+        (lambda: theory.Replace(True), ["synthetic=True", "number of samples"]),
+        (lambda: theory.Replace("20"), ["synthetic='20'", "number of samples"]),
+        (lambda: theory.Replace(()), ["synthetic=()", "at least one size"]),
+        (lambda: theory.Replace((5, 0)), ["synthetic=0", "at least 1"]),
+        (lambda: theory.FixedReal(0, 5), ["FixedReal(real=0)", "Replace"]),
+        (lambda: theory.FixedReal(5, 0), ["FixedReal(synthetic=0)"]),
+        (lambda: theory.FreshReal(5, 5, weight=1.2), ["weight=1.2", "between 0 and 1"]),
+        (lambda: theory.FreshReal(5, 5, weight=0), ["weight=0", "Replace"]),
+        (lambda: theory.AccumulateSubsample(20, 20, train=21), ["train=21", "at most real=20"]),
+        (lambda: theory.AccumulateSubsample(20, 20, train=5, replacement=1), ["replacement=1", "True or False"]),
+        (lambda: theory.Categorical([0.5, 0.6]), ["sum 1.1", "from_counts"]),
+        (lambda: theory.Categorical([1.5, -0.5]), ["-0.5", "none below 0"]),
+        (lambda: theory.Categorical([0.5, float("nan")]), ["nan", "not NaN"]),
+        (lambda: theory.Categorical([]), ["shape (0,)"]),
+        (lambda: theory.Categorical([[0.5, 0.5]]), ["shape (1, 2)"]),
+        (lambda: theory.Categorical.from_counts([3, -1]), ["none below 0"]),
+        (lambda: theory.Categorical.from_counts([3, 0.5]), ["whole"]),
+        (lambda: theory.Categorical.from_counts([1, 0]), ["at least two"]),
+        (lambda: theory.Gaussian(dimension=0), ["dimension=0"]),
+        (lambda: theory.Gaussian(variance=-1.0), ["variance=-1.0", "above 0"]),
+        (lambda: theory.Poisson(0), ["mean=0", "above 0"]),
+        (lambda: theory.Gamma(float("inf"), 1.0), ["shape=inf", "infinity"]),
+        (lambda: theory.Binomial(5, 1), ["p=1"]),
+        (lambda: theory.NegativeBinomial(0, 1), ["size=0"]),
+        (lambda: schedule(weight=[[1, 0], [0.5, 0.6]]), ["1.1", "divide it by its sum"]),
+        (lambda: schedule(source=[[1, 0, 0], [0, 0.9, 0]]), ["0.9", "divide it by its sum"]),
+        (lambda: schedule(source=[[1.5, -0.5, 0], [0, 1, 0]]), ["-0.5", "at least 0"]),
+        (lambda: schedule(size=[5, 0]), ["size=0", "at least 1"]),
+        (lambda: schedule(size=[5, 5, 5]), ["source", "shape"]),
+        (lambda: schedule(weight=[[0.5, 0.5], [0.5, 0.5]]), ["model 1 uses a batch drawn from model 1"]),
+        (lambda: schedule(train=[5, 11]), ["pool of 10 points"]),
+        (lambda: schedule(weight=[[1, 0], [0.4, 0.6]], train=[5, 5]), ["share of the pool"]),
+        (lambda: theory.error(CATEGORICAL, theory.Replace(5), 1.5), ["generation=1.5", "whole"]),
+        (lambda: theory.error(CATEGORICAL, theory.Replace(5), -1), ["generation=-1"]),
+        (lambda: theory.error(CATEGORICAL, theory.Replace(5), [1, float("nan")]), ["generation"]),
+        (lambda: theory.error(CATEGORICAL, theory.Replace((5, 6)), 4), ["reach generation 3"]),
+        (lambda: theory.error(CATEGORICAL, schedule(), 3), ["2 generations"]),
+        (lambda: theory.error(CATEGORICAL, 5, 3), ["w=5", "Replace"]),
+        (lambda: theory.error([0.5, 0.5], theory.Replace(5), 3), ["f=[0.5, 0.5]", "Categorical"]),
+        (lambda: theory.error(theory.Gaussian(unbiased=True), theory.FixedReal(5, 5), 3), ["unbiased=False", "Replace"]),
+        (lambda: theory.error(theory.Gaussian(unbiased=True), theory.Replace(1), 3), ["two samples"]),
+        (lambda: theory.gain_limit(CATEGORICAL, schedule()), ["without end"]),
+        (lambda: theory.survivors(theory.Poisson(1.0), theory.Replace(5), 1), ["Categorical"]),
+        (lambda: theory.survivors(theory.Categorical.from_counts([3, 2]), theory.Replace(6), 1), ["real=6", "5 items"]),
+        (lambda: theory.survivors(theory.Categorical.from_counts([3, 2]), theory.Replace(5), 0), ["generation=0", "truth"]),
+        (lambda: theory.collapse_time(CATEGORICAL, theory.FreshReal(5, 5)), ["Replace"]),
+        (lambda: theory.collapse_time(CATEGORICAL, theory.Replace((5, 6))), ["one size"]),
+        (lambda: theory.collapse_probability(theory.Poisson(1.0), theory.Replace(5), 1), ["Categorical, Binomial"]),
+        (lambda: theory.collapse_probability(CATEGORICAL, theory.Replace(501), 1), ["at most 500"]),
+        (lambda: theory.optimal_weight(CATEGORICAL, theory.Replace(5)), ["FreshReal"]),
+        (lambda: theory.max_synthetic(CATEGORICAL, theory.FixedReal(5, 5), 0), ["tolerance=0", "above 0"]),
+        (lambda: theory.max_synthetic(CATEGORICAL, theory.FixedReal(5, 5), float("nan")), ["tolerance=nan"]),
+        (lambda: theory.max_synthetic(CATEGORICAL, schedule(), 0.1), ["Schedule"]),
+        (lambda: theory.log_variance(theory.Gaussian(dimension=5), theory.Replace(5), 1), ["more samples than dimensions"]),
+        (lambda: theory.explain(len, CATEGORICAL, theory.Replace(5)), ["len", "one of"]),
+    ],
+)  # fmt: skip
+def test_what_makes_no_sense_is_refused_in_one_line_with_a_remedy(make: Any, fragments: list[str]) -> None:
+    with pytest.raises(theory.InputError) as refused:
+        make()
+    message = str(refused.value)
+    assert "\n" not in message
+    for fragment in fragments:
+        assert fragment in message
+
+
+@pytest.mark.parametrize("w", EVERY, ids=lambda w: type(w).__name__)
+def test_generation_zero_is_the_truth_and_one_the_first_model(w: theory.Workflow) -> None:
+    assert theory.error(CATEGORICAL, w, 0) == 0
+    assert theory.gain(CATEGORICAL, w, 0) == 0
+    assert theory.diversity(CATEGORICAL, w, 0) == pytest.approx(CATEGORICAL.v, rel=1e-15)
+    assert theory.diversity(theory.Poisson(2.0), w, 0) == 1
+    first = {theory.AccumulateSubsample: (15, 1 / 15 + (1 - 1 / 15) / 30)}.get(type(w), (30, 1 / 30))
+    replaced = getattr(w, "replacement", False)
+    expected = first[1] if replaced else 1 / first[0]
+    assert theory.error(CATEGORICAL, w, 1) == pytest.approx(CATEGORICAL.v * expected, rel=1e-14)
+
+
+@pytest.mark.parametrize("w", EVERY, ids=lambda w: type(w).__name__)
+@pytest.mark.parametrize("f", [CATEGORICAL, theory.Gamma(3, 2.0)], ids=lambda f: type(f).__name__)
+def test_arrays_of_generations_are_scalars_side_by_side_in_numpy_and_in_jax(f: Any, w: theory.Workflow) -> None:
+    generations = np.array([[0, 1], [4, 6]])
+    for question in (theory.error, theory.diversity, theory.gain):
+        table = question(f, w, generations)
+        alone = [question(f, w, int(each)) for each in generations.ravel()]
+        assert all(type(each) is float for each in alone)
+        np.testing.assert_allclose(table.ravel(), alone, rtol=1e-14)
+        traced = jax.jit(lambda m, question=question: question(f, w, m))(jnp.asarray(generations))
+        np.testing.assert_allclose(traced, table, rtol=1e-12)
+
+
+def test_records_pass_through_transformations_as_trees() -> None:
+    def gained(f: Any, w: Any) -> Any:
+        return theory.gain(f, w, 4)
+
+    w = theory.FixedReal(jnp.asarray(30.0), jnp.asarray(20.0))
+    slope = jax.jit(jax.grad(gained, argnums=1))(theory.Poisson(2.0), w)
+    assert isinstance(slope, theory.FixedReal)
+    step = 1e-6
+    ahead, behind = (
+        gained(theory.Poisson(2.0), theory.FixedReal(30, np.asarray(20.0 + sign * step))) for sign in (1, -1)
+    )
+    assert float(slope.synthetic) == pytest.approx((ahead - behind) / (2 * step), rel=1e-6)
+    many = jax.vmap(gained, in_axes=(None, 0))(
+        CATEGORICAL, theory.FixedReal(jnp.array([30.0, 40.0]), jnp.array([20.0, 5.0]))
+    )
+    expected = [gained(CATEGORICAL, theory.FixedReal(30, 20)), gained(CATEGORICAL, theory.FixedReal(40, 5))]
+    np.testing.assert_allclose(many, expected, rtol=1e-13)
+
+
+def test_the_algebra_is_differentiable_in_sizes_and_weights() -> None:
+    source = np.array([[1.0, 0, 0, 0], [0, 1, 0, 0], [0, 0.5, 0.5, 0]])
+
+    def last(size: Any, weight: Any) -> Any:
+        rows = jnp.stack([jnp.array([1.0, 0, 0]), jnp.array([1.0, 0, 0]).at[:2].set(jnp.array([1 - weight, weight])),
+                          jnp.array([0.2, 0.3, 0.5])])  # fmt: skip
+        return theory.gain(CATEGORICAL, theory.Schedule(jnp.stack([jnp.asarray(20.0), size, size]), source, rows), 3)
+
+    at = (jnp.asarray(30.0), jnp.asarray(0.4))
+    slopes = jax.grad(last, argnums=(0, 1))(*at)
+    for place, step in ((0, 1e-4), (1, 1e-6)):
+        ahead, behind = (
+            float(last(*(value + sign * step * (each == place) for each, value in enumerate(at)))) for sign in (1, -1)
+        )
+        assert float(slopes[place]) == pytest.approx((ahead - behind) / (2 * step), rel=1e-5)
+
+
+def test_every_question_names_its_theorem() -> None:
+    for w in EVERY[:1] + EVERY[2:8]:
+        for question in (
+            theory.error,
+            theory.diversity,
+            theory.gain,
+            theory.gain_limit,
+            theory.survivors,
+            theory.max_synthetic,
+        ):
+            theorem = theory.explain(question, CATEGORICAL, w)
+            assert theorem in theory.theorems()
+            assert theorem.statement
+            assert theorem.sources
+    names = [each.name for each in theory.theorems()]
+    assert len(set(names)) == len(names)
+
+
+def test_floats_inside_a_trace_that_break_an_assumption_give_no_exception() -> None:
+    value = jax.jit(lambda n: theory.gain(theory.Gamma(1e-3, 1.0), theory.Accumulate(2, n), 4))(1.0)
+    assert np.isnan(float(value))
