@@ -92,13 +92,16 @@ def _run(
     def chain(index: jax.Array) -> dict[str, jax.Array]:
         own = random.fold_in(key, index)
 
-        def generation(state: Any, row: Any) -> tuple[Any, dict[str, jax.Array]]:
-            number, row = row
+        def generation(carry: Any, row: Any) -> tuple[Any, dict[str, jax.Array]]:
+            (state, first), (number, row) = carry, row
             state = step(random.fold_in(own, number), f, state, row, most)
-            return state, observe(f, state[0])
+            if first is not None:
+                first = jnp.where(number == 1, state[0], first)
+            return (state, first), observe(f, state[0], first)
 
-        start = kernel.truth(f), memory(f, room)
-        return lax.scan(generation, start, (jnp.arange(1, generations + 1), rows))[1]
+        start = kernel.truth(f)
+        first = start if isinstance(f, Categorical) else None
+        return lax.scan(generation, ((start, memory(f, room)), first), (jnp.arange(1, generations + 1), rows))[1]
 
     return jax.vmap(chain)(jnp.arange(chains))
 

@@ -18,12 +18,12 @@ from modelcollapse.theory.family import (
 from .kernel import Model, truth
 
 
-def observe(f: Family, model: Model) -> dict[str, jax.Array]:
+def observe(f: Family, model: Model, first: Model | None = None) -> dict[str, jax.Array]:
     r"""The observables of one model, by name.
 
     ``error``: squared distance of the mean parameter from the truth, summed over coordinates. ``diversity``:
     :math:`1 - \sum p_i^2` for the categorical family, :math:`v(\theta_m)/v(\theta)` for the others. Categorical:
-    ``alive``, the number of tokens with p > 0. Others: ``mean``. Gaussian: ``log_variance``, log of det of
+    ``alive``, the number of tokens with p > 0, and ``drift``, the L1 distance from the ``first`` model. Others: ``mean``. Gaussian: ``log_variance``, log of det of
     the covariance against the truth's, divided by d. Gamma: ``log_mean``, :math:`\log(\theta_m/\theta)`.
     """
     start = truth(f)
@@ -32,6 +32,7 @@ def observe(f: Family, model: Model) -> dict[str, jax.Array]:
             "error": jnp.sum((model - start) ** 2),
             "diversity": jnp.sum(model * (1 - model)),  # exactly 0 at total collapse
             "alive": jnp.sum(model > 0),
+            **({} if first is None else {"drift": jnp.sum(jnp.abs(model - first))}),
         }
     if isinstance(f, Gaussian):
         return {

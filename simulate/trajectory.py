@@ -38,7 +38,7 @@ class Trajectory:
 
     ``error``: squared distance of the mean parameter from the truth, summed over coordinates. ``diversity``: of the
     categorical family 1 - sum p^2, of others v(theta_m)/v(theta), 1 at the truth. ``alive``: tokens with p > 0
-    (categorical). ``mean``: (chain, generation), of the Gaussian (chain, generation, coordinate); not kept for the
+    (categorical). ``drift``: L1 distance from the chain's first model (categorical). ``mean``: (chain, generation), of the Gaussian (chain, generation, coordinate); not kept for the
     categorical. ``log_variance`` (Gaussian): log(det of the covariance / det of the true one)/d, -inf where it is
     singular. ``log_mean`` (Gamma): log(theta_m/theta). What a family does not have is None.
     """
@@ -48,6 +48,7 @@ class Trajectory:
     error: jax.Array
     diversity: jax.Array
     alive: jax.Array | None = None
+    drift: jax.Array | None = None
     mean: jax.Array | None = None
     log_variance: jax.Array | None = None
     log_mean: jax.Array | None = None
@@ -73,11 +74,14 @@ class Trajectory:
         return {name: value for name in OBSERVABLES if (value := getattr(self, name)) is not None}
 
     @property
-    def collapsed(self) -> jax.Array:
+    def collapsed(self) -> jax.Array | None:
         """Whether total collapse is reached: one outcome only (categorical, binomial); no other family gets there."""
-        if isinstance(self.f, Categorical | Binomial):
-            return self.diversity == 0
-        return self.error < 0
+        return self.diversity == 0 if isinstance(self.f, Categorical | Binomial) else None
+
+    @property
+    def collapse_time(self) -> jax.Array | None:
+        """The generation of total collapse, but m + 1 in column m where it is not reached by then."""
+        return None if self.collapsed is None else 1 + (~self.collapsed).cumsum(axis=1)
 
     def to_xarray(self) -> xarray.Dataset:
         """A labelled data set: dimensions chain and generation (counted from 1), and coordinate of the Gaussian."""
