@@ -123,22 +123,27 @@ def generations(family: Alphabet, workflow: Any, last: int, given: dict[int, Cou
     ]
 
 
-def covariance(family: Alphabet, workflow: Any, last: int) -> list[list[Fraction]]:
-    """(last, last): expected inner product of the deviations of two generations, by keeping all models to the end."""
+def joint(family: Alphabet, workflow: Any, last: int) -> dict[tuple[tuple[Fraction, ...], ...], Fraction]:
+    """The chance of each sequence of models 1, ..., ``last``, by keeping all of them to the end."""
     *_, (_, chain) = _run(family, workflow.schedule(last), {}, keep=True)
-    table = [[Fraction(0)] * last for _ in range(last)]
+    law: dict[Any, Fraction] = defaultdict(Fraction)
     for (_, models), weight in chain.weights.items():
-        off = [
-            [
-                Fraction(each, chain.models[when]) - truth
-                for each, truth in zip(models[place], family.truth, strict=True)
-            ]
-            for place, when in enumerate(chain.models)
+        path = [
+            tuple(Fraction(each, under) for each in model)
+            for model, under in zip(models, chain.models.values(), strict=True)
         ]
+        law[tuple(path[1:])] += Fraction(weight, chain.denominator)
+    return law
+
+
+def covariance(family: Alphabet, workflow: Any, last: int) -> list[list[Fraction]]:
+    """(last, last): expected inner product of the deviations of two generations from the truth."""
+    table = [[Fraction(0)] * last for _ in range(last)]
+    for path, chance in joint(family, workflow, last).items():
+        off = [[each - truth for each, truth in zip(model, family.truth, strict=True)] for model in path]
         for row in range(last):
             for column in range(last):
-                product = sum(a * b for a, b in zip(off[row + 1], off[column + 1], strict=True))
-                table[row][column] += Fraction(weight, chain.denominator) * product
+                table[row][column] += chance * sum(a * b for a, b in zip(off[row], off[column], strict=True))
     return table
 
 
