@@ -215,11 +215,12 @@ def _whole(point):
 
 @pytest.mark.parametrize("generation", [np.array([[0, 1], [2, 30]]), 3], ids=["array", "scalar"])
 def test_public_functions_under_transformations(generation):
-    """Families and workflows pass through jit and grad as arguments; shapes are those of the generations."""
-    workflow = theory.Accumulate(20.0, 10.0)
-    function = jax.jit(lambda family, at, when: theory.gain(family, at, when))
-    found = function(FAMILIES[1], workflow, generation)
-    np.testing.assert_allclose(found, theory.gain(FAMILIES[1], workflow, generation), rtol=1e-14)
+    """Records are made of traced numbers inside jit; shapes are those of the generations."""
+    function = jax.jit(
+        lambda real, shape, when: theory.gain(theory.Gamma(shape, 1.0), theory.Accumulate(real, 10.0), when)
+    )
+    found = function(20.0, 1.0, generation)
+    np.testing.assert_allclose(found, theory.gain(FAMILIES[1], theory.Accumulate(20, 10), generation), rtol=1e-14)
     assert found.shape == np.shape(generation)
 
 
