@@ -151,14 +151,15 @@ def draw_chains(
                 (gain, theory.gain(family, workflow, t.generation), np.asarray(t.error) / unit),
                 (alive, theory.survivors(family, workflow, t.generation), np.asarray(t.alive)),
             ):
-                axes.plot(t.generation, curve, color=colour, label=name)
+                axes.plot(t.generation, curve, color=colour, label=name, linestyle=("-", "--")[name == "accumulate"])
                 bars = 3 * seen.std(axis=0, ddof=1) / np.sqrt(chains)
                 axes.errorbar(
                     t.generation, seen.mean(axis=0), yerr=bars, fmt=marker, color=colour, markersize=3.5, capsize=2
                 )
             if progress is not None:
                 progress(place + 1, len(workflows))
-        title = f"lines: theory; points: {chains:,} chains, bars 3 standard errors\n{size} real, {size} synthetic , 6 tokens"
+        setting = f"{size} real, {size} synthetic samples, 6 tokens"
+        title = f"lines: theory; points: {chains:,} chains, bars 3 standard errors\n{setting}"
         _named(gain, title, "generation (1: the first model)", "gain: error / error of real data alone")
         gain.legend(loc="upper left")
         _named(alive, title, "generation (1: the first model)", "tokens alive")

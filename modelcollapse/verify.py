@@ -152,6 +152,8 @@ def _judged(cell: Cell, t: simulate.Trajectory, budget: float) -> Verdict:
     means = np.asarray(cell.means(cell.family, cell.workflow, generations), float)
     if cell.last_only:
         means = np.where(generations == cell.generations, means, np.nan)
+    elif cell.relation != "=":
+        means = np.where(generations == 1, np.nan, means)  # a bound is no bound there: both sides are the first fit
     relation = "=" if cell.relation == "~" else cell.relation
     argument = {"=": "prediction", ">=": "at_least", "<=": "at_most"}[relation]
     agreement = simulate.agree(t, budget=budget, **{argument: {cell.observable: means}})

@@ -28,7 +28,9 @@ from .solve import Step
 from .theorem import Assumption, Evidence, Theorem
 from .workflow import Accumulate, AccumulateSubsample, FixedReal, FreshReal, Replace, Schedule, Workflow
 
-Reach = list[tuple[float, float]]  # real sets: how many items, and the chance that one of them has a copy at the end
+# real sets: how many items, and the chance that one of them has a copy at the end; of a mixture with the truth, infinitely
+# many and their expected number, since (1 - x a)^n is bounded by a product over the sources only as exp(-n x a)
+Reach = list[tuple[float, float]]
 
 
 def survivors(f: Family, w: Workflow, generation: Any) -> Any:
@@ -92,9 +94,11 @@ def _alive(f: Categorical, w: Workflow, generation: int, values: Any) -> Any:
 
 
 def _none_of(share: Any, items: Any, chance: Any) -> Any:
-    """(1 - p a)^N: no copy at the end of any of N real items."""
+    """(1 - p a)^N: no copy at the end of any of N real items; exp(-p a) for infinitely many with a in all."""
     xp = arg.namespace(share, items, chance)
     hit = share * chance
+    if not arg.is_jax(items) and np.isinf(items):
+        return xp.exp(-hit)
     return xp.exp(items * xp.log1p(-xp.where(hit < 1, hit, 0.0))) * (hit < 1)
 
 
@@ -141,7 +145,8 @@ def _replaced(sizes: list[Any]) -> Any:
 def _refreshed(w: FreshReal, generation: int) -> Reach:
     """The real set of each generation 1..m, by backward recursion over the copies of a real and of a synthetic item."""
     real_weight = w.real / (w.real + w.synthetic) if w.weight is None else w.weight
-    drawn: Any = 1.0  # chance for an item of the synthetic batch of the generation looked at
+    # chance for an item of the synthetic batch of the generation looked at, which weighs nothing at weight 1
+    drawn = arg.namespace(real_weight).where(real_weight < 1, 1.0, 0.0)
     reach = [(w.real, 1.0)]
     for now in range(generation - 1, 0, -1):
         weight = real_weight if now > 1 else 1.0
@@ -184,7 +189,8 @@ def _scheduled(w: Schedule) -> Reach:
         alive[batch] = 1 - missed
     real = [batch for batch in range(len(size)) if source[batch, 0] > 0]
     real.sort(key=lambda each: weight[0, each] == 0)  # the first model's real set first
-    return [(size[batch] * source[batch, 0], alive[batch]) for batch in real]
+    return [(size[batch], alive[batch]) if source[batch, 0] == 1 else (np.inf, size[batch] * source[batch, 0] * alive[batch])
+            for batch in real]  # fmt: skip
 
 
 CATEGORICAL = Assumption(
