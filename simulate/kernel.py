@@ -59,7 +59,7 @@ def repeat(model: Model, times: int) -> Model:
     return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (times, *leaf.shape)), model)
 
 
-def take(models: Model, index: jax.Array) -> Model:
+def take(models: Model, index: jax.Array | int) -> Model:
     """The models at an index, or at an array of them."""
     return jax.tree.map(lambda leaf: leaf[index], models)
 

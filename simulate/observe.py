@@ -23,8 +23,9 @@ def observe(f: Family, model: Model, first: Model | None = None) -> dict[str, ja
 
     ``error``: squared distance of the mean parameter from the truth, summed over coordinates. ``diversity``:
     :math:`1 - \sum p_i^2` for the categorical family, :math:`v(\theta_m)/v(\theta)` for the others. Categorical:
-    ``alive``, the number of tokens with p > 0, and ``drift``, the L1 distance from the ``first`` model. Others: ``mean``. Gaussian: ``log_variance``, log of det of
-    the covariance against the truth's, divided by d. Gamma: ``log_mean``, :math:`\log(\theta_m/\theta)`.
+    ``alive``, the number of tokens with p > 0, and ``drift``, the L1 distance from the ``first`` model. Others:
+    ``mean``. Gaussian: ``log_variance``, log of det of the covariance against the truth's, divided by d. Gamma:
+    ``log_mean``, :math:`\log(\theta_m/\theta)`.
     """
     start = truth(f)
     if isinstance(f, Categorical):

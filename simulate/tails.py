@@ -140,7 +140,7 @@ def _run(v: np.ndarray, w: Workflow, generations: int) -> np.ndarray:
     def moved(x: np.ndarray, law: np.ndarray) -> np.ndarray:
         return np.einsum("tji,ti->tj", law, x)
 
-    out = []
+    out: list[np.ndarray] = []
     match w:
         case Replace() | Schedule():
             sizes = w.sizes(generations) if isinstance(w, Replace) else _sizes(w.schedule(generations))
@@ -169,11 +169,10 @@ def _run(v: np.ndarray, w: Workflow, generations: int) -> np.ndarray:
                     for a, b in joint
                 }  # fmt: skip
         case Accumulate() | AccumulateSubsample():
-            subsample = isinstance(w, AccumulateSubsample)
             pool, law = moved(truth, _law(v, w.real)), _law(v, w.synthetic)
             size = float(w.real)
             while len(out) < generations:
-                train = _law(v, _train(w, size) if subsample else np.inf)
+                train = _law(v, _train(w, size))
                 law_of_pool = np.einsum("tkj,tji->tki", law, train)
                 out.append(moved(pool, train))
                 size += float(w.synthetic)
@@ -187,8 +186,10 @@ def _run(v: np.ndarray, w: Workflow, generations: int) -> np.ndarray:
     return np.array(out)
 
 
-def _train(w: AccumulateSubsample, pool: float) -> float:
-    """The size of a sample with the noise of a subsample of a pool of that size."""
+def _train(w: Accumulate | AccumulateSubsample, pool: float) -> float:
+    """The size of a sample with the noise of what is trained on, of a pool of that size."""
+    if isinstance(w, Accumulate):
+        return np.inf
     train = float(w.train)
     return train if w.replacement else train * (pool - 1) / (pool - train) if pool > train else np.inf
 

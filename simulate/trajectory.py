@@ -37,10 +37,10 @@ class Trajectory:
     """Observables of the family ``f`` under the workflow ``w``: arrays (chain, generation), generation 1 first.
 
     ``error``: squared distance of the mean parameter from the truth, summed over coordinates. ``diversity``: of the
-    categorical family 1 - sum p^2, of others v(theta_m)/v(theta), 1 at the truth. ``alive``: tokens with p > 0
-    (categorical). ``drift``: L1 distance from the chain's first model (categorical). ``mean``: (chain, generation), of the Gaussian (chain, generation, coordinate); not kept for the
-    categorical. ``log_variance`` (Gaussian): log(det of the covariance / det of the true one)/d, -inf where it is
-    singular. ``log_mean`` (Gamma): log(theta_m/theta). What a family does not have is None.
+    categorical family 1 - sum p^2, of others v(theta_m)/v(theta), 1 at the truth. ``alive``: tokens with p > 0;
+    ``drift``: L1 distance from the chain's first model (both categorical). ``mean``: of the Gaussian with a third axis,
+    coordinate; not kept for the categorical. ``log_variance`` (Gaussian): log(det of the covariance / det of the true
+    one)/d, -inf where it is singular. ``log_mean`` (Gamma): log(theta_m/theta). What a family does not have is None.
     """
 
     f: Family

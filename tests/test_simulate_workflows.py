@@ -1,5 +1,6 @@
 """Chains of every family under every workflow: against theory, against drawn points, against facts done by hand."""
 
+from collections.abc import Iterator
 from fractions import Fraction
 
 import jax
@@ -14,7 +15,7 @@ CHAINS, GENERATIONS = 2000, 4
 REAL, SYNTHETIC = 5, 8
 KEY = jax.random.key(20)
 
-FAMILIES = {
+FAMILIES: dict[str, theory.Family] = {
     "categorical": theory.Categorical([0.5, 0.3, 0.2]),
     "gaussian": theory.Gaussian(2, 4.0),
     "binomial": theory.Binomial(3, 0.3),
@@ -22,9 +23,9 @@ FAMILIES = {
     "gamma": theory.Gamma(2.0, 1.5),
     "negative binomial": theory.NegativeBinomial(2.0, 3.0),
 }
-WORKFLOWS = {  # real != synthetic: an exchange of the two is seen
+WORKFLOWS: dict[str, theory.Workflow] = {  # real != synthetic: an exchange of the two is seen
     "replace": theory.Replace(SYNTHETIC, real=REAL),
-    "growing": theory.Replace((4, 8, 16), real=REAL),
+    "growing": theory.Replace((4, 8, 6), real=REAL),
     "fixed real": theory.FixedReal(REAL, SYNTHETIC),
     "fresh real": theory.FreshReal(REAL, SYNTHETIC),
     "weighted": theory.FreshReal(REAL, SYNTHETIC, weight=0.8),
@@ -32,11 +33,21 @@ WORKFLOWS = {  # real != synthetic: an exchange of the two is seen
     "subsample": theory.AccumulateSubsample(REAL, SYNTHETIC, train=4),
     "bootstrap": theory.AccumulateSubsample(REAL, SYNTHETIC, train=4, replacement=True),
 }
+SUBSAMPLED = [w for w in WORKFLOWS.values() if isinstance(w, theory.AccumulateSubsample)]
 MIXED = theory.Schedule(
     size=[REAL, 4, SYNTHETIC, 6],
     source=[[1, 0, 0, 0], [0.5, 0.5, 0, 0], [0.25, 0, 0.75, 0], [1, 0, 0, 0]],
     weight=[[1, 0, 0, 0], [0.4, 0.6, 0, 0], [0, 0.3, 0.5, 0.2]],
 )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick_compilation() -> Iterator[None]:
+    """Small runs: the time is that of compiling them."""
+    before = jax.config.read("jax_disable_most_optimizations")
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", before)
 
 
 def predicted(f: theory.Family, w: theory.Workflow, generations: int) -> dict[str, np.ndarray]:
@@ -47,8 +58,21 @@ def predicted(f: theory.Family, w: theory.Workflow, generations: int) -> dict[st
     return {name: np.where(judged[name], np.asarray(mean, float), np.nan) for name, mean in means.items()}
 
 
-@pytest.mark.parametrize("workflow", WORKFLOWS)
-@pytest.mark.parametrize("family", FAMILIES)
+# A step of a workflow does not know the family and a kernel does not know the workflow: three families meet every
+# workflow, the others those whose code they could break. (`modelcollapse verify` runs every cell.)
+CELLS = [(family, workflow) for family in ("categorical", "gaussian", "gamma") for workflow in WORKFLOWS] + [
+    ("binomial", "replace"),
+    ("binomial", "accumulate"),
+    ("binomial", "subsample"),
+    ("poisson", "growing"),
+    ("poisson", "fixed real"),
+    ("poisson", "bootstrap"),
+    ("negative binomial", "replace"),
+    ("negative binomial", "weighted"),
+]
+
+
+@pytest.mark.parametrize(("family", "workflow"), CELLS)
 def test_chains_agree_with_theory(family: str, workflow: str) -> None:
     f, w = FAMILIES[family], WORKFLOWS[workflow]
     t = simulate.chains(f, w, GENERATIONS, CHAINS, KEY)
@@ -56,7 +80,7 @@ def test_chains_agree_with_theory(family: str, workflow: str) -> None:
     assert verdict, str(verdict)
 
 
-@pytest.mark.parametrize("family", ["categorical", "gaussian", "gamma"])
+@pytest.mark.parametrize("family", ["categorical", "gaussian"])
 def test_chains_of_a_mixed_schedule_agree_with_theory(family: str) -> None:
     f = FAMILIES[family]
     verdict = simulate.agree(simulate.chains(f, MIXED, 3, CHAINS, KEY), predicted(f, MIXED, 3), BUDGET)
@@ -65,10 +89,9 @@ def test_chains_of_a_mixed_schedule_agree_with_theory(family: str) -> None:
 
 # Where chains are run on points anyway the two would be one implementation: those cells are left out.
 TWICE = [
-    (family, workflow)
-    for family in FAMILIES
-    for workflow in ("replace", "fixed real", "weighted", "accumulate", "subsample", "bootstrap")
-    if family == "categorical" or workflow not in ("subsample", "bootstrap")
+    cell
+    for cell in CELLS
+    if cell[1] != "growing" and (cell[0] == "categorical" or WORKFLOWS[cell[1]] not in SUBSAMPLED)
 ]
 
 
@@ -85,7 +108,9 @@ def test_sufficient_statistics_and_drawn_points_give_one_law(family: str, workfl
         # roots and logarithms: their means are carried by all chains, not by a few
         error, diversity = np.sqrt(np.asarray(t.error)), np.log(np.asarray(t.diversity) + 0.1)
         one = np.concatenate([error, diversity], axis=1)
-        features.append(np.concatenate([one, one**2, error[:, 1:] * error[:, :1], diversity[:, 1:] * diversity[:, :1]], 1))
+        features.append(
+            np.concatenate([one, one**2, error[:, 1:] * error[:, :1], diversity[:, 1:] * diversity[:, :1]], 1)
+        )
     difference = features[0].mean(0) - features[1].mean(0)
     error_of_it = np.sqrt(sum(each.var(0, ddof=1) / CHAINS for each in features))
     z = np.divide(difference, error_of_it, out=np.zeros_like(difference), where=error_of_it > 0)
@@ -141,7 +166,7 @@ def test_survivors_and_log_mean_agree_with_theory() -> None:
     f, w = FAMILIES["categorical"], WORKFLOWS["replace"]
     t = simulate.chains(f, w, GENERATIONS, CHAINS, KEY)
     assert simulate.agree(t, {"alive": theory.survivors(f, w, at)}, BUDGET)
-    g = FAMILIES["gamma"]
+    g, w = theory.Gamma(2.0, 1.5), theory.Replace(SYNTHETIC, real=REAL)
     t = simulate.chains(g, w, GENERATIONS, CHAINS, KEY)
     assert simulate.agree(t, {"log_mean": theory.log_mean(g, w, at)}, BUDGET)
 
