@@ -14,7 +14,7 @@ from sympy import sin as sine
 
 from modelcollapse import theory
 from modelcollapse.proofs import enumeration
-from modelcollapse.proofs.digits import drift_sum, precisely
+from modelcollapse.proofs.digits import drift_by_gamma, drift_sum, precisely
 from modelcollapse.proofs.enumeration import TOKENS, TRIALS
 from modelcollapse.proofs.rational import closed_form, exactly, iterated, letters
 from modelcollapse.theory import algebra, solve, stable
@@ -207,6 +207,28 @@ def _close(shown, expected, digits=40) -> bool:
     """Whether two numbers agree to forty digits."""
     shown = mpmath.mpmathify(shown)
     return abs(shown - expected) < mpmath.mpf(10) ** -digits * abs(expected)
+
+
+@pytest.mark.parametrize(
+    "workflow",
+    [
+        theory.FixedReal(7, 3),
+        theory.FreshReal(7, 3),
+        theory.FreshReal(2, 5, weight=THIRD),
+        theory.Accumulate(7, 3),
+        theory.AccumulateSubsample(7, 3, 2),
+        theory.AccumulateSubsample(7, 3, 2, replacement=True),
+    ],
+    ids=repr,
+)
+def test_limits_are_limits(workflow):
+    """The form of the limit is the closed form after 10^40 generations, to thirty digits."""
+    families = {-1: theory.Categorical([0.5, 0.5]), THIRD: theory.Gamma(3, 1.0)}
+    for curvature in [-1] if isinstance(workflow, theory.AccumulateSubsample) else families:
+        forms, values = theorem_of(families[curvature], workflow).derived, letters(workflow, curvature)
+        with mpmath.workdps(150):
+            late = precisely(forms.expression, values | {m: 10**40}, drift_by_gamma)
+            assert _close(precisely(forms.limit, values, drift_by_gamma), late, digits=30)
 
 
 SMALL = Dummy("d", positive=True)  # n^(-1/2)
