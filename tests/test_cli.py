@@ -38,7 +38,7 @@ def test_the_plan_of_a_text_is_what_python_says(capsys: pytest.CaptureFixture[st
     size = int(counts.sum())
     assert record["real"] == size
     family = theory.Categorical.from_counts(counts)
-    expected = {
+    expected: dict[str, theory.Workflow] = {
         "replace": theory.Replace(size, real=size),
         "fixedreal": theory.FixedReal(size, size),
         "freshreal": theory.FreshReal(size, size),

@@ -191,13 +191,14 @@ def register() -> None:
         return leaves, tuple(getattr(record, name) for name in names if name in STATIC)
 
     def unflatten(kind: type, fixed: tuple[Any, ...], leaves: Any) -> Any:
-        record, fixed_values, free_values = object.__new__(kind), iter(fixed), iter(leaves)
+        record: Any = object.__new__(kind)
+        fixed_values, free_values = iter(fixed), iter(leaves)
         for field in fields(record):
             object.__setattr__(record, field.name, next(fixed_values if field.name in STATIC else free_values))
         return record
 
-    for record in (*family.FAMILIES, *workflow.WORKFLOWS):
-        jax.tree_util.register_pytree_with_keys(record, flatten, partial(unflatten, record))
+    for kind in (*family.FAMILIES, *workflow.WORKFLOWS):
+        jax.tree_util.register_pytree_with_keys(kind, flatten, partial(unflatten, kind))
 
 
 STATIC = {"unbiased", "dimension", "replacement"}  # fields that choose a formula or a shape
