@@ -38,13 +38,17 @@ def assert_law(values: np.ndarray, law: stats.rv_discrete) -> None:
         assert stats.chi2.sf(statistic, len(seen) - 1) > FALSE_ALARM
 
 
-@pytest.mark.parametrize(
-    ("good", "bad", "draws"),
-    [(5, 5, 4), (3, 40, 20), (40, 3, 20), (1000, 3000, 20), (0, 9, 4), (9, 0, 4), (2, 2, 4), (10**6, 10**6, 16)],
-)
-def test_hypergeometric_has_its_probability_mass_function(good: int, bad: int, draws: int) -> None:
-    values = sampled(lambda key: sampling.hypergeometric(key, good, bad, draws, 20))
-    assert_law(values, stats.hypergeom(good + bad, good, draws))
+def test_hypergeometric_has_its_probability_mass_function() -> None:
+    keys = jax.random.split(jax.random.key(1), DRAWS)
+    draw = jax.jit(
+        jax.vmap(
+            lambda key, good, bad, draws: sampling.hypergeometric(key, good, bad, draws, 20), (0, None, None, None)
+        )
+    )
+    for good, bad, draws in (
+        (5, 5, 4), (3, 40, 20), (40, 3, 20), (1000, 3000, 20), (0, 9, 4), (9, 0, 4), (2, 2, 4), (10**6, 10**6, 16)
+    ):  # fmt: skip
+        assert_law(np.asarray(draw(keys, good, bad, draws)), stats.hypergeom(good + bad, good, draws))
 
 
 def test_multivariate_hypergeometric_takes_what_is_there() -> None:
@@ -80,8 +84,10 @@ def test_a_subsample_without_replacement_is_uniform_over_subsets(items: int) -> 
 
 
 def test_bartlett_factors_make_wishart_matrices_also_singular_ones() -> None:
-    for freedom in (2, 7):
-        factors = sampled(lambda key, v=freedom: sampling.bartlett(key, 3, v))
+    keys = jax.random.split(jax.random.key(1), DRAWS)
+    draw = jax.jit(jax.vmap(lambda key, freedom: sampling.bartlett(key, 3, freedom), (0, None)))
+    for freedom in (1, 2, 7):
+        factors = np.asarray(draw(keys, freedom))
         wishart = factors @ np.swapaxes(factors, 1, 2)
         assert np.all(np.linalg.matrix_rank(wishart[:50], hermitian=True) == min(freedom, 3))
         direction = np.array([0.6, -0.64, 0.48])
@@ -90,23 +96,24 @@ def test_bartlett_factors_make_wishart_matrices_also_singular_ones() -> None:
 
 
 N = 6
-LAWS = [
-    (theory.Binomial(5, 0.3), stats.binom(5 * N, 0.3)),
-    (theory.Binomial(1, 0.9), stats.binom(N, 0.9)),
-    (theory.Poisson(3.0), stats.poisson(3.0 * N)),
-    (theory.Poisson(0.05), stats.poisson(0.05 * N)),
-    (theory.NegativeBinomial(2.0, 3.0), stats.nbinom(2.0 * N, 2.0 / (2.0 + 3.0))),
-]
+LAWS = {
+    theory.Binomial(5, 0.3): lambda mean: stats.binom(5 * N, mean / 5),
+    theory.Poisson(3.0): lambda mean: stats.poisson(mean * N),
+    theory.NegativeBinomial(2.0, 3.0): lambda mean: stats.nbinom(2.0 * N, 2.0 / (2.0 + mean)),
+}
 
 
-@pytest.mark.parametrize(("f", "law"), LAWS, ids=repr)
-def test_a_fit_on_counts_has_the_law_of_their_sum(f: theory.Family, law: stats.rv_discrete) -> None:
-    by_sum = sampled(lambda key: kernel.draw(key, f, kernel.truth(f), N, 8)) * N
-    np.testing.assert_allclose(by_sum, np.round(by_sum), atol=1e-9)
-    assert_law(np.round(by_sum), law)
+@pytest.mark.parametrize("f", LAWS, ids=repr)
+def test_a_fit_on_counts_has_the_law_of_their_sum(f: theory.Family) -> None:
+    keys = jax.random.split(jax.random.key(1), DRAWS)
     weights = jnp.full(N, 1 / N)
-    by_points = sampled(lambda key: kernel.fit(f, kernel.points(key, f, kernel.truth(f), N), weights)) * N
-    assert_law(np.round(by_points), law)
+    by_sum = jax.jit(jax.vmap(lambda key, mean: kernel.draw(key, f, mean, N, 8), (0, None)))
+    by_points = jax.jit(jax.vmap(lambda key, mean: kernel.fit(f, kernel.points(key, f, mean, N), weights), (0, None)))
+    for mean in (0.05, 3.0, 4.5):
+        for draw in (by_sum, by_points):
+            values = np.asarray(draw(keys, jnp.asarray(mean))) * N
+            np.testing.assert_allclose(values, np.round(values), atol=1e-9)
+            assert_law(np.round(values), LAWS[f](mean))
 
 
 def test_a_gamma_fit_has_the_law_of_its_sum() -> None:
@@ -148,11 +155,14 @@ FAMILIES = [
 
 @pytest.mark.parametrize("f", FAMILIES, ids=repr)
 def test_combined_fits_are_the_fit_on_all_points(f: theory.Family) -> None:
-    left, right = (kernel.points(jax.random.key(k), f, kernel.truth(f), n) for k, n in ((1, 3), (2, 5)))
-    fits = [kernel.fit(f, each, jnp.full(len(each), 1 / len(each))) for each in (left, right)]
-    together = kernel.fit(f, jnp.concatenate([left, right]), jnp.full(8, 1 / 8))
-    stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *fits)
-    combined = kernel.combine(f, jnp.array([3 / 8, 5 / 8]), stacked)
+    @jax.jit
+    def both_ways() -> tuple[kernel.Model, kernel.Model]:
+        samples = kernel.points(jax.random.key(1), f, kernel.truth(f), 8)
+        fits = [kernel.fit(f, each, jnp.full(len(each), 1 / len(each))) for each in (samples[:3], samples[3:])]
+        stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *fits)
+        return kernel.combine(f, jnp.array([3 / 8, 5 / 8]), stacked), kernel.fit(f, samples, jnp.full(8, 1 / 8))
+
+    combined, together = both_ways()
     if isinstance(f, theory.Gaussian):
         np.testing.assert_allclose(combined.mean, together.mean, rtol=1e-12)
         one, other = (each.factor @ each.factor.T for each in (combined, together))

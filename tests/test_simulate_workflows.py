@@ -59,7 +59,7 @@ def predicted(f: theory.Family, w: theory.Workflow, generations: int) -> dict[st
 
 
 # A step of a workflow does not know the family and a kernel does not know the workflow: three families meet every
-# workflow, the others those whose code they could break. (`modelcollapse verify` runs every cell.)
+# workflow, the others those whose code they could break.
 CELLS = [(family, workflow) for family in ("categorical", "gaussian", "gamma") for workflow in WORKFLOWS] + [
     ("binomial", "replace"),
     ("binomial", "accumulate"),
