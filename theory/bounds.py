@@ -11,7 +11,8 @@ from sympy import E, Expr, Piecewise, Rational, exp, factor, pi, sqrt
 from . import arguments as arg
 from . import family as families
 from . import workflow as workflows
-from .errors import FIXED_REAL, MATCHED, SAMPLES
+from .assumption import MATCHED, SAMPLES
+from .errors import FIXED_REAL
 from .family import Categorical, Family
 from .lower import evaluate
 from .solve import Step

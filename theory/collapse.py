@@ -14,7 +14,7 @@ from . import alleles
 from . import arguments as arg
 from . import family as families
 from . import workflow as workflows
-from .errors import MATCHED, SAMPLES
+from .assumption import MATCHED, SAMPLES
 from .family import Binomial, Categorical, Family, Gamma, Gaussian, NegativeBinomial, Poisson
 from .lower import evaluate
 from .solve import Step, Unsolved

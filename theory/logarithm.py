@@ -15,7 +15,7 @@ from sympy import expand_log, gamma, log, simplify
 from . import arguments as arg
 from . import family as families
 from . import workflow as workflows
-from .errors import MATCHED, SAMPLES
+from .assumption import MATCHED, SAMPLES
 from .family import Family, Gamma, Gaussian
 from .lower import evaluate
 from .solve import Step, Unsolved

@@ -15,6 +15,7 @@ from . import errors
 from . import family as families
 from . import workflow as workflows
 from .answers import gain_limit
+from .assumption import ANY, COMMON
 from .family import Family
 from .solve import Step
 from .stable import ROOM
@@ -175,7 +176,6 @@ ENDLESS = Assumption(
     lambda _, workflow: not isinstance(workflow, Schedule),
     "give a workflow, not a Schedule",
 )
-ANY = "every family with a quadratic variance function"
 SAFE_FIXED = Theorem(
     "safe-fixed-real",
     "Beside N real samples kept for ever, n <= eps N^2/(N+v2-eps(2N-v2)) synthetic ones are safe; every amount "
@@ -184,7 +184,7 @@ SAFE_FIXED = Theorem(
     ANY,
     "FixedReal",
     Evidence.IDENTITY,
-    (*errors.COMMON, ENDLESS),
+    (*COMMON, ENDLESS),
     ("derived",),
     _limit_of(FixedReal(2, 1)),
     _prove_rational(FixedReal(2, 1)),
@@ -197,7 +197,7 @@ SAFE_FRESH = Theorem(
     ANY,
     "FreshReal",
     Evidence.IDENTITY,
-    (*errors.COMMON, ENDLESS),
+    (*COMMON, ENDLESS),
     ("derived",),
     _limit_of(FreshReal(2, 1, 0.5)),
     _prove_rational(FreshReal(2, 1, 0.5)),
@@ -210,7 +210,7 @@ SAFE_ACCUMULATE = Theorem(
     ANY,
     "Accumulate",
     Evidence.RECURSION,
-    (*errors.COMMON, ENDLESS),
+    (*COMMON, ENDLESS),
     ("derived",),
     None,
     lambda: (Step("The limit of the gain falls in n; doubling and bisection find where it crosses 1 + epsilon"),),
@@ -223,7 +223,7 @@ SAFE_SUBSAMPLE = Theorem(
     ANY,
     "AccumulateSubsample",
     Evidence.BOUND,
-    (*errors.COMMON, ENDLESS),
+    (*COMMON, ENDLESS),
     ("derived",),
     None,
     lambda: (Step("T = P + (Q - P)/M in the limit, P >= V/N and Q >= V", V / N + (V - V / N) / M, "T(oo) >= "),),
@@ -235,7 +235,7 @@ NONE = Theorem(
     ANY,
     "Replace",
     Evidence.IDENTITY,
-    (*errors.COMMON, ENDLESS),
+    (*COMMON, ENDLESS),
     ("derived",),
     None,
     lambda: (Step("The gain tends to -N/v2 for v2 < 0 and to infinity otherwise"),),

@@ -21,8 +21,8 @@ from . import alleles
 from . import arguments as arg
 from . import family as families
 from . import workflow as workflows
+from .assumption import MATCHED, SAMPLES
 from .collapse import check_corpus
-from .errors import MATCHED, SAMPLES
 from .family import Categorical, Family
 from .solve import Step
 from .theorem import Assumption, Evidence, Theorem

@@ -8,7 +8,8 @@ from sympy import Expr, Poly, cancel, factor, fraction, simplify, sqrt
 
 from . import arguments as arg
 from . import family as families
-from .errors import COMMON, FRESH_WEIGHTED
+from .assumption import ANY, COMMON
+from .errors import FRESH_WEIGHTED
 from .family import Family
 from .lower import evaluate
 from .solve import Step, Unsolved
@@ -84,7 +85,7 @@ WEIGHT = Theorem(
     "The best weight of N fresh real samples solves b w^2 + (r - v2/n) w - r = 0, b = 1+v2/n, r = N/n, and the "
     "least error is w* times the real-only error: 0.618 at N = n.",
     "optimal_weight",
-    "every family with a quadratic variance function",
+    ANY,
     "FreshReal",
     Evidence.IDENTITY,
     (*COMMON, FRESH),

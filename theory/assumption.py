@@ -1,0 +1,62 @@
+"""Assumptions that many theorems share: what is evaluated before a number is returned, and what to use where it fails."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .family import Family, Gaussian
+from .stable import ROOM
+from .theorem import Assumption, concrete
+from .workflow import Replace, Workflow
+
+
+def _sizes(workflow: Workflow) -> list[Any]:
+    """Every size of a Replace; of another workflow nothing to object to."""
+    if not isinstance(workflow, Replace):
+        return []
+    return workflow.sizes(len(workflow.synthetic) + 1 if isinstance(workflow.synthetic, tuple) else 2)
+
+
+def always(_family: Family, _workflow: Workflow) -> bool:
+    """For assumptions about the data, which no number can check."""
+    return True
+
+
+SAMPLES = Assumption("the samples of a generation are independent draws of its model, at temperature 1", always, "")
+MATCHED = Assumption(
+    "the model matches the mean of its training data (maximum likelihood; no smoothing, no early stop)", always, ""
+)
+POOLED_SECOND_MOMENT = Assumption(
+    "a Gaussian covariance has divisor n unless the workflow is Replace",
+    lambda family, workflow: not (isinstance(family, Gaussian) and family.unbiased) or isinstance(workflow, Replace),
+    "use Gaussian(unbiased=False), or Replace",
+)
+TWO_SAMPLES = Assumption(
+    "an unbiased variance needs two samples",
+    lambda family, workflow: (
+        not (isinstance(family, Gaussian) and family.unbiased)
+        or all(map(concrete(lambda size: np.all(size >= 2)), _sizes(workflow)))
+    ),
+    "use sizes of at least 2, or unbiased=False",
+)
+GENTLE = Assumption(
+    f"v2 is at most {ROOM} times the number of synthetic samples",
+    lambda family, workflow: concrete(lambda each: np.all(each <= ROOM))(family.v2 / workflow.synthetic),
+    "use more synthetic samples, or a Schedule (computed by the algebra)",
+)
+CONSERVED = Assumption(
+    "the variance function is v(theta) = v(0) - theta^2 up to linear terms (v2 = -1)",
+    lambda family, workflow: isinstance(family.v2, int) and family.v2 == -1,
+    "the exact recursion answers for other families",
+)
+TWO_REAL = Assumption(
+    "there are at least two real samples to subsample",
+    lambda family, workflow: concrete(lambda each: np.all(each >= 2))(workflow.real),
+    "use Accumulate for a single real sample",
+)
+COMMON = (SAMPLES, MATCHED, POOLED_SECOND_MOMENT)
+
+
+ANY = "every family with a quadratic variance function"
