@@ -9,14 +9,15 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from .terminal import bar, number, refused, whole
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from .corpus import Corpus, Unit
     from .plan import Plan
@@ -103,34 +104,34 @@ def _plan(corpus: str | None, unit: str, real: str | None, vocabulary: str | Non
 
     from . import plan as plans
 
-    last = _whole("generations", generations)
+    last = whole("generations", generations)
     assert last is not None
     if last > MOST_GENERATIONS:
-        raise _refused("generations", generations, f"at most {MOST_GENERATIONS:,} generations; theory.error takes any")
+        raise refused("generations", generations, f"at most {MOST_GENERATIONS:,} generations; theory.error takes any")
     sizes: dict[str, Any] = {
-        "synthetic": _whole("synthetic", synthetic),
-        "train": _whole("train", train),
+        "synthetic": whole("synthetic", synthetic),
+        "train": whole("train", train),
         "generations": last,
-        "tolerance": _number("tolerance", tolerance),
+        "tolerance": number("tolerance", tolerance),
     }
     if not sizes["tolerance"] > 0:
-        raise _refused("tolerance", tolerance, "how much worse the error may become, above 0: 0.1 is 10 %")
+        raise refused("tolerance", tolerance, "how much worse the error may become, above 0: 0.1 is 10 %")
     if corpus is None:
         if real is None or vocabulary is None:
             missing = "--real" if real is None else "--vocabulary"
             raise theory.InputError(f"plan: {missing} is missing: name a --corpus, or give --real N and --vocabulary V")
-        items, tokens, exponent = _whole("real", real), _whole("vocabulary", vocabulary), _number("zipf", zipf)
+        items, tokens, exponent = whole("real", real), whole("vocabulary", vocabulary), number("zipf", zipf)
         if tokens is None or tokens > MOST_TOKENS:
-            raise _refused("vocabulary", vocabulary, f"at most {MOST_TOKENS:,} different tokens")
+            raise refused("vocabulary", vocabulary, f"at most {MOST_TOKENS:,} different tokens")
         if not 0 <= exponent <= MOST_ZIPF:
-            raise _refused("zipf", zipf, f"an exponent from 0 (all tokens alike) to {MOST_ZIPF}")
+            raise refused("zipf", zipf, f"an exponent from 0 (all tokens alike) to {MOST_ZIPF}")
         family = theory.Categorical(plans.zipf(tokens, exponent))
         source = {"kind": "zipf", "vocabulary": tokens, "exponent": exponent}
         assert items is not None
         return plans.plan(family, real=items, source=source, **sizes)
     for name, value in (("real", real), ("vocabulary", vocabulary)):
         if value is not None:
-            raise _refused(name, value, "a corpus says this itself: leave it out, or leave out --corpus")
+            raise refused(name, value, "a corpus says this itself: leave it out, or leave out --corpus")
     text = _read(corpus, unit)
     family = theory.Categorical.from_counts(text.counts)
     if as_truth:
@@ -146,7 +147,7 @@ MOST_TOKENS, MOST_ZIPF, MOST_GENERATIONS = 10_000_000, 100, 1000
 def _read(corpus: str, unit: str) -> Corpus:
     from . import corpus as corpora
 
-    with _bar(f"reading {corpus}") as moved:
+    with bar(f"reading {corpus}") as moved:
         return corpora.read(corpus, unit=_unit(unit), progress=moved)
 
 
@@ -154,7 +155,7 @@ def _unit(text: str) -> Unit:
     from .corpus import Unit
 
     if text not in [each.value for each in Unit]:
-        raise _refused("unit", text, "words or bytes")
+        raise refused("unit", text, "words or bytes")
     return Unit(text)
 
 
@@ -174,7 +175,7 @@ def theorems_command(
 
     if name is None:
         if derivation or latex or code:
-            raise _refused(
+            raise refused(
                 "derivation" if derivation else "latex" if latex else "code", True, "name the theorem to show"
             )
         records = [each.as_record() for each in ledger.theorems()]
@@ -192,7 +193,7 @@ def theorems_command(
         _print_json(theorem_json(theorem, derivation=derivation))
     elif latex or code:
         if theorem.derive is None:
-            raise _refused("name", name, f"{'--latex' if latex else '--code'} prints a closed form, and this theorem is a "
+            raise refused("name", name, f"{'--latex' if latex else '--code'} prints a closed form, and this theorem is a "
                            "finite computation: see --derivation")  # fmt: skip
         typer.echo(theorem.latex if latex else theorem.code)
     else:
@@ -230,17 +231,17 @@ def verify_command(
 
 def _verify(names: list[str] | None, chains: int, seed: int, budget: float) -> list[Any]:
     if chains < 2:
-        raise _refused("chains", chains, "a number of chains, at least 2, to see their spread")
+        raise refused("chains", chains, "a number of chains, at least 2, to see their spread")
     if not 0 <= seed < 2**63:
-        raise _refused("seed", seed, "a whole number from 0 to 2^63 - 1")
+        raise refused("seed", seed, "a whole number from 0 to 2^63 - 1")
     if not 0 < budget < 1:
-        raise _refused("budget", budget, "the chance of a false alarm, above 0 and below 1")
+        raise refused("budget", budget, "the chance of a false alarm, above 0 and below 1")
     _use_double()
     from . import verify
 
     selected = verify.chosen(names)
     verdicts = []
-    with _bar("simulating chains") as moved:
+    with bar("simulating chains") as moved:
         for verdict in verify.verify(selected, chains=chains, seed=seed, budget=budget):
             verdicts.append(verdict)
             moved(len(verdicts), len(selected))
@@ -288,7 +289,7 @@ def _draw_plan(made: Plan, where: Path) -> list[Path]:
 def _draw_chains(where: Path, chains: int, seed: int) -> list[Path]:
     from . import pictures
 
-    with _bar("simulating the pictures") as moved:
+    with bar("simulating the pictures") as moved:
         return pictures.draw_chains(where, chains=chains, seed=seed, progress=moved)
 
 
@@ -302,38 +303,8 @@ def _pictures(out: Path | None, record: dict[str, Any], draw: Callable[[Path], l
         result = out / "result.json"
         result.write_text(json.dumps(record, indent=1) + "\n")
     except OSError as problem:
-        raise _refused("out", str(out), f"a folder to write to ({problem.strerror or problem})") from None
+        raise refused("out", str(out), f"a folder to write to ({problem.strerror or problem})") from None
     return {"files": [str(each) for each in (*files, result)]}
-
-
-def _whole(name: str, text: str | None) -> int | None:
-    """A whole number as people write it: 1000, 1_000, 1e6."""
-    if text is None:
-        return None
-    value = _number(name, text)
-    if value != int(value):
-        raise _refused(name, text, "a whole number")
-    if value < 1:
-        raise _refused(name, text, "a whole number, at least 1")
-    return int(text) if text.isdigit() else int(value)
-
-
-def _number(name: str, text: str) -> float:
-    import math
-
-    try:
-        value = float(text)
-    except ValueError:
-        raise _refused(name, text, "a number") from None
-    if not math.isfinite(value):
-        raise _refused(name, text, "a finite number")
-    return value
-
-
-def _refused(option: str, value: Any, remedy: str) -> ValueError:
-    from modelcollapse.theory.arguments import InputError, shown
-
-    return InputError(f"--{option} {value if isinstance(value, str) else shown(value)}: {remedy}")
 
 
 def _use_double() -> None:
@@ -347,42 +318,16 @@ def _print_json(record: dict[str, Any]) -> None:
     typer.echo(json.dumps(record, indent=1))
 
 
-@contextmanager
-def _bar(title: str) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar on standard error when a person looks, shown only for what takes longer than two seconds."""
-    import time
-
-    if not sys.stderr.isatty():
-        yield lambda done, total: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    started, bar = time.monotonic(), Progress(*columns, console=Console(stderr=True), transient=True)
-    task = bar.add_task(title, total=None)
-
-    def moved(done: int, total: int) -> None:
-        if time.monotonic() - started > 2 and not bar.live.is_started:
-            bar.start()
-        bar.update(task, completed=done, total=total or None)
-
-    try:
-        yield moved
-    finally:
-        bar.stop()
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; a refusal is one line on standard error and exit code 2."""
     problem: Any
     # Typer brings its own Click or uses the installed one: ask it which
-    refused: Any = next(each for each in typer.BadParameter.__mro__ if each.__name__ == "ClickException")
+    misused: Any = next(each for each in typer.BadParameter.__mro__ if each.__name__ == "ClickException")
     try:
         code = app(
             args=list(arguments) if arguments is not None else None, prog_name="modelcollapse", standalone_mode=False
         )
-    except refused as problem:
+    except misused as problem:
         message = problem.format_message()
         asked = type(problem).__name__ == "NoArgsIsHelpError"
         typer.echo(message if asked else f"modelcollapse: {' '.join(message.split())}", err=not asked)

@@ -1,0 +1,64 @@
+"""The terminal: numbers as people type them, refusals, and progress on what takes longer than two seconds."""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+
+def whole(name: str, text: str | None) -> int | None:
+    """A whole number as people write it: 1000, 1_000, 1e6."""
+    if text is None:
+        return None
+    value = number(name, text)
+    if value != int(value):
+        raise refused(name, text, "a whole number")
+    if value < 1:
+        raise refused(name, text, "a whole number, at least 1")
+    return int(text) if text.isdigit() else int(value)
+
+
+def number(name: str, text: str) -> float:
+    """A finite number."""
+    try:
+        value = float(text)
+    except ValueError:
+        raise refused(name, text, "a number") from None
+    if not math.isfinite(value):
+        raise refused(name, text, "a finite number")
+    return value
+
+
+def refused(option: str, value: Any, remedy: str) -> ValueError:
+    """The refusal of an option: its name, its value, the remedy."""
+    from modelcollapse.theory.arguments import InputError, shown
+
+    return InputError(f"--{option} {value if isinstance(value, str) else shown(value)}: {remedy}")
+
+
+@contextmanager
+def bar(title: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar on standard error when a person looks, shown only for what takes longer than two seconds."""
+    if not sys.stderr.isatty():
+        yield lambda done, total: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    started, shown = time.monotonic(), Progress(*columns, console=Console(stderr=True), transient=True)
+    task = shown.add_task(title, total=None)
+
+    def moved(done: int, total: int) -> None:
+        if time.monotonic() - started > 2 and not shown.live.is_started:
+            shown.start()
+        shown.update(task, completed=done, total=total or None)
+
+    try:
+        yield moved
+    finally:
+        shown.stop()
