@@ -14,8 +14,24 @@ from jax import lax, random
 
 from modelcollapse.theory import arguments as arg
 from modelcollapse.theory import family, workflow
-from modelcollapse.theory.family import Categorical, Family, Gaussian
-from modelcollapse.theory.workflow import FreshReal, Replace, Schedule, Workflow, first_size
+from modelcollapse.theory.family import (
+    Binomial,
+    Categorical,
+    Family,
+    Gamma,
+    Gaussian,
+    NegativeBinomial,
+    Poisson,
+)
+from modelcollapse.theory.workflow import (
+    Accumulate,
+    AccumulateSubsample,
+    FixedReal,
+    FreshReal,
+    Replace,
+    Schedule,
+    Workflow,
+)
 
 from . import kernel
 from .observe import observe
@@ -155,11 +171,23 @@ def _check_family(f: Family, w: Workflow) -> None:
 
 def _check_precision(f: Family, w: Workflow, generations: int) -> None:
     """Counts beyond the whole numbers of the float type would be rounded."""
-    schedule_sizes = w.size if isinstance(w, Schedule) else w.sizes(generations) if isinstance(w, Replace) else [
-        w.real, w.synthetic * (generations if not isinstance(w, FreshReal) else 1)]  # fmt: skip
-    largest = float(np.max(np.asarray(schedule_sizes, float)))
+    match f:
+        case Gaussian() | Gamma():
+            return
+        case Categorical() | Binomial():
+            largest = float(f.trials if isinstance(f, Binomial) else 1)
+        case Poisson() | NegativeBinomial():
+            largest = max(float(f.mean), 1.0)
+    match w:
+        case Schedule():
+            name, samples = "size", max(float(size) for size in w.size)
+        case Replace():
+            name, samples = "synthetic", max(float(size) for size in w.sizes(generations))
+        case FixedReal() | FreshReal() | Accumulate():
+            name, samples = "synthetic", max(float(w.real), float(w.synthetic))
+        case AccumulateSubsample():
+            name, samples = "synthetic", float(w.real) + float(w.synthetic) * (generations - 1)
     limit = 2.0 ** (np.finfo(jnp.result_type(float)).nmant + 1)
-    if largest > limit:
-        raise arg.refuse(type(w).__name__, "size", largest, f"counts above {limit:.0f} are rounded in this precision: "
-                         "jax.config.update('jax_enable_x64', True)")  # fmt: skip
-    first_size(w)
+    if largest * samples > limit:
+        remedy = f"counts above {limit:.0f} are rounded in this precision: jax.config.update('jax_enable_x64', True)"
+        raise arg.refuse(type(w).__name__, name, getattr(w, name), remedy)

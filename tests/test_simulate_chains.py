@@ -50,8 +50,11 @@ def test_chains_run_in_the_precision_that_is_set(x64: bool) -> None:
 
 
 def test_large_counts_are_refused_in_single_precision() -> None:
-    with jax.enable_x64(False), pytest.raises(theory.InputError, match=r"Replace.*jax_enable_x64"):
-        simulate.chains(POISSON, theory.Replace(10**8), 1, 1, jax.random.key(0))
+    with (
+        jax.enable_x64(False),
+        pytest.raises(theory.InputError, match=r"Replace\(synthetic=10000000\).*jax_enable_x64"),
+    ):
+        simulate.chains(POISSON, theory.Replace(10**7), 1, 1, jax.random.key(0))
 
 
 CORPUS = theory.Categorical.from_counts([3, 1])

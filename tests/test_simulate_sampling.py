@@ -73,6 +73,11 @@ def test_multinomial_has_binomial_margins_and_leaves_dead_tokens_dead(most: int)
     assert_law(values[:, 1] + values[:, 4], stats.binom(12, P[1] + P[4]))
 
 
+def test_the_lowest_height_is_that_of_a_living_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jax.random, "uniform", lambda key, shape, dtype: jnp.zeros(shape, dtype))
+    assert sampling.tokens(jax.random.key(0), jnp.asarray(P), 2).tolist() == [1, 1]
+
+
 @pytest.mark.parametrize("items", [5, 8])
 def test_a_subsample_without_replacement_is_uniform_over_subsets(items: int) -> None:
     values = sampled(lambda key: sampling.distinct(key, 3, jnp.asarray(items), 8))
@@ -188,7 +193,9 @@ def test_a_mean_of_zero_stays_zero(f: theory.Family) -> None:
 def test_collapsed_models_stay_collapsed_under_rounding() -> None:
     f = theory.Categorical([0.5, 0.5])
     dirac = jnp.array([[0.0, 1.0]] * 3)
-    combined = kernel.combine(f, jnp.array([0.1, 0.2, 0.7]), dirac)
+    weights = jnp.array([0.7, 0.2, 0.1])
+    assert float(weights @ dirac[:, 1]) != 1  # what rounding would make of it
+    combined = kernel.combine(f, weights, dirac)
     assert combined.tolist() == [0, 1]
     for most in (8, 1024):
         assert kernel.draw(jax.random.key(0), f, combined, 7, most).tolist() == [0, 1]
