@@ -10,11 +10,12 @@ import jax.numpy as jnp
 import mpmath
 import numpy as np
 import pytest
-from sympy import Rational, S
+from sympy import Rational, S, lambdify
 
 from modelcollapse import theory
 from modelcollapse.proofs.digits import drift_by_gamma, number, precisely
 from modelcollapse.proofs.rational import iterated, letters
+from modelcollapse.theory import recursion
 from modelcollapse.theory.errors import (
     ACCUMULATE,
     BOOTSTRAP,
@@ -130,13 +131,33 @@ def test_recursion_against_fractions(replacement, curvature):
 
 @pytest.mark.parametrize("replacement", [False, True])
 def test_extrapolated_limit_against_the_product(replacement):
-    """The extrapolated limit of the recursion, where v2 = -1 has the exact product too: ten digits."""
-    from modelcollapse.theory import recursion
+    """The extrapolated limit of the recursion, where v2 = -1 has the exact product too: eight digits."""
+    workflow = theory.AccumulateSubsample(20, 10, 5, replacement=replacement)
+    found = 20 * recursion.limit_over_v(20, 10, 5, -1.0, replacement=replacement)
+    assert found == pytest.approx(theory.gain_limit(FAMILIES[-1], workflow), rel=1e-8)
 
-    for real, synthetic, train in ((20, 20, 20), (5, 40, 2), (50, 2, 10)):
-        workflow = theory.AccumulateSubsample(real, synthetic, train, replacement=replacement)
-        found = real * recursion.limit_over_v(real, synthetic, train, -1.0, replacement=replacement)
-        assert found == pytest.approx(theory.gain_limit(FAMILIES[-1], workflow), rel=1e-8)
+
+@pytest.mark.parametrize(("curvature", "train"), [(0, 2), (Fraction(1, 3), 4)], ids=str)
+def test_extrapolated_limit_against_a_fit(curvature, train):
+    """Other families, where the points' spread settles like m^-(1 - (1 + v2)/M): a fit of those powers at forty digits."""
+    one, last = law(theory.AccumulateSubsample), [2**each for each in range(2, 13)]
+    given = (N, n, M, v2, V)
+    start = [lambdify(given, each, "mpmath") for each in one.start]
+    step = [lambdify((*one.state, m, *given), each, "mpmath") for each in one.step]
+    read = lambdify((*one.state, m, *given), one.error, "mpmath")
+    with mpmath.workdps(40):
+        values = [mpmath.mpf(20), mpmath.mpf(20), mpmath.mpf(train), number(Fraction(curvature)), mpmath.mpf(1)]
+        state, errors = [each(*values) for each in start], []
+        for now in range(1, last[-1] + 1):
+            if now in last:
+                errors.append(read(*state, mpmath.mpf(now), *values))
+            state = [each(*state, mpmath.mpf(now), *values) for each in step]
+        settling = 1 - (1 + number(Fraction(curvature))) / train
+        powers = sorted([settling + each for each in range(5)] + [mpmath.mpf(1) + each for each in range(5)])
+        table = mpmath.matrix([[1, *(mpmath.mpf(when) ** -power for power in powers)] for when in last])
+        fitted = float(mpmath.lu_solve(table, mpmath.matrix(errors))[0])
+    found = recursion.limit_over_v(20, 20, train, float(curvature), replacement=False)
+    assert found == pytest.approx(fitted, rel=1e-7)
 
 
 def test_generation_zero_is_the_truth():
