@@ -16,9 +16,9 @@ def whole(name: str, text: str | None) -> int | None:
         return None
     value = number(name, text)
     if value != int(value):
-        raise refused(name, text, "a whole number")
+        raise refused(name, text, "give a whole number")
     if value < 1:
-        raise refused(name, text, "a whole number, at least 1")
+        raise refused(name, text, "give a whole number, at least 1")
     return int(text) if text.isdigit() else int(value)
 
 
@@ -27,9 +27,9 @@ def number(name: str, text: str) -> float:
     try:
         value = float(text)
     except ValueError:
-        raise refused(name, text, "a number") from None
+        raise refused(name, text, "give a number, like 1000 or 1e6") from None
     if not math.isfinite(value):
-        raise refused(name, text, "a finite number")
+        raise refused(name, text, "give a finite number")
     return value
 
 

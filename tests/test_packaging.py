@@ -20,7 +20,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 FOLDERS: dict[str, str] = PROJECT["tool"]["setuptools"]["package-dir"]
 FLOORS = ("theory", "simulate", "lm", "proofs")
 TYPES_ONLY = {"TYPE_CHECKING", "typing.TYPE_CHECKING"}
-NEEDED_TO_BUILD = ("pyproject.toml", "LICENSE", *FOLDERS.values())
+NEEDED_TO_BUILD = ("pyproject.toml", "README.md", "LICENSE", *FOLDERS.values())
 
 # What a floor may import of modelcollapse. The face and the proofs see all floors; nobody imports the proofs.
 MAY_IMPORT = {
