@@ -99,9 +99,6 @@ def test_replace_is_never_safe_where_the_error_can_exceed_the_tolerance():
     assert theory.gain_limit(TOKENS, theory.Replace(10**6, real=10)) == 10
 
 
-@pytest.mark.xfail(
-    reason="Replace answers 0 also where -N/v2 <= 1 + tolerance, that is where every amount is safe", strict=True
-)
 def test_replace_is_safe_where_the_error_cannot_exceed_the_tolerance():
     """One real sample (or a tolerance above N - 1): the real-only error is already all there can be."""
     assert theory.gain_limit(TOKENS, theory.Replace(5, real=1)) == 1

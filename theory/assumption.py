@@ -53,8 +53,8 @@ CONSERVED = Assumption(
 )
 TWO_REAL = Assumption(
     "there are at least two real samples to subsample",
-    lambda family, workflow: concrete(lambda each: np.all(each >= 2))(workflow.real),
-    "use Accumulate for a single real sample",
+    lambda family, workflow: workflow.replacement or concrete(lambda each: np.all(each >= 2))(workflow.real),
+    "use Accumulate for a single real sample, or draw with replacement",
 )
 COMMON = (SAMPLES, MATCHED, POOLED_SECOND_MOMENT)
 

@@ -22,7 +22,7 @@ from .solve import (
     residuals,
     solve_affine,
 )
-from .stable import CompoundPower, DriftSum, ExponentialQuotient, LogarithmicQuotient
+from .stable import DriftSum, ExponentialQuotient, LogarithmicQuotient
 from .symbols import L, M, N, P, Q, T, V, a, c, j, k, m, n, nu, v2, w
 from .theorem import Derived
 from .workflow import Accumulate, AccumulateSubsample, Replace
@@ -44,16 +44,12 @@ def derive_affine(workflow: type, weight: Expr = w) -> Callable[[], Derived]:
         one, slope, constant = _affine(workflow, weight)
         state = solve_affine(slope, constant, one.start[0])
         error = one.error.subs(one.state[0], state)
-        return Derived(error, spread(error), error.subs(m, oo))
+        # G = V + v2 T obeys G' = b G + V (1 - b) + v2 c, without the difference of V and T
+        inflow = factor(V * (1 - slope) + v2 * constant)
+        direct = solve_affine(slope, inflow, spread(one.start[0])) if one.error == one.state[0] else spread(error)
+        return Derived(error, direct, error.subs(m, oo))
 
     return derive
-
-
-def derive_replace() -> Derived:
-    """As an affine law; the diversity as a power, which keeps its digits when nothing is left."""
-    affinely = derive_affine(Replace)()
-    one, slope, _ = _affine(Replace)
-    return Derived(affinely.expression, spread(one.start[0]) * CompoundPower(slope, m - 1), affinely.limit)
 
 
 def _growth(workflow: type, curvature: Expr = v2, replacement: bool = False) -> tuple[Expr, Expr, Law]:

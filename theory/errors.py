@@ -16,7 +16,6 @@ from .derivation import (
     POOLED,
     derive_accumulate,
     derive_affine,
-    derive_replace,
     derive_sizes,
     derive_subsample,
     prove_affine,
@@ -53,7 +52,7 @@ REPLACE = Theorem(
     Evidence.IDENTITY,
     (*COMMON, TWO_SAMPLES),
     (f"{A}, Theorem 1, eq. 6 (v2 = -1)", "derived"),
-    derive_replace,
+    derive_affine(Replace),
     prove_affine(Replace),
 )
 REPLACE_SIZES = Theorem(
@@ -162,7 +161,7 @@ SUBSAMPLE_RECURSION = Theorem(
     ANY,
     "AccumulateSubsample",
     Evidence.RECURSION,
-    COMMON,
+    (*COMMON, TWO_REAL),
     ("derived",),
     None,
     prove_recursion,

@@ -14,7 +14,7 @@ from functools import cache, lru_cache, partial
 from typing import Any
 
 import numpy as np
-from sympy import Expr, Max, Symbol, Tuple, exp, lambdify, log
+from sympy import Dummy, Expr, Max, Symbol, Tuple, exp, lambdify, log
 from sympy.core.function import Function
 from sympy.printing.numpy import NumPyPrinter
 
@@ -46,7 +46,7 @@ def lower(expression: Expr, letters: tuple[Symbol, ...], module: str = "jax") ->
     Raises ValueError, now and not at the call, for a function that has no array form here.
     """
     drifts = sorted(expression.atoms(stable.DriftSum), key=str)
-    stand_ins = [Symbol(f"drift_{place}") for place in range(len(drifts))]
+    stand_ins = [Dummy() for _ in drifts]
     plain = expression.xreplace(dict(zip(drifts, stand_ins, strict=True)))
     outer = _elementary(plain, (*letters, *stand_ins), module)
     parts = [_drift(each, letters, module) for each in drifts]

@@ -35,22 +35,25 @@ def _lowered(replacement: bool, module: str) -> tuple[Lowered, Lowered, Lowered]
 
 def error_over_v(real: Any, synthetic: Any, train: Any, curvature: Any, generation: Any, *, replacement: bool) -> Any:
     """Error over V of accumulate-subsample at each generation (whole, at least 1), broadcast."""
-    given = (real, synthetic, train, curvature)
+    given: tuple[Any, ...] = (real, synthetic, train, curvature)
     if arg.is_jax(*given, generation):
         return iterated(*_lowered(replacement, "jax"))(*given, generation)
-    given = tuple(np.broadcast_arrays(*(np.asarray(each, float) for each in given)))  # type: ignore[assignment]
     whole = np.asarray(generation, int)
+    if all(np.ndim(each) == 0 for each in given):  # Python's floats are faster than arrays of one
+        given = tuple(float(each) for each in given)
+    else:
+        given = tuple(np.broadcast_arrays(*(np.asarray(each, float) for each in given)))
     start, step, read = _lowered(replacement, "numpy")
-    shape = np.broadcast_shapes(whole.shape, given[0].shape)
-    result, last = np.empty(shape), int(whole.max(initial=1))
+    wanted, result = set(whole.ravel().tolist()), np.empty(np.broadcast_shapes(whole.shape, np.shape(given[0])))
+    last = max(wanted, default=0)
     with np.errstate(all="ignore"):
         state = start(*given)
         for now in range(1, last + 1):
-            if (at := whole == now).any():
-                result = np.where(at, read(*state, float(now), *given), result)
+            if now in wanted:
+                np.copyto(result, read(*state, float(now), *given), where=whole == now)
             if now < last:
                 state = step(*state, float(now), *given)
-    return result if shape else float(result)
+    return result if result.shape else float(result)
 
 
 def limit_over_v(real: float, synthetic: float, train: float, curvature: float, *, replacement: bool) -> float:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import cache
 from typing import Any
 
 from sympy import Expr, Ge, Le, Poly, Rational, cancel, fraction
@@ -71,25 +72,23 @@ def max_synthetic(f: Family, w: Workflow, tolerance: float = 0.1) -> SyntheticLi
     high: float
     match template:
         case Replace():
-            low, high, edge = 0, 0, Le(theorem.derived.limit.doit() * N / V, 1 + eps)
+            bounded = f.v2 < 0 and -w.real / Fraction(f.v2) <= 1 + exact  # as N = 1: the error can grow no further
+            low, high, edge = 0, math.inf if bounded else 0, Le(-N / v2, 1 + eps)
             evidence = NONE
         case FixedReal() | FreshReal():
             low, high, edge = _rational_edge(f, template, exact)
             evidence = SAFE_FRESH if isinstance(template, FreshReal) else SAFE_FIXED
         case Accumulate():
             least = max(1, math.ceil(f.v2 / ROOM))
-            low, high = _search(lambda count: gain_limit(f, Accumulate(w.real, count)) <= 1 + tolerance, least)
+            low, high = _search(lambda count: gain_limit(f, Accumulate(w.real, count)), 1 + tolerance, least)
             edge, evidence = Ge(1 + eps, theorem.derived.limit * N / V), SAFE_ACCUMULATE
         case AccumulateSubsample(real=real, train=train, replacement=replacement):
             floor = 1 + (real - 1) / train  # V/N (1 - 1/M) + V/M, of a pool that never moved, is the least limit
-            low, high = (
-                (0, 0)
-                if floor > 1 + tolerance
-                else _search(
-                    lambda count: gain_limit(f, AccumulateSubsample(real, count, train, replacement)) <= 1 + tolerance,
-                    1,
+            low, high = 0, 0
+            if floor <= 1 + tolerance:
+                low, high = _search(
+                    lambda count: gain_limit(f, AccumulateSubsample(real, count, train, replacement)), 1 + tolerance, 1
                 )
-            )
             edge, evidence = Ge(1 + eps, 1 + (N - 1) / M), SAFE_SUBSAMPLE
     share = 1.0 if math.isinf(high) else high / (w.real + high)
     texts = tuple(each.text for each in theorem.assumptions)
@@ -126,29 +125,33 @@ def _rational_edge(f: Family, workflow: FixedReal | FreshReal, tolerance: Fracti
     return int((-start / rise).__ceil__()), math.inf, edge
 
 
-def _search(safe: Callable[[int], bool], least: int) -> tuple[int, float]:
-    """The first run of safe amounts: doubling, then bisection at each end; (0, 0) when there is none."""
-    low, high = 0, least
-    if not safe(least):
-        while not safe(high):
-            if high > MOST:
-                return 0, 0
-            low, high = high, 2 * high
-        below, above = low, high
-        while above - below > 1:
-            middle = (below + above) // 2
-            below, above = (below, middle) if safe(middle) else (middle, above)
-        low = high = above
-    inside = high
-    while safe(2 * inside):
-        inside *= 2
-        if inside > MOST:
-            return low, math.inf
-    outside = 2 * inside
-    while outside - inside > 1:
-        middle = (inside + outside) // 2
-        inside, outside = (middle, outside) if safe(middle) else (inside, middle)
-    return low, inside
+def _search(gain: Callable[[int], float], level: float, least: int) -> tuple[int, float]:
+    """The first run of amounts whose gain is at most ``level``: powers of 16, then its ends; (0, 0) when there is none."""
+    excess = cache(lambda count: gain(count) - level)
+    grid = [least]
+    while grid[-1] < MOST and not (len(grid) > 1 and excess(grid[-2]) <= 0 < excess(grid[-1])):
+        grid.append(grid[-1] * 16)
+    inside = [count for count in grid if excess(count) <= 0]
+    if not inside:
+        return 0, 0
+    low = 0 if inside[0] == least else _edge(excess, inside[0], inside[0] // 16)
+    return low, math.inf if excess(grid[-1]) <= 0 else _edge(excess, inside[-1], inside[-1] * 16)
+
+
+def _edge(excess: Callable[[int], float], inside: int, outside: int) -> int:
+    """The last safe whole number on the way from a safe to an unsafe one: regula falsi in log n, bisection when it is slow."""
+    rounds = 0
+    near, far = excess(inside), excess(outside)
+    while abs(outside - inside) > 1:
+        rounds += 1
+        share = 0.5 if rounds % 3 == 0 or not math.isfinite(far) or near == far else near / (near - far)
+        guess = round(math.exp(math.log(inside) + share * (math.log(outside) - math.log(inside))))
+        guess = min(max(guess, min(inside, outside) + 1), max(inside, outside) - 1)
+        if (value := excess(guess)) <= 0:
+            inside, near, far = guess, value, far / 2  # halved: an end that stays loses weight (Illinois)
+        else:
+            outside, far, near = guess, value, near / 2
+    return inside
 
 
 def _prove_rational(workflow: Any) -> Callable[[], tuple[Step, ...]]:
@@ -230,7 +233,8 @@ SAFE_SUBSAMPLE = Theorem(
 )
 NONE = Theorem(
     "safe-replace",
-    "Replacing the data each generation no amount is safe: the error only grows.",
+    "Replacing the data each generation no amount is safe: the error grows to -N/v2 times that of real "
+    "data alone, or without bound.",
     "max_synthetic",
     ANY,
     "Replace",

@@ -42,11 +42,11 @@ class Step:
 
 
 def linear_in(expression: Expr, letter: Symbol) -> tuple[Expr, Expr]:
-    """Slope and constant of an expression that is linear in the letter, each factored."""
+    """Slope (factored) and constant (as it stands, a sum of positive terms) of an expression linear in the letter."""
     slope = expression.diff(letter)
     if letter in slope.free_symbols:
         raise Unsolved(f"not linear in {letter}: {expression}")
-    return factor(slope), factor(expression.subs(letter, 0))
+    return factor(slope), expression.subs(letter, 0)
 
 
 AFFINE = x1 * CompoundPower(b, m - 1) + c * GeometricSum(b, m - 1)  # what `affine` derives, in stable functions
