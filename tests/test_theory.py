@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import jax
@@ -185,6 +187,36 @@ def test_every_question_names_its_theorem() -> None:
     assert len(set(names)) == len(names)
 
 
-def test_floats_inside_a_trace_that_break_an_assumption_give_no_exception() -> None:
-    value = jax.jit(lambda n: theory.gain(theory.Gamma(1e-3, 1.0), theory.Accumulate(2, n), 4))(1.0)
-    assert np.isnan(float(value))
+@pytest.mark.parametrize("question", [theory.error, theory.diversity, theory.gain], ids=lambda each: each.__name__)
+def test_what_breaks_a_rule_inside_a_trace_is_nan_and_what_keeps_them_is_not(question: Any) -> None:
+    gamma, tokens = theory.Gamma(2.0, 1.0), CATEGORICAL
+    cases: list[tuple[Any, float, float]] = [
+        (lambda x: question(gamma, theory.Accumulate(x, 3), 4), 5.0, -1.0),
+        (lambda x: question(gamma, theory.Accumulate(5, x), 4), 5.0, 0.5),
+        (lambda x: question(gamma, theory.FreshReal(5, 3, weight=x), 4), 1.0, 1.5),
+        (lambda x: question(tokens, theory.AccumulateSubsample(9, 3, train=x), 4), 9.0, 10.0),
+        (lambda x: question(tokens, theory.Replace((3, x), real=4), 3), 2.0, 0.0),
+        (lambda x: question(theory.Gamma(x, 1.0), theory.Accumulate(9, 3), 4), 2.0, -2.0),
+        (lambda x: question(theory.Gamma(x, 1.0), theory.Accumulate(9, 3), 4), 2.0, 1e-3),
+        (lambda x: question(theory.NegativeBinomial(x, 1.0), theory.FixedReal(9, 3), 4), 0.5, -0.5),
+        (lambda x: question(theory.Binomial(3, x), theory.FixedReal(9, 3), 4), 0.5, 1.0),
+        (lambda x: question(tokens, theory.FixedReal(9, 3), x), 4.0, 1.5),
+        (lambda x: question(tokens, theory.FixedReal(9, 3), x), 0.0, -2.0),
+        (lambda x: question(theory.Categorical(jnp.array([x, 0.5])), theory.FixedReal(9, 3), 4), 0.5, 0.6),
+    ]
+    for ask, good, bad in cases:
+        values = jax.vmap(ask)(jnp.array([good, bad]))
+        assert np.isfinite(float(values[0]))
+        assert np.isnan(float(values[1]))
+
+
+def test_records_are_trees_whichever_of_jax_and_theory_is_imported_first() -> None:
+    code = (
+        "from modelcollapse import theory; import sys; assert 'jax' not in sys.modules\n"
+        "import jax\n"
+        "w = jax.tree.map(lambda size: size + 1, theory.FixedReal(4, 9)); assert (w.real, w.synthetic) == (5, 10)\n"
+        "print(jax.jit(theory.gain, static_argnums=2)(theory.Poisson(1.0), w, 3))"
+    )
+    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout) == pytest.approx(theory.gain(theory.Poisson(1.0), theory.FixedReal(5, 10), 3), rel=1e-6)

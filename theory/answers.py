@@ -6,6 +6,7 @@ of generations; with JAX arrays anywhere it works under ``jit``, ``vmap`` and ``
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from .lower import evaluate
 from .stable import LogarithmicQuotient
 from .symbols import L, M, N, V, m, n, v2, w
 from .theorem import Evidence, Theorem
+from .traced import or_nan
 from .workflow import AccumulateSubsample, FreshReal, Replace, Schedule, Workflow
 
 
@@ -36,7 +38,7 @@ def error(f: Family, w: Workflow, generation: Any) -> Any:
     >>> round(theory.error(theory.Categorical([0.5, 0.5]), theory.Replace(2), 1), 6)
     0.25
     """
-    return _scaled("error", f, w, generation, families.check("error", f).v)
+    return or_nan(_scaled("error", f, w, generation, families.check("error", f).v), f, w, generation=generation)
 
 
 def diversity(f: Family, w: Workflow, generation: Any) -> Any:
@@ -51,10 +53,12 @@ def diversity(f: Family, w: Workflow, generation: Any) -> Any:
     theorem = _answering("diversity", f, w)
     unit = f.v / f.v_unit
     if isinstance(f, families.Gaussian) and f.unbiased:
-        return _from_truth(generation, lambda at: unit + 0.0 * (at + w.real), unit)
-    if theorem.derive is None or theorem.derived.diversity is None:
-        return arg.scalar(unit + _real(f.v2) * _scaled("diversity", f, w, generation, unit))
-    return _from_truth(generation, lambda at: _value(theorem.derived.diversity, f, w, at) * unit, unit)
+        result = _from_truth(generation, lambda at: unit + 0.0 * (at + w.real), unit)
+    elif theorem.derive is None:
+        result = arg.scalar(unit + _real(f.v2) * _scaled("diversity", f, w, generation, unit))
+    else:
+        result = _from_truth(generation, lambda at: _value(theorem.derived.diversity, f, w, at) * unit, unit)
+    return or_nan(result, f, w, generation=generation)
 
 
 def gain(f: Family, w: Workflow, generation: Any) -> Any:
@@ -67,7 +71,8 @@ def gain(f: Family, w: Workflow, generation: Any) -> Any:
     7.0
     """
     families.check("gain", f)
-    return _scaled("gain", f, w, generation, 1.0 * workflows.first_size(workflows.check("gain", w)))
+    scale = 1.0 * workflows.first_size(workflows.check("gain", w))
+    return or_nan(_scaled("gain", f, w, generation, scale), f, w, generation=generation)
 
 
 def gain_limit(f: Family, w: Workflow) -> Any:
@@ -84,8 +89,12 @@ def gain_limit(f: Family, w: Workflow) -> Any:
         raise arg.refuse("gain_limit", "w", w, "a workflow without end: this one stops at its last size or row")
     if theorem.evidence is Evidence.RECURSION:
         assert isinstance(w, AccumulateSubsample)
-        return w.real * recursion.limit_over_v(w.real, w.synthetic, w.train, float(f.v2), replacement=w.replacement)
-    return arg.scalar(_value(theorem.derived.limit, f, w, None) * w.real)
+        if arg.is_traced(w.real, w.synthetic, w.train, f.v2):
+            raise arg.refuse("gain_limit", "w", "traced", "the limit of this recursion is extrapolated from concrete numbers: "
+                             "call it outside the transformation, or ask for a late generation")  # fmt: skip
+        limit = np.vectorize(partial(recursion.limit_over_v, replacement=w.replacement))
+        return arg.scalar(w.real * limit(w.real, w.synthetic, w.train, float(f.v2)))
+    return or_nan(arg.scalar(_value(theorem.derived.limit, f, w, None) * w.real), f, w)
 
 
 def explain(question: Any, f: Family, w: Workflow) -> Theorem:

@@ -22,6 +22,7 @@ from .solve import Step, Unsolved
 from .stable import DigammaGap
 from .symbols import j, k, n, y
 from .theorem import Assumption, Derived, Evidence, Theorem
+from .traced import or_nan
 from .workflow import Replace, Workflow
 
 
@@ -43,7 +44,7 @@ def log_variance(f: Gaussian, w: Replace, generation: Any) -> Any:
         total = sum(evaluate(term, {n: size, j: row}) for row in range(1, f.dimension + 1)) / f.dimension
         return total - evaluate(log(1 - 1 / n), {n: size}) if f.unbiased else total
 
-    return _summed("log_variance", w, generation, added)
+    return or_nan(_summed("log_variance", w, generation, added), f, w, generation=generation)
 
 
 def log_mean(f: Gamma, w: Replace, generation: Any) -> Any:
@@ -56,7 +57,10 @@ def log_mean(f: Gamma, w: Replace, generation: Any) -> Any:
     -1.914
     """
     LOG_MEAN.require("log_mean", families.check("log_mean", f), workflows.check("log_mean", w))
-    return _summed("log_mean", w, generation, lambda size: evaluate(LOG_MEAN.derived.expression, {n: size, k: f.shape}))
+    result = _summed(
+        "log_mean", w, generation, lambda size: evaluate(LOG_MEAN.derived.expression, {n: size, k: f.shape})
+    )
+    return or_nan(result, f, w, generation=generation)
 
 
 def _summed(owner: str, w: Replace, generation: Any, added: Callable[[Any], Any]) -> Any:

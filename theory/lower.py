@@ -6,6 +6,7 @@ known; anything else is refused when the function is built, not when it is calle
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 from collections.abc import Callable
 from dataclasses import fields
@@ -202,5 +203,30 @@ def register() -> None:
 
 
 STATIC = {"unbiased", "dimension", "replacement"}  # fields that choose a formula or a shape
+
+
+class _WhenJaxComes:
+    """Registers the records as soon as JAX is imported, whichever of the two was imported first."""
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
+        """For ``jax`` itself: the spec of those who come after, whose loader registers when it is done."""
+        if name != "jax":
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(name)
+        if spec is not None and spec.loader is not None:
+            loader: Any = spec.loader
+            load = loader.exec_module
+
+            def exec_module(module: Any) -> None:
+                load(module)
+                register()
+
+            loader.exec_module = exec_module
+        return spec
+
+
 if "jax" in sys.modules:
     register()
+else:
+    sys.meta_path.insert(0, _WhenJaxComes())

@@ -26,6 +26,7 @@ from .collapse import check_corpus
 from .family import Categorical, Family
 from .solve import Step
 from .theorem import Assumption, Evidence, Theorem
+from .traced import or_nan
 from .workflow import Accumulate, AccumulateSubsample, FixedReal, FreshReal, Replace, Schedule, Workflow
 
 # real sets: how many items, and the chance that one of them has a copy at the end; of a mixture with the truth, infinitely
@@ -72,7 +73,7 @@ def survivors(f: Family, w: Workflow, generation: Any) -> Any:
         values, multiplicity = np.unique(np.asarray(f.p, float), return_counts=True)
     xp = arg.namespace(values)
     result = [(multiplicity * _alive(f, w, int(each), values)).sum() for each in whole.ravel()]
-    return xp.asarray(result).reshape(whole.shape) if whole.ndim else (result[0] if xp is not np else float(result[0]))
+    return or_nan(xp.asarray(result).reshape(whole.shape) if whole.ndim else arg.scalar(result[0]), f, w)
 
 
 def _alive(f: Categorical, w: Workflow, generation: int, values: Any) -> Any:

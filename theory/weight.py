@@ -15,6 +15,7 @@ from .lower import evaluate
 from .solve import Step, Unsolved
 from .symbols import N, V, n, v2, w
 from .theorem import Assumption, Derived, Evidence, Theorem
+from .traced import or_nan
 from .workflow import FreshReal
 
 
@@ -40,6 +41,7 @@ def optimal_weight(f: Family, w: FreshReal) -> OptimalWeight:
     """
     WEIGHT.require("optimal_weight", families.check("optimal_weight", f), w)
     best = evaluate(WEIGHT.derived.expression, {N: w.real, n: w.synthetic, v2: f.v2})
+    best = or_nan(best, f, FreshReal(w.real, w.synthetic))  # the weight it has is ignored
     return OptimalWeight(best, arg.scalar(best * f.v / w.real))
 
 

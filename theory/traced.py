@@ -1,0 +1,58 @@
+"""Inside a JAX transformation nothing can be refused: what breaks the rules of `arguments` becomes NaN instead."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+from . import arguments as arg
+from .family import Binomial, Categorical
+from .workflow import AccumulateSubsample, FreshReal, Schedule
+
+SIZES = {"real", "synthetic", "train", "size", "trials"}  # of a workflow, and the trials of a Binomial
+NEAR = 1e-3  # within which traced probabilities and weights sum to one, also in float32
+
+
+def or_nan(result: Any, *records: Any, generation: Any = 0) -> Any:
+    """The result where every traced field of the records and the generation are allowed, NaN elsewhere."""
+    conditions = [each for record in records for each in _conditions(record)]
+    if arg.is_traced(generation):
+        conditions.append((generation >= 0) & (generation == arg.namespace(generation).floor(generation)))
+    if not conditions:
+        return result
+    allowed = conditions[0]
+    for each in conditions[1:]:
+        allowed = allowed & each
+    xp = arg.namespace(allowed)
+    return xp.where(allowed, result, xp.nan)
+
+
+def _conditions(record: Any) -> list[Any]:
+    values = {field.name: getattr(record, field.name) for field in fields(record)}
+    traced = {
+        name for name, value in values.items() if arg.is_traced(*(value if isinstance(value, tuple) else [value]))
+    }
+    found = []
+    for name in traced:
+        value = values[name]
+        if name == "weight" and isinstance(record, Schedule):
+            found.append((abs(value.sum(axis=1) - 1) < NEAR).all())
+        elif name == "weight" and isinstance(record, FreshReal):
+            found.append((value > 0) & (value <= 1))
+        elif name == "p" and isinstance(record, Categorical):
+            found.append((value >= 0).all() & (abs(value.sum() - 1) < NEAR))
+        elif name == "p" and isinstance(record, Binomial):
+            found.append((value > 0) & (value < 1))
+        elif name in SIZES and _counts(record, name):
+            each = value if isinstance(value, tuple) else [value]
+            found += [(size >= 1).all() if isinstance(record, Schedule) else size >= 1 for size in each]
+        else:  # shape, mean, variance, and the size of a NegativeBinomial
+            found.append(value > 0)
+    if isinstance(record, AccumulateSubsample) and traced & {"real", "train"}:
+        found.append(record.train <= record.real)
+    return found
+
+
+def _counts(record: Any, name: str) -> bool:
+    """Whether the field is a number of samples: the ``size`` of a Schedule is, that of a NegativeBinomial is a shape."""
+    return name != "size" or isinstance(record, Schedule)
