@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
+from rich.padding import Padding
 from rich.table import Table
 
 if TYPE_CHECKING:
@@ -125,12 +126,10 @@ def answers(made: Plan) -> list[str]:
 def theorems(every: Sequence[Theorem]) -> None:
     """The list, in reading order."""
     out = console()
-    table = Table(title=f"{len(every)} theorems", title_justify="left", show_lines=True)
-    for title in ("name", "statement", "workflow", "evidence"):
-        table.add_column(title, no_wrap=title == "name")
     for each in every:
-        table.add_row(each.name, escape(each.statement), each.workflow, each.evidence.value)
-    out.print(table)
+        out.print(f"[bold]{each.name}[/]  [dim]{escape(each.workflow)}; {each.evidence.value}[/]")
+        out.print(Padding(escape(each.statement), (0, 0, 0, 4)))
+    out.print(f"{len(every)} theorems; one in full: modelcollapse theorems NAME --derivation")
 
 
 def theorem(one: Theorem, *, derivation: bool) -> None:
@@ -146,12 +145,24 @@ def theorem(one: Theorem, *, derivation: bool) -> None:
     for printed in one.printed:
         out.print(f"printed in {escape(printed.source)}: {escape(str(printed.formula))}", soft_wrap=True)
         out.print(f"  why it differs: {escape(printed.reason)}")
+    letters = _letters(one)
+    if letters:
+        out.print("letters: " + escape("; ".join(f"{name}: {meaning}" for name, meaning in letters.items())))
     out.print("sources: " + escape("; ".join(one.sources)))
     if derivation:
         for place, step in enumerate(one.derivation, start=1):
             out.print(f"[bold]{place}.[/] {escape(step.title)}")
             if step.expression is not None:
                 out.print("     " + escape(f"{step.left}{step.expression}"), soft_wrap=True)
+
+
+def _letters(one: Theorem) -> dict[str, str]:
+    """What the letters of the closed form mean."""
+    from modelcollapse.theory.symbols import MEANING
+
+    if one.derive is None:
+        return {}
+    return {name: MEANING[name] for name in sorted(map(str, one.derived.expression.free_symbols)) if name in MEANING}
 
 
 def theorem_json(one: Theorem, *, derivation: bool) -> dict[str, Any]:
@@ -162,6 +173,7 @@ def theorem_json(one: Theorem, *, derivation: bool) -> dict[str, Any]:
     ]
     if one.derive is not None:
         record |= {"expression": str(one.derived.expression.doit()), "latex": one.latex, "code": one.code}
+        record["letters"] = _letters(one)
     if derivation:
         record["derivation"] = [
             {"title": each.title, "expression": None if each.expression is None else f"{each.left}{each.expression}"}

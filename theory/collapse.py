@@ -20,7 +20,7 @@ from .lower import evaluate
 from .solve import Step, Unsolved
 from .symbols import G0, N, m, n, p, s, u
 from .theorem import Assumption, Derived, Evidence, Printed, Theorem
-from .workflow import Accumulate, FixedReal, Replace, Workflow
+from .workflow import Accumulate, FixedReal, Replace, Schedule, Workflow
 
 
 def _one_size(_family: Family, workflow: Workflow) -> bool:
@@ -104,14 +104,17 @@ def collapse_probability(f: Family, w: Workflow, generation: Any) -> Any:
 
 def check_corpus(owner: str, f: Categorical, w: Workflow) -> None:
     """A corpus is the real set of generation 1, so its size is not free."""
-    if not arg.is_traced(w) and workflows.first_size(w) != f.counts.sum():
+    size = workflows.first_size(w)
+    if not arg.is_traced(size) and size != f.counts.sum():
         raise arg.refuse(
             owner,
             "real",
-            workflows.first_size(w),
+            size,
             f"the corpus has {int(f.counts.sum())} items and is the real set: use that, "
             "or Categorical(p) for a truth of which other samples are drawn",
         )
+    if isinstance(w, Schedule) and not arg.is_traced(w.weight) and np.count_nonzero(np.asarray(w.weight)[0]) > 1:
+        raise arg.refuse(owner, "w", "a Schedule whose first model uses several batches", "a corpus is one batch")
 
 
 def collapse_time(f: Family, w: Workflow) -> float:
