@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -83,6 +84,8 @@ def plan_command(
     Examples: modelcollapse plan --corpus notes.txt --tolerance 0.1;
     modelcollapse plan --real 1000000 --vocabulary 50000 --zipf 1.1 --synthetic 250000 --json
     """
+    if out is not None:
+        _folder(out)
     made = _plan(corpus, unit, real, vocabulary, zipf, synthetic, train, generations, tolerance, as_truth)
     from . import plan as plans
 
@@ -121,6 +124,8 @@ def _plan(corpus: str | None, unit: str, real: str | None, vocabulary: str | Non
             missing = "--real" if real is None else "--vocabulary"
             raise theory.InputError(f"plan: {missing} is missing: name a --corpus, or give --real N and --vocabulary V")
         items, tokens, exponent = whole("real", real), whole("vocabulary", vocabulary), number("zipf", zipf)
+        if items is not None and items < 2:
+            raise refused("real", real, "give at least 2 real samples: with fewer there is nothing to plan")
         if tokens is None or tokens > MOST_TOKENS:
             raise refused("vocabulary", vocabulary, f"at most {MOST_TOKENS:,} different tokens")
         if not 0 <= exponent <= MOST_ZIPF:
@@ -229,13 +234,17 @@ def verify_command(
         raise typer.Exit(1)
 
 
-def _verify(names: list[str] | None, chains: int, seed: int, budget: float) -> list[Any]:
+def _check_chains(chains: int, seed: int, budget: float) -> None:
     if chains < 2:
         raise refused("chains", chains, "a number of chains, at least 2, to see their spread")
     if not 0 <= seed < 2**63:
         raise refused("seed", seed, "a whole number from 0 to 2^63 - 1")
     if not 0 < budget < 1:
         raise refused("budget", budget, "the chance of a false alarm, above 0 and below 1")
+
+
+def _verify(names: list[str] | None, chains: int, seed: int, budget: float) -> list[Any]:
+    _check_chains(chains, seed, budget)
     _use_double()
     from . import verify
 
@@ -260,6 +269,8 @@ def demo_command(
     from . import plan as plans
     from . import report
 
+    _folder(out)
+    _check_chains(chains, seed, 1e-3)
     made = _plan(corpus, "words", None, None, "1", None, None, "20", "0.1", False)
     if not as_json:
         report.plan(made)
@@ -293,15 +304,26 @@ def _draw_chains(where: Path, chains: int, seed: int) -> list[Path]:
         return pictures.draw_chains(where, chains=chains, seed=seed, progress=moved)
 
 
+def _folder(out: Path) -> None:
+    """Make the folder, before any work is done for it."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out):
+            pass
+    except (OSError, ValueError) as problem:
+        reason = problem.strerror or problem if isinstance(problem, OSError) else problem
+        raise refused("out", str(out), f"name a folder to write to ({reason})") from None
+
+
 def _pictures(out: Path | None, record: dict[str, Any], draw: Callable[[Path], list[Path]]) -> dict[str, Any]:
-    """Make the folder, draw into it, write the record beside; nothing of the user's is overwritten but our own files."""
+    """Draw into the folder and write the record beside; a file is there whole or not at all."""
     if out is None:
         return {}
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        files = draw(out)
-        result = out / "result.json"
-        result.write_text(json.dumps(record, indent=1) + "\n")
+        files, result = draw(out), out / "result.json"
+        part = out / "result.json.part"
+        part.write_text(json.dumps(record, indent=1) + "\n")
+        part.replace(result)
     except OSError as problem:
         raise refused("out", str(out), f"a folder to write to ({problem.strerror or problem})") from None
     return {"files": [str(each) for each in (*files, result)]}

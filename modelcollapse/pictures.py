@@ -42,7 +42,9 @@ def _save(axes: Axes, path: Path) -> Path:
     figure = axes.get_figure(root=True)
     assert figure is not None
     figure.tight_layout()
-    figure.savefig(path, metadata={"Software": None})
+    part = path.with_name(f"{path.name}.part")
+    figure.savefig(part, format="png", metadata={"Software": None})
+    part.replace(path)
     plt.close(figure)
     return path
 

@@ -122,3 +122,28 @@ def test_diffusion_is_a_few_generations_high(shares):
         workflow = theory.Replace(size)
         off = theory.collapse_time_limit(family, workflow) - theory.collapse_time(family, workflow)
         assert 0 < off < 4
+
+
+def test_expected_time_goes_smoothly_from_the_chain_to_diffusion():
+    """499 and 501 samples, also after a fit on few real samples, of one dominant token, and of a corpus: a few generations."""
+    cases = [([0.5, 0.5], 10), ([0.999, 0.001], 10), ([0.9, 0.05, 0.05], 400), ([0.999, 0.001], 10**6), ([0.5, 0.5], 1)]
+    for shares, real in cases:
+        exact, close = (
+            theory.collapse_time(theory.Categorical(shares), theory.Replace(size, real=real)) for size in (499, 501)
+        )
+        assert -0.1 < close - exact < 8
+        assert close >= 1
+    corpus = theory.Categorical.from_counts([300, 150, 30, 20])
+    exact, close = (theory.collapse_time(corpus, theory.Replace(size, real=500)) for size in (500, 501))
+    assert 0 < close - exact < 8
+    assert theory.collapse_time(theory.Categorical([1.0, 0.0]), theory.Replace(10**6, real=10)) == 1
+    assert theory.collapse_time(theory.Categorical([0.5, 0.5]), theory.Replace(10**9, real=1)) == 1
+
+
+def test_no_limit_where_the_spread_of_the_pool_does_not_settle():
+    """1 + v2 = train is the boundary: the error of Poisson models of one point grows without bound."""
+    workflow = theory.AccumulateSubsample(5, 5, 1)
+    assert theory.gain_limit(theory.Poisson(1.0), workflow) == np.inf
+    early, late = theory.gain(theory.Poisson(1.0), workflow, [1000, 4000])
+    later = theory.gain(theory.Poisson(1.0), workflow, 16000)
+    assert later - late == pytest.approx(late - early, rel=0.02)  # like the logarithm

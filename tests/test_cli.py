@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from modelcollapse import cli, theory
+from modelcollapse import cli, report, theory
 
 TEXT = "the cat sat on the mat and the dog sat on the log while a bird sang " * 40
 RARE = "once upon midnight dreary"
@@ -53,6 +53,10 @@ def test_the_plan_of_a_text_is_what_python_says(capsys: pytest.CaptureFixture[st
         np.testing.assert_allclose(row["survivors"], theory.survivors(family, workflow, generations), rtol=1e-12)
         assert float(row["limit"]) == theory.gain_limit(family, workflow)
         safe = theory.max_synthetic(family, workflow, 0.1)
+        assert row["diversity"] == pytest.approx(theory.diversity(family, workflow, generations), rel=1e-12)
+        assert row["theorems"]["survivors"] == theory.explain(theory.survivors, family, workflow).name
+        kept = name in ("fixedreal", "accumulate")
+        assert row["survivors_are"] == ("exactly" if kept else "at least")
         found = row["safe"]
         assert (found["at_least"], float(found["samples"]), found["fraction"]) == (
             safe.at_least,
@@ -60,6 +64,68 @@ def test_the_plan_of_a_text_is_what_python_says(capsys: pytest.CaptureFixture[st
             safe.fraction,
         )
         assert row["assumptions"]
+
+
+def test_the_rest_of_the_plan_is_what_python_says(capsys: pytest.CaptureFixture[str]) -> None:
+    options = ("--real", "600", "--vocabulary", "40", "--synthetic", "900", "--train", "300", "--generations", "6")
+    record = json.loads(run(capsys, "plan", *options, "--json")[1])
+    assert (record["real"], record["synthetic"], record["train"], record["generations"]) == (
+        600,
+        900,
+        300,
+        [1, 2, 3, 4, 5, 6],
+    )
+    family = theory.Categorical(1 / np.arange(1, 41) / sum(1 / np.arange(1, 41)))
+    assert record["real_only_error"] == pytest.approx(family.v / 600, rel=1e-12)
+    assert record["collapse_time"]["replace"] == pytest.approx(
+        theory.collapse_time(family, theory.Replace(900, real=600)), rel=1e-12
+    )
+    best = theory.optimal_weight(family, theory.FreshReal(600, 900))
+    found = record["workflows"]["freshreal"]["optimal_weight"]
+    assert (found["weight"], found["error"]) == pytest.approx(tuple(best), rel=1e-12)
+    rows = record["workflows"]
+    once = theory.Categorical.from_counts([599, 1])  # a token seen once, under Replace
+    alone = theory.survivors(once, theory.Replace(900, real=600), [2, 6]) - 1
+    assert [rows["replace"]["seen_once_alive"][place] for place in (1, 5)] == pytest.approx(alone, rel=1e-9)
+    assert rows["fixedreal"]["seen_once_alive"] == [1.0] * 6
+    again = np.array(rows["freshreal"]["seen_once_alive"])
+    assert again[-1] > 1 - np.exp(-1)  # the newest real set finds it again with at least that chance
+
+
+def test_the_printed_plan_shows_the_numbers_of_the_json(capsys: pytest.CaptureFixture[str], text: str) -> None:
+    record = json.loads(run(capsys, "plan", "--corpus", text, "--synthetic", "900", "--json")[1])
+    code, out, _ = run(capsys, "plan", "--corpus", text, "--synthetic", "900")
+    assert code == 0
+    lines = [
+        [cell.strip() for cell in line.strip("│ \n").split("│")] for line in out.splitlines() if line.startswith("│")
+    ]
+    tables = {(place // 5, cells[0]): cells[1:] for place, cells in enumerate(lines[-10:])}
+    for name, row in record["workflows"].items():
+        second, last, limit, safe, share = tables[0, name]
+        shown = [report.number(each) for each in (row["gain"][1], row["gain"][-1], float(row["limit"]))]
+        assert [second, last, limit] == shown
+        assert share.endswith(f"{row['safe']['fraction']:.1%}") or share == "0 %"
+        samples = float(row["safe"]["samples"])
+        assert (safe == "none") == (samples == 0)
+        if np.isfinite(samples) and samples:
+            assert safe == f"up to {samples:,.0f}"
+        known = [each.removeprefix("≥ ") for each in tables[1, name][:4]]
+        assert known == [report.number(round(row["survivors"][place], 1)) for place in (0, 1, 4, 9)]
+        assert tables[1, name][4] == f"{row['seen_once_alive'][-1]:.1%}"
+    words = " ".join(out.split())
+    limits = {name: report.number(float(row["limit"])) for name, row in record["workflows"].items()}
+    assert f"keeping all of it by at most {limits['accumulate']} ever" in words
+    assert f"the error settles at {limits['freshreal']} of real data alone" in words
+    assert f"error of one fit on the real data {report.number(record['real_only_error'])}" in words
+
+
+def test_the_printed_verdicts_show_prediction_and_observation_in_their_columns(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    record = json.loads(run(capsys, "verify", "replace", "--chains", "500", "--json")[1])["verdicts"][0]
+    out = run(capsys, "verify", "replace", "--chains", "500")[1]
+    cells = next(line for line in out.splitlines() if line.strip().startswith("replace ")).split()
+    assert cells[3:5] == [f"{record['predicted']:.4g}", f"{record['observed']:.4g}"]
 
 
 def test_a_corpus_is_generation_one_unless_it_is_said_to_be_the_truth(
@@ -94,6 +160,7 @@ def test_a_plan_for_given_numbers_needs_neither_jax_nor_matplotlib() -> None:
         (["plan"], ["--real is missing", "--corpus"]),
         (["plan", "--real", "100"], ["--vocabulary is missing"]),
         (["plan", "--real", "0", "--vocabulary", "5"], ["--real 0", "at least 1"]),
+        (["plan", "--real", "1", "--vocabulary", "5"], ["--real 1", "at least 2"]),
         (["plan", "--real", "-3", "--vocabulary", "5"], ["--real -3", "at least 1"]),
         (["plan", "--real", "2.5", "--vocabulary", "5"], ["--real 2.5", "whole"]),
         (["plan", "--real", "nan", "--vocabulary", "5"], ["--real nan", "finite"]),
@@ -205,3 +272,11 @@ def test_an_output_folder_that_is_a_file_is_refused(
     code, _, err = run(capsys, "plan", "--corpus", text, "--out", str(taken))
     assert (code, err.count("\n"), taken.read_text()) == (2, 1, "mine")
     assert "--out" in err
+
+
+def test_demo_refuses_before_it_works(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    taken = tmp_path / "taken"
+    taken.write_text("mine")
+    for arguments in (["--out", str(taken)], ["--out", str(tmp_path), "--chains", "1"]):
+        code, out, err = run(capsys, "demo", *arguments)
+        assert (code, out, err.count("\n")) == (2, "", 1)

@@ -37,9 +37,7 @@ def test_the_examples_of_a_module_show_what_it_does(name: str) -> None:
     assert not runner.failures, "".join(report)
 
     written = len(re.findall(r"^ *>>> ", Path(str(module.__file__)).read_text(), re.MULTILINE))
-    assert ran == written, (
-        f"{name}: {written} examples are written and {ran} were found (a decorator hides some?)"
-    )
+    assert ran == written, f"{name}: {written} examples are written and {ran} were found (a decorator hides some?)"
 
 
 def test_there_are_modules_to_look_at() -> None:

@@ -63,15 +63,11 @@ def imported(path: Path, package: str, *, typing_too: bool = False) -> Iterator[
                 yield from (alias.name for alias in names)
             case ast.ImportFrom(module=module, names=names, level=level):
                 parents = package.split(".")
-                base = (
-                    ".".join([*parents[: len(parents) - level + 1], module or ""]).rstrip(".")
-                    if level
-                    else module
-                )
+                base = ".".join([*parents[: len(parents) - level + 1], module or ""]).rstrip(".") if level else module
                 yield from (f"{base}.{alias.name}" for alias in names)
-            case ast.Call(func=function, args=[ast.Constant(value=str(name)), *_]) if ast.unparse(
-                function
-            ).split(".")[-1] in {"import_module", "__import__"}:
+            case ast.Call(func=function, args=[ast.Constant(value=str(name)), *_]) if ast.unparse(function).split(".")[
+                -1
+            ] in {"import_module", "__import__"}:
                 yield name
 
 

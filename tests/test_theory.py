@@ -96,6 +96,13 @@ def schedule(**changes: Any) -> theory.Schedule:
         (lambda: wrong.max_synthetic(CATEGORICAL, wrong.FixedReal(5, 5), float("nan")), ["tolerance=nan"]),
         (lambda: wrong.max_synthetic(CATEGORICAL, schedule(), 0.1), ["Schedule"]),
         (lambda: wrong.log_variance(wrong.Gaussian(dimension=5), wrong.Replace(5), 1), ["more samples than dimensions"]),
+        (lambda: wrong.Categorical.from_counts([2**63, 1]), ["2^53"]),
+        (lambda: wrong.survivors(CATEGORICAL, wrong.Replace(5000), 1e300), ["1e+300", "2^53"]),
+        (lambda: wrong.error(CATEGORICAL, wrong.Replace(5), []), ["generation=[]"]),
+        (lambda: wrong.error(wrong.Poisson(3.0), wrong.AccumulateSubsample(9, 9), 1e9), ["generation by generation"]),
+        (lambda: wrong.error(wrong.Poisson(3.0), wrong.AccumulateSubsample(1, 1), 2), ["at least two real", "replacement"]),
+        (lambda: wrong.max_synthetic(CATEGORICAL, wrong.FixedReal(np.array([5, 6]), 3)), ["call it for each size"]),
+        (lambda: wrong.collapse_time(CATEGORICAL, wrong.Replace(np.array([5, 6]))), ["call it for each size"]),
         (lambda: wrong.explain(len, CATEGORICAL, wrong.Replace(5)), ["len", "one of"]),
     ],
 )  # fmt: skip
@@ -167,6 +174,18 @@ def test_the_algebra_is_differentiable_in_sizes_and_weights() -> None:
             float(last(*(value + sign * step * (each == place) for each, value in enumerate(at)))) for sign in (1, -1)
         )
         assert float(slopes[place]) == pytest.approx((ahead - behind) / (2 * step), rel=1e-5)
+
+
+def test_small_integer_types_do_not_overflow() -> None:
+    size = np.array(100, np.int8)
+    assert theory.survivors(CATEGORICAL, theory.FreshReal(size, size), 4) == pytest.approx(3, abs=1e-9)
+    np.testing.assert_allclose(np.asarray(theory.FixedReal(size, size).schedule(4).weight, float).sum(axis=1), 1)
+
+
+def test_the_chain_of_many_tokens_needs_little_memory() -> None:
+    f, w = theory.Categorical(np.full(20_000, 1 / 20_000)), theory.Replace(400)
+    expected = 20_000 * (1 - (1 - 1 / 20_000) ** 400)
+    assert theory.survivors(f, w, 1) == pytest.approx(expected, rel=1e-10)
 
 
 def test_every_question_names_its_theorem() -> None:

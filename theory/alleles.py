@@ -15,6 +15,8 @@ import numpy as np
 
 from . import arguments as arg
 
+ENTRIES = 4_000_000  # of a table of binomial probabilities held at once
+MOST = 100_000_000  # tokens times counts for which the first fit is averaged over exactly
 LARGEST = 500  # largest training set for which the chain is run; beyond it thinning and diffusion answer
 
 
@@ -63,9 +65,17 @@ def lost_from_count(sizes: list[int]) -> np.ndarray:
     return lost
 
 
+def averaged(chance: Any, first: int, table: Any) -> Any:
+    """E table[X] over the first count X ~ Bin(first, chance), for each chance (V,): (V, ...) in little memory."""
+    if arg.is_jax(chance) or np.ndim(chance) == 0:
+        return binomial(first, chance) @ table
+    parts = np.array_split(np.asarray(chance, float), max(1, len(chance) * (first + 1) // ENTRIES))
+    return np.concatenate([binomial(first, part) @ table for part in parts])
+
+
 def lost(chance: Any, sizes: list[int]) -> Any:
-    """Chance that a token of true probability ``chance`` (any shape) is gone from generation m = len(sizes)."""
-    return binomial(sizes[0], chance) @ lost_from_count(sizes)
+    """Chance that a token of true probability ``chance`` (V,) is gone from generation m = len(sizes)."""
+    return averaged(chance, sizes[0], lost_from_count(sizes))
 
 
 @lru_cache(maxsize=16)

@@ -122,6 +122,7 @@ def _scaled(owner: str, f: Family, w: Workflow, generation: Any, scale: Any) -> 
         return arg.scalar(_indexed(algebra.error(w, f.v2, w.generations), owner, whole) * scale)
     if theorem.evidence is Evidence.RECURSION:
         assert isinstance(w, AccumulateSubsample)
+        arg.steps(owner, whole)
         return _from_truth(
             whole,
             lambda at: (

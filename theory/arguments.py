@@ -13,6 +13,9 @@ from typing import Any
 
 import numpy as np
 
+LAST = 2**53  # whole numbers are exact in float64 up to here
+MOST_STEPS = 10_000_000
+
 
 class InputError(ValueError):
     """An argument outside what is allowed: the message is one line that names it, its value and the remedy."""
@@ -90,6 +93,8 @@ def size(owner: str, argument: str, value: Any, *, least: int = 1, remedy: str =
     relaxed = is_jax(value) or isinstance(value, np.ndarray)
     if not relaxed and float(array) != math.floor(array):
         raise refuse(owner, argument, value, f"{wanted}, whole (round it, or pass a float array to differentiate)")
+    if isinstance(value, np.ndarray) and value.dtype.kind in "iu":  # small integer types overflow in products
+        return int(array) if array.ndim == 0 else array
     return value if relaxed else int(array)
 
 
@@ -120,4 +125,20 @@ def generation(owner: str, value: Any) -> Any:
     array = numbers(owner, "generation", value, wanted)
     if np.any(array < 0) or np.any(array != np.floor(array)):
         raise refuse(owner, "generation", value, wanted)
+    if array.size == 0 or array.max() > LAST:
+        raise refuse(owner, "generation", value, f"{wanted}, at least one of them and none above 2^53")
     return value
+
+
+def steps(owner: str, value: Any) -> Any:
+    """A generation that is reached step by step, in a time that grows with it."""
+    if not is_traced(generation(owner, value)) and np.max(np.asarray(value)) > MOST_STEPS:
+        raise refuse(owner, "generation", value, f"computed generation by generation, up to {MOST_STEPS:,}")
+    return value
+
+
+def one_size(owner: str, workflow: Any) -> None:
+    """Refuse arrays of sizes where one answer is a search or a chain of its own."""
+    for name in ("real", "synthetic", "train") if hasattr(workflow, "real") else ():
+        if np.ndim(size := getattr(workflow, name, 0)) and not isinstance(size, tuple):
+            raise refuse(owner, name, size, "one number here: call it for each size")

@@ -38,6 +38,7 @@ FINITE = Assumption(
     lambda family, _: isinstance(family, (Categorical, Binomial)),
     "other families never collapse to a point in finite expected time",
 )
+COMMON_ENOUGH = 1e4  # expected samples of other tokens from which on the second order is right to 1e-4
 REPLACED = Assumption(
     "the workflow is Replace",
     lambda _, workflow: isinstance(workflow, Replace),
@@ -78,7 +79,7 @@ def collapse_probability(f: Family, w: Workflow, generation: Any) -> Any:
     [0.5, 0.75]
     """
     families.check("collapse_probability", f)
-    workflows.check("collapse_probability", w)
+    arg.one_size("collapse_probability", workflows.check("collapse_probability", w))
     for assumption in (FINITE, REPLACED, SMALL):
         if not assumption.holds(f, w):
             raise arg.InputError(
@@ -95,7 +96,7 @@ def collapse_probability(f: Family, w: Workflow, generation: Any) -> Any:
         if isinstance(f, Categorical) and f.counts is not None:
             check_corpus("collapse_probability", f, w)
             return alleles.lost_from_count(sizes)[sizes[0] - f.counts].sum()
-        return alleles.lost(1 - shares, sizes).sum()
+        return arg.namespace(shares).minimum(alleles.lost(1 - shares, sizes).sum(), 1.0)
 
     values = [at(int(each)) for each in whole.ravel()]
     xp = arg.namespace(shares)
@@ -120,8 +121,9 @@ def check_corpus(owner: str, f: Categorical, w: Workflow) -> None:
 def collapse_time(f: Family, w: Workflow) -> float:
     r"""Expected number of generations to total collapse under `Replace`: :math:`E[T] = 1 + \sum_i E\,u(X_i)`.
 
-    Exact by the two-allele chain up to 500 samples, beyond it by diffusion, :math:`1 - n/N - 2n \sum_i (1-p_i) \ln(1-p_i)`, which
-    is O(log n) generations high. Of a corpus (`Categorical.from_counts`) conditional on it. ``inf`` for Gaussian and
+    Exact by the two-allele chain up to 500 samples; beyond it by diffusion, about
+    :math:`1 - n/N - 2n \sum_i (1-p_i) \ln(1-p_i)`, which is O(log n) generations high. Of a corpus
+    (`Categorical.from_counts`) conditional on it. ``inf`` for Gaussian and
     Gamma, which never reach a point; for Poisson and NegativeBinomial, which reach 0 surely, but not in finite expected
     time; and under FixedReal and Accumulate, which keep what they have.
 
@@ -132,7 +134,7 @@ def collapse_time(f: Family, w: Workflow) -> float:
     2.0
     """
     families.check("collapse_time", f)
-    workflows.check("collapse_time", w)
+    arg.one_size("collapse_time", workflows.check("collapse_time", w))
     if isinstance(f, (Gaussian, Gamma, Poisson, NegativeBinomial)) or isinstance(w, (FixedReal, Accumulate)):
         return np.inf
     TIME.require("collapse_time", f, w)
@@ -140,10 +142,11 @@ def collapse_time(f: Family, w: Workflow) -> float:
     if isinstance(f, Categorical) and counts is not None:
         check_corpus("collapse_time", f, w)
     first, size = _chain_sizes(f, w)
-    if max(first, size) > alleles.LARGEST:
+    shares = _shares(f)
+    if max(first, size) > alleles.LARGEST or (counts is None and len(shares) * (first + 1) > alleles.MOST):
         return float(collapse_time_limit(f, w))
     ahead = alleles.time_from_count(first, size)
-    waits = alleles.binomial(first, _shares(f)) @ ahead if counts is None else ahead[counts]
+    waits = ahead[counts] if counts is not None else alleles.averaged(shares, first, ahead)
     return float(1 + waits.sum())
 
 
@@ -159,9 +162,39 @@ def collapse_time_limit(f: Family, w: Workflow) -> float:
     )
     first, size = _chain_sizes(f, w)
     share = np.asarray(_shares(f), float)
-    token = evaluate(DIFFUSION.derived.expression, {n: float(size), p: np.where(share == 1, 0.0, share)})
     corpus = isinstance(f, Categorical) and f.counts is not None
-    return float(np.sum(token) + 1 - (0 if corpus else size / first))
+    waits = _waiting(share, size) if corpus else _waiting_after_a_fit(share, first, size)
+    return float(1 + np.sum(waits))
+
+
+def _waiting(share: Any, size: int) -> Any:
+    """-2n (1-p) ln(1-p), which is 0 at p = 1."""
+    inside = np.where(share == 1, 0.0, share)
+    return evaluate(DIFFUSION.derived.expression, {n: float(size), p: inside})
+
+
+def _waiting_after_a_fit(share: Any, first: int, size: int) -> Any:
+    """The same after one fit on N real samples: E u(X/N) = u(p) - p n/N to second order, exactly for a dominant token.
+
+    Near p = 1 the expansion fails; there the number of other tokens is averaged over.
+    """
+    if first <= alleles.LARGEST and len(share) * (first + 1) <= alleles.MOST:
+        return alleles.averaged(share, first, _waiting(np.arange(first + 1) / first, size))
+    spread = _waiting(share, size) - share * size / first
+    for place in np.flatnonzero((share > 0.5) & (first * (1 - share) < COMMON_ENOUGH)):
+        others = first * (1 - share[place])
+        count = np.arange(0, min(first, int(others + 12 * others**0.5 + 60)) + 1)
+        spread[place] = _binomial_mass(first, 1 - float(share[place]), count) @ _waiting(1 - count / first, size)
+    return np.maximum(spread, 0.0)
+
+
+def _binomial_mass(trials: int, chance: float, count: np.ndarray) -> np.ndarray:
+    """Probabilities of the counts, by the ratio of neighbours (few of many)."""
+    if chance == 0:
+        return (count == 0) * 1.0
+    ratios = (trials - count[:-1]) / count[1:] * (chance / (1 - chance))
+    logs = np.concatenate([[trials * np.log1p(-chance)], np.log(ratios)])
+    return np.exp(np.cumsum(logs))
 
 
 def collapse_time_upper_bound(f: Family, w: Workflow) -> float:

@@ -60,6 +60,8 @@ class Categorical:
         numeric = arg.numbers("Categorical.from_counts", "counts", counts, wanted)
         if numeric.ndim != 1 or np.any(numeric < 0) or np.any(numeric != np.floor(numeric)):
             raise arg.refuse("Categorical.from_counts", "counts", counts, f"{wanted}: whole numbers, none below 0")
+        if numeric.sum() > arg.LAST:
+            raise arg.refuse("Categorical.from_counts", "counts", counts, f"{wanted}, at most 2^53 items in all")
         if numeric.sum() < 2:
             raise arg.refuse("Categorical.from_counts", "counts", counts, f"{wanted}, at least two items in all")
         return Categorical(numeric / numeric.sum(), numeric.astype(np.int64))

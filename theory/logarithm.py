@@ -74,7 +74,7 @@ def _summed(owner: str, w: Replace, generation: Any, added: Callable[[Any], Any]
     total = np.cumsum([0.0, *(added(size) for size in w.sizes(len(w.synthetic) + 1))])
     if np.max(whole) >= len(total):
         w.sizes(int(np.max(whole)))  # refuses
-    return total[np.asarray(whole)]
+    return arg.scalar(total[np.asarray(whole, int)])
 
 
 def _prove_chi_square() -> tuple[Step, ...]:

@@ -9,6 +9,7 @@ from fractions import Fraction
 from functools import cache
 from typing import Any
 
+import numpy as np
 from sympy import Expr, Ge, Le, Poly, Rational, cancel, fraction
 
 from . import arguments as arg
@@ -65,6 +66,11 @@ def max_synthetic(f: Family, w: Workflow, tolerance: float = 0.1) -> SyntheticLi
     arg.positive(
         "max_synthetic", "tolerance", tolerance, "the share by which the error may exceed that of real data alone"
     )
+    arg.one_size("max_synthetic", w)
+    if np.ndim(tolerance) or np.ndim(f.v2):
+        raise arg.refuse(
+            "max_synthetic", "tolerance" if np.ndim(tolerance) else "f", tolerance, "one number here: call it for each"
+        )
     template = replace(w, synthetic=ROOM * max(1, math.ceil(f.v2)), real=w.real)
     theorem = errors.theorem_of(f, template).require("max_synthetic", f, template)
     exact = Fraction(str(float(tolerance)))

@@ -54,7 +54,8 @@ def survivors(f: Family, w: Workflow, generation: Any) -> Any:
     workflows.check("survivors", w)
     if arg.is_traced(generation):
         raise arg.refuse("survivors", "generation", "traced", "the generation is static here: close over a number")
-    whole = np.asarray(arg.generation("survivors", generation), int)
+    arg.one_size("survivors", w)
+    whole = np.asarray(arg.steps("survivors", generation), int)
     values: Any
     multiplicity: Any
     if f.counts is not None:
@@ -72,8 +73,20 @@ def survivors(f: Family, w: Workflow, generation: Any) -> Any:
     else:
         values, multiplicity = np.unique(np.asarray(f.p, float), return_counts=True)
     xp = arg.namespace(values)
-    result = [(multiplicity * _alive(f, w, int(each), values)).sum() for each in whole.ravel()]
+    if isinstance(w, Replace) and exact_chain(f, w):
+        result = _chained(f, w, whole.ravel().tolist(), values, multiplicity)
+    else:
+        result = [(multiplicity * _alive(f, w, int(each), values)).sum() for each in whole.ravel()]
     return or_nan(xp.asarray(result).reshape(whole.shape) if whole.ndim else arg.scalar(result[0]), f, w)
+
+
+def _chained(f: Categorical, w: Replace, generations: list[int], values: Any, multiplicity: Any) -> list[Any]:
+    """Expected survivors by the two-allele chain: one table of losses for all generations."""
+    later = [each for each in generations if each]
+    table = np.stack([alleles.lost_from_count([int(size) for size in w.sizes(each)]) for each in later or [1]], axis=1)
+    gone = table[values] if f.counts is not None else alleles.averaged(values, int(w.real), table)
+    alive = iter((np.reshape(multiplicity, (-1, 1)) * (1 - gone)).sum(axis=0))
+    return [next(alive) if each else (multiplicity * (values > 0)).sum() * 1.0 for each in generations]
 
 
 def _alive(f: Categorical, w: Workflow, generation: int, values: Any) -> Any:
@@ -81,10 +94,6 @@ def _alive(f: Categorical, w: Workflow, generation: int, values: Any) -> Any:
     conditional = f.counts is not None
     if generation == 0:
         return (values > 0) * 1.0
-    if isinstance(w, Replace) and exact_chain(f, w):
-        sizes = [int(size) for size in w.sizes(generation)]
-        gone = alleles.lost_from_count(sizes)[values] if conditional else alleles.lost(values, sizes)
-        return 1 - gone
     reach = real_items(w, generation)
     if not conditional:
         return 1 - _product([_none_of(values, items, chance) for items, chance in reach])
@@ -108,11 +117,13 @@ def _product(factors: list[Any]) -> Any:
 
 
 def exact_chain(f: Family, w: Workflow) -> bool:
-    """Whether the two-allele chain answers: Replace, concrete sizes of at most 500."""
-    if not isinstance(w, Replace):
+    """Whether the two-allele chain answers: Replace, concrete sizes of at most 500, and a table that fits the memory."""
+    if not isinstance(w, Replace) or not isinstance(f, Categorical):
         return False
     sizes = [w.real, *(w.synthetic if isinstance(w.synthetic, tuple) else [w.synthetic])]
-    return not arg.is_traced(*sizes) and all(float(size).is_integer() and size <= alleles.LARGEST for size in sizes)
+    if arg.is_traced(*sizes) or any(np.ndim(size) or size != int(size) or size > alleles.LARGEST for size in sizes):
+        return False
+    return f.counts is not None or len(f.p) * (int(w.real) + 1) <= alleles.MOST
 
 
 def real_items(w: Workflow, generation: int) -> Reach:
