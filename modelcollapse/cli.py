@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -306,6 +305,8 @@ def _draw_chains(where: Path, chains: int, seed: int) -> list[Path]:
 
 def _folder(out: Path) -> None:
     """Make the folder, before any work is done for it."""
+    import tempfile
+
     try:
         out.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=out):
@@ -342,7 +343,10 @@ def _print_json(record: dict[str, Any]) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; a refusal is one line on standard error and exit code 2."""
+    import gc
+
     problem: Any
+    gc.set_threshold(100_000)  # imports make objects, not garbage
     # Typer brings its own Click or uses the installed one: ask it which
     misused: Any = next(each for each in typer.BadParameter.__mro__ if each.__name__ == "ClickException")
     try:
