@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from sympy import (
@@ -221,6 +222,7 @@ def drift_sum(
     return xp.where(abs(v2 * lead) <= ROOM, total, xp.nan)
 
 
+@cache
 def excess_of(base: Expr) -> Expr:
     """``base - 1`` in a form that does not cancel."""
     return factor(base - Integer(1))
