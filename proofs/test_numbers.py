@@ -26,6 +26,7 @@ from modelcollapse.theory.errors import (
     SUBSAMPLE,
     theorem_of,
 )
+from modelcollapse.theory.family import true_diversity
 from modelcollapse.theory.law import law
 from modelcollapse.theory.lower import lower
 from modelcollapse.theory.symbols import M, N, V, m, n, v2, w
@@ -107,7 +108,7 @@ def test_diversity_does_not_cancel(name, curvature):
         for real, synthetic in ((2, 20), (20, 2), (10**4, 10**4), (2, 10**9)):
             workflow = WORKFLOWS[name](real, synthetic)
             forms, values = theorem_of(family, workflow).derived, letters(workflow, curvature)
-            found = theory.diversity(family, workflow, np.array(GENERATIONS)) / (family.v / family.v_unit)
+            found = theory.diversity(family, workflow, np.array(GENERATIONS)) / true_diversity(family)
             for when, got in zip(GENERATIONS, found, strict=True):
                 error = precisely(forms.expression, values | {m: when}, drift_by_gamma)
                 exact = 1 + number(Fraction(curvature)) * error
@@ -164,7 +165,7 @@ def test_generation_zero_is_the_truth():
         for family in FAMILIES.values():
             workflow = make(20, 10)
             assert theory.error(family, workflow, 0) == 0 and theory.gain(family, workflow, 0) == 0, name
-            assert theory.diversity(family, workflow, 0) == family.v / family.v_unit, name
+            assert theory.diversity(family, workflow, 0) == true_diversity(family), name
             assert theory.gain(family, workflow, np.array([0, 1]))[0] == 0, name
     assert jax.jit(lambda when: theory.gain(FAMILIES[0], theory.Accumulate(20, 10), when))(0) == 0
 

@@ -38,7 +38,7 @@ def observe(f: Family, model: Model, first: Model | None = None) -> dict[str, ja
     if isinstance(f, Gaussian):
         return {
             "error": jnp.sum((model.mean - start.mean) ** 2),
-            "diversity": jnp.sum(model.factor**2) / f.v_unit,
+            "diversity": jnp.sum(model.factor**2) / f.v,
             "mean": model.mean,
             "log_variance": 2 * jnp.mean(jnp.log(jnp.abs(jnp.diagonal(model.factor) / jnp.diagonal(start.factor)))),
         }

@@ -51,7 +51,7 @@ def diversity(f: Family, w: Workflow, generation: Any) -> Any:
     [0.5, 0.25, 0.125]
     """
     theorem = _answering("diversity", f, w)
-    unit = f.v / f.v_unit
+    unit = families.true_diversity(f)
     if isinstance(f, families.Gaussian) and f.unbiased:
         result = _from_truth(generation, lambda at: unit + 0.0 * (at + w.real), unit)
     elif theorem.derive is None:

@@ -80,11 +80,6 @@ class Categorical:
         size = float(self.counts.sum())
         return float(plain) * size / (size - 1)
 
-    @property
-    def v_unit(self) -> Any:
-        """What diversity is divided by: nothing for the categorical family."""
-        return 1
-
 
 @dataclass(frozen=True)
 class Gaussian:
@@ -115,11 +110,6 @@ class Gaussian:
         """Trace of the covariance."""
         return self.dimension * self.variance
 
-    @property
-    def v_unit(self) -> Any:
-        """What diversity is divided by: v at the truth."""
-        return self.v
-
 
 @dataclass(frozen=True)
 class Binomial:
@@ -144,11 +134,6 @@ class Binomial:
         """Variance of one sample."""
         return self.trials * self.p * (1 - self.p)
 
-    @property
-    def v_unit(self) -> Any:
-        """What diversity is divided by: v at the truth."""
-        return self.v
-
 
 @dataclass(frozen=True)
 class Poisson:
@@ -168,11 +153,6 @@ class Poisson:
     def v(self) -> Any:
         """Variance of one sample."""
         return self.mean
-
-    @property
-    def v_unit(self) -> Any:
-        """What diversity is divided by: v at the truth."""
-        return self.v
 
 
 @dataclass(frozen=True)
@@ -196,11 +176,6 @@ class Gamma:
         """Variance of one sample."""
         return self.mean * self.mean * self.v2
 
-    @property
-    def v_unit(self) -> Any:
-        """What diversity is divided by: v at the truth."""
-        return self.v
-
 
 @dataclass(frozen=True)
 class NegativeBinomial:
@@ -223,14 +198,14 @@ class NegativeBinomial:
         """Variance of one sample."""
         return self.mean + self.mean * self.mean * self.v2
 
-    @property
-    def v_unit(self) -> Any:
-        """What diversity is divided by: v at the truth."""
-        return self.v
-
 
 Family = Categorical | Gaussian | Binomial | Poisson | Gamma | NegativeBinomial
 FAMILIES = (Categorical, Gaussian, Binomial, Poisson, Gamma, NegativeBinomial)
+
+
+def true_diversity(family: Family) -> Any:
+    """Diversity of the truth: v of the categorical family; others are divided by it, so 1."""
+    return family.v if isinstance(family, Categorical) else 1.0
 
 
 def check(owner: str, family: Any) -> Family:
