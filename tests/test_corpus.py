@@ -280,7 +280,7 @@ REFUSALS: list[tuple[str, bytes | None, str, str]] = [
     ("late.txt", b"words " * 30 + b"\xff words", "byte 180 (0xff)", CONVERT + ", or count --unit bytes"),
     ("cut.txt", "two é".encode()[:-1], "byte 4 (0xc3)", CONVERT + ", or count --unit bytes"),
     ("wide.txt", "two words".encode("utf-16-le"), "byte 1 (0x00)", CONVERT + ", or count --unit bytes"),
-    ("text.gz", gzip.compress(b"two words"), "byte 1 (0x8b)", CONVERT + ", or count --unit bytes"),
+    ("text.gz", gzip.compress(b"two words", mtime=0), "byte 1 (0x8b)", CONVERT + ", or count --unit bytes"),
     ("late.jsonl", b'{"text": "a b"}\n' * 30 + b"\xff", "byte 480 (0xff)", CONVERT),
     ("wide.csv", b"a,1\nb\0,2", "byte 5 (0x00)", CONVERT),
     ("text.txt:column", b"two words", "only .jsonl has columns", "drop ':column'"),
