@@ -38,6 +38,7 @@ from .observe import observe
 from .pool import Memory, Pool, Step, point_pool, pool
 from .trajectory import Trajectory
 
+MOST = 2**30  # chains times generations of one run
 STATIC = {"dimension", "unbiased"}  # fields of a family that fix shapes or choose a formula
 
 
@@ -133,6 +134,9 @@ def _check(f: Any, w: Any, generations: Any, chains: Any, key: Any) -> None:
     for name, value in (("generations", generations), ("chains", chains)):
         if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
             raise arg.refuse("chains", name, value, f"the number of {name}, a whole number, at least 1")
+    if int(generations) * int(chains) > MOST:
+        raise arg.refuse("chains", "chains", chains, f"{generations} generations of as many chains are more than {MOST:,} "
+                         "numbers for each observable: run fewer at a time")  # fmt: skip
     _check_key(key)
     _check_family(f, w)
     _check_precision(f, w, generations)

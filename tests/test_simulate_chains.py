@@ -67,6 +67,7 @@ CORPUS = theory.Categorical.from_counts([3, 1])
         ({"generations": 2.5}, ["generations=2.5", "whole"]),
         ({"chains": 0}, ["chains=0", "at least 1"]),
         ({"chains": True}, ["chains=True", "whole"]),
+        ({"chains": 2**30 + 1}, ["chains=1073741825", "fewer at a time"]),
         ({"key": 3}, ["key=3", "jax.random.key(3)"]),
         ({"key": "3"}, ["key='3'", "jax.random.key(0)"]),
         ({"key": jax.random.split(KEY, 2)}, ["key=", "one JAX key"]),
