@@ -7,6 +7,7 @@ Results go to standard output, progress and refusals to standard error. Exit cod
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -358,9 +359,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         asked = type(problem).__name__ == "NoArgsIsHelpError"
         typer.echo(message if asked else f"modelcollapse: {' '.join(message.split())}", err=not asked)
         code = 0 if asked else 2
-    except typer.Abort:
+    except (KeyboardInterrupt, typer.Abort):
         typer.echo("modelcollapse: stopped", err=True)
-        code = 130
+        sys.stdout.flush()
+        os._exit(130)  # threads of the array library may not survive an orderly end
     except BrokenPipeError:
         code = 0
     except ValueError as problem:

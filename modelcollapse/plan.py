@@ -39,6 +39,7 @@ class Row:
     survivors: list[float]
     survivors_are: str
     rare: list[float]
+    rare_are: str
     optimal_weight: theory.OptimalWeight | None
     theorems: dict[str, str]
     assumptions: list[str]
@@ -126,6 +127,7 @@ def _row(family: theory.Categorical, workflow: theory.Workflow, generations: np.
         survivors=theory.survivors(family, workflow, generations).tolist(),
         survivors_are="at least" if answers["survivors"].evidence is theory.Evidence.BOUND else "exactly",
         rare=[_rare(workflow, each) for each in generations],
+        rare_are="exactly" if isinstance(workflow, theory.FixedReal | theory.Accumulate) else "at least",
         optimal_weight=theory.optimal_weight(family, workflow) if isinstance(workflow, theory.FreshReal) else None,
         theorems={name: theorem.name for name, theorem in answers.items()},
         assumptions=list(assumptions),
@@ -168,6 +170,7 @@ def _row_json(row: Row) -> dict[str, Any]:
         "survivors": finite(row.survivors),
         "survivors_are": row.survivors_are,
         "seen_once_alive": finite(row.rare),
+        "seen_once_alive_are": row.rare_are,
         "theorems": row.theorems,
         "assumptions": row.assumptions,
     }

@@ -75,7 +75,7 @@ def plan(made: Plan) -> None:
         sign = "≥ " if row.survivors_are == "at least" else ""
         cells = [("" if generation == 1 else sign) + number(round(row.survivors[generation - 1], 1))
                  for generation in shown]  # fmt: skip
-        table.add_row(row.name, *cells, f"{row.rare[-1]:.1%}")
+        table.add_row(row.name, *cells, ("≥ " if row.rare_are == "at least" else "") + f"{row.rare[-1]:.1%}")
     out.print(table)
     for line in answers(made):
         out.print(f"  {line}", soft_wrap=False)
@@ -98,7 +98,10 @@ def _safe(row: Row) -> str:
 
 
 def _share(row: Row) -> str:
-    return "0 %" if row.safe.samples == 0 else f"up to {row.safe.fraction:.1%}"
+    real, least = row.workflow.real, row.safe.at_least  # type: ignore[union-attr]
+    if row.safe.samples == 0:
+        return "0 %"
+    return f"at least {least / (real + least):.1%}" if least else f"up to {row.safe.fraction:.1%}"
 
 
 def answers(made: Plan) -> list[str]:
@@ -110,8 +113,8 @@ def answers(made: Plan) -> list[str]:
         f"How much? Beside the same real data every time: {_safe(fixed)} synthetic samples a generation, share {_share(fixed)}.",
         f"Keep the old data? Yes: replacing it multiplies the error by {number(replace.gain[-1])} by generation {last}; keeping "
         f"all of it by at most {_limit(accumulate)} ever.",
-        f"Rare tokens? Replacing, a token seen once is still known at generation {last} with chance {replace.rare[-1]:.1%}; "
-        "with the real data kept none is lost.",
+        f"Rare tokens? Replacing, a token seen once is still known at generation {last} with chance at least "
+        f"{replace.rare[-1]:.1%}; with the real data kept none of those seen in it is lost.",
     ]
     if math.isfinite(made.collapse_time):
         lines.append(

@@ -38,7 +38,7 @@ from .observe import observe
 from .pool import Memory, Pool, Step, point_pool, pool
 from .trajectory import Trajectory
 
-MOST = 2**30  # chains times generations of one run
+MOST = 2**27  # chains times generations of one run
 STATIC = {"dimension", "unbiased"}  # fields of a family that fix shapes or choose a formula
 
 

@@ -104,14 +104,17 @@ def test_the_printed_plan_shows_the_numbers_of_the_json(capsys: pytest.CaptureFi
         second, last, limit, safe, share = tables[0, name]
         shown = [report.number(each) for each in (row["gain"][1], row["gain"][-1], float(row["limit"]))]
         assert [second, last, limit] == shown
-        assert share.endswith(f"{row['safe']['fraction']:.1%}") or share == "0 %"
+        least = row["safe"]["at_least"]
+        edge = least / (record["real"] + least) if least else row["safe"]["fraction"]
+        assert share.endswith(f"{edge:.1%}") or share == "0 %"
         samples = float(row["safe"]["samples"])
         assert (safe == "none") == (samples == 0)
         if np.isfinite(samples) and samples:
             assert safe == f"up to {samples:,.0f}"
         known = [each.removeprefix("≥ ") for each in tables[1, name][:4]]
         assert known == [report.number(round(row["survivors"][place], 1)) for place in (0, 1, 4, 9)]
-        assert tables[1, name][4] == f"{row['seen_once_alive'][-1]:.1%}"
+        sign = "≥ " if row["seen_once_alive_are"] == "at least" else ""
+        assert tables[1, name][4] == sign + f"{row['seen_once_alive'][-1]:.1%}"
     words = " ".join(out.split())
     limits = {name: report.number(float(row["limit"])) for name, row in record["workflows"].items()}
     assert f"keeping all of it by at most {limits['accumulate']} ever" in words
@@ -161,6 +164,8 @@ def test_a_plan_for_given_numbers_needs_neither_jax_nor_matplotlib() -> None:
         (["plan", "--real", "100"], ["--vocabulary is missing"]),
         (["plan", "--real", "0", "--vocabulary", "5"], ["--real 0", "at least 1"]),
         (["plan", "--real", "1", "--vocabulary", "5"], ["--real 1", "at least 2"]),
+        (["plan", "--real", "1e20", "--vocabulary", "5"], ["real=1", "2^53"]),
+        (["verify", "accumulate", "--chains", "100000000"], ["chains=100000000", "fewer at a time"]),
         (["plan", "--real", "-3", "--vocabulary", "5"], ["--real -3", "at least 1"]),
         (["plan", "--real", "2.5", "--vocabulary", "5"], ["--real 2.5", "whole"]),
         (["plan", "--real", "nan", "--vocabulary", "5"], ["--real nan", "finite"]),

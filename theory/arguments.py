@@ -88,8 +88,8 @@ def size(owner: str, argument: str, value: Any, *, least: int = 1, remedy: str =
     array = numbers(owner, argument, value, wanted)
     if array.ndim and not isinstance(value, np.ndarray) and not is_jax(value):
         raise refuse(owner, argument, value, f"{wanted} (one number, or a NumPy or JAX array)")
-    if np.any(array < least):
-        raise refuse(owner, argument, value, wanted)
+    if np.any(array < least) or np.any(array > LAST):
+        raise refuse(owner, argument, value, wanted if np.any(array < least) else f"{wanted} and at most 2^53")
     relaxed = is_jax(value) or isinstance(value, np.ndarray)
     if not relaxed and float(array) != math.floor(array):
         raise refuse(owner, argument, value, f"{wanted}, whole (round it, or pass a float array to differentiate)")

@@ -25,8 +25,6 @@ from .symbols import M, N, V, eps, n, v2, w
 from .theorem import Assumption, Derived, Evidence, Theorem
 from .workflow import Accumulate, AccumulateSubsample, FixedReal, FreshReal, Replace, Schedule, Workflow
 
-MOST = 2**60  # no search goes beyond this many samples
-
 
 @dataclass(frozen=True)
 class SyntheticLimit:
@@ -135,7 +133,7 @@ def _search(gain: Callable[[int], float], level: float, least: int) -> tuple[int
     """The first run of amounts whose gain is at most ``level``: powers of 16, then its ends; (0, 0) when there is none."""
     excess = cache(lambda count: gain(count) - level)
     grid = [least]
-    while grid[-1] < MOST and not (len(grid) > 1 and excess(grid[-2]) <= 0 < excess(grid[-1])):
+    while grid[-1] * 16 <= arg.LAST and not (len(grid) > 1 and excess(grid[-2]) <= 0 < excess(grid[-1])):
         grid.append(grid[-1] * 16)
     inside = [count for count in grid if excess(count) <= 0]
     if not inside:
