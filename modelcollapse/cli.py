@@ -332,10 +332,19 @@ def _pictures(out: Path | None, record: dict[str, Any], draw: Callable[[Path], l
 
 
 def _use_double() -> None:
-    """The command line computes in float64."""
+    """The command line computes in float64, and ends at once on ctrl-C: an exception inside a compilation crashes JAX."""
+    import signal
+
     import jax
 
     jax.config.update("jax_enable_x64", True)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _stop)
+
+
+def _stop(_number: int, _frame: Any) -> None:
+    os.write(2, b"modelcollapse: stopped\n")
+    os._exit(130)
 
 
 def _print_json(record: dict[str, Any]) -> None:
@@ -361,8 +370,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         code = 0 if asked else 2
     except (KeyboardInterrupt, typer.Abort):
         typer.echo("modelcollapse: stopped", err=True)
-        sys.stdout.flush()
-        os._exit(130)  # threads of the array library may not survive an orderly end
+        code = 130
     except BrokenPipeError:
         code = 0
     except ValueError as problem:
