@@ -16,14 +16,6 @@ from modelcollapse import theory
 from modelcollapse.theory import arguments as arg
 from modelcollapse.theory import survival
 
-TITLES = {
-    "replace": "replace: train on the newest synthetic data only",
-    "fixedreal": "fixed real: the same real data every time, beside new synthetic data",
-    "freshreal": "fresh real: new real data every time, beside new synthetic data",
-    "accumulate": "accumulate: keep all data, real and synthetic",
-    "accumulatesubsample": "accumulate-subsample: keep all data, train on a fixed number drawn from it",
-}
-
 
 @dataclass(frozen=True)
 class Row:

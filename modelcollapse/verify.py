@@ -17,7 +17,6 @@ from modelcollapse.theory import Theorem, ledger
 
 P6 = [0.4, 0.25, 0.15, 0.1, 0.06, 0.04]
 P3 = [0.5, 0.3, 0.2]
-HALVES = [0.5, 0.5]
 
 
 @dataclass(frozen=True)

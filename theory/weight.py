@@ -95,10 +95,3 @@ WEIGHT = Theorem(
     _derive,
     _prove,
 )
-
-
-def weighed(w: FreshReal, best: OptimalWeight) -> FreshReal:
-    """The workflow with the best weight in place of its own."""
-    if arg.is_traced(best.weight):
-        return FreshReal(w.real, w.synthetic, best.weight)
-    return FreshReal(w.real, w.synthetic, float(best.weight))
