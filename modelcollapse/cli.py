@@ -6,6 +6,7 @@ Results go to standard output, progress and refusals to standard error. Exit cod
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sys
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .terminal import bar, number, refused, whole
+from .terminal import bar, number, refused, speak_plainly, whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,7 +35,7 @@ app = typer.Typer(
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")]
 Out = Annotated[Path | None, typer.Option("--out", help="Write pictures (png) and the result (json) into this folder.")]
 Seed = Annotated[int, typer.Option(help="Seed of the simulated chains.")]
-Chains = Annotated[int, typer.Option(help="Number of simulated chains.")]
+Chains = Annotated[str, typer.Option(help="Number of simulated chains.")]
 Real = Annotated[str | None, typer.Option(help="Number of real samples, without a corpus.")]
 Corpora = Annotated[
     str | None,
@@ -57,10 +58,12 @@ def root(version: Annotated[bool, typer.Option("--version", help="Print the vers
 @app.command("plan")
 def plan_command(
     corpus: Corpora = None,
-    unit: Annotated[str, typer.Option(help="What a token of a text is: words or bytes.")] = "words",
+    unit: Annotated[str | None, typer.Option(help="What a token of a text is: words (the default) or bytes.")] = None,
     real: Real = None,
     vocabulary: Annotated[str | None, typer.Option(help="Number of different tokens, without a corpus.")] = None,
-    zipf: Annotated[str, typer.Option(help="Exponent of Zipf's law, without a corpus; 0: all tokens alike.")] = "1",
+    zipf: Annotated[
+        str | None, typer.Option(help="Exponent of Zipf's law, without a corpus; 0: all tokens alike. Default: 1.")
+    ] = None,
     synthetic: Annotated[
         str | None, typer.Option(help="Synthetic samples per generation. Default: as many as real ones.")
     ] = None,
@@ -100,7 +103,7 @@ def plan_command(
     report.files(pictures)
 
 
-def _plan(corpus: str | None, unit: str, real: str | None, vocabulary: str | None, zipf: str, synthetic: str | None,
+def _plan(corpus: str | None, unit: str | None, real: str | None, vocabulary: str | None, zipf: str | None, synthetic: str | None,
           train: str | None, generations: str, tolerance: str, as_truth: bool) -> Plan:  # fmt: skip
     """The plan for what the options say."""
     from modelcollapse import theory
@@ -117,43 +120,59 @@ def _plan(corpus: str | None, unit: str, real: str | None, vocabulary: str | Non
         "generations": last,
         "tolerance": number("tolerance", tolerance),
     }
-    if not sizes["tolerance"] > 0:
-        raise refused("tolerance", tolerance, "how much worse the error may become, above 0: 0.1 is 10 %")
+    if not 0 < sizes["tolerance"] <= MOST_TOLERANCE:
+        wanted = f"how much worse the error may become, above 0 and at most {MOST_TOLERANCE:,}: 0.1 is 10 %"
+        raise refused("tolerance", tolerance, wanted)
     if corpus is None:
+        for name, value in (("unit", unit), ("as-truth", as_truth or None)):
+            if value is not None:
+                raise refused(name, value, "says how a corpus is read: name the --corpus, or leave it out")
         if real is None or vocabulary is None:
             missing = "--real" if real is None else "--vocabulary"
             raise theory.InputError(f"plan: {missing} is missing: name a --corpus, or give --real N and --vocabulary V")
-        items, tokens, exponent = whole("real", real), whole("vocabulary", vocabulary), number("zipf", zipf)
+        items, tokens, exponent = whole("real", real), whole("vocabulary", vocabulary), number("zipf", zipf or "1")
         if items is not None and items < 2:
             raise refused("real", real, "give at least 2 real samples: with fewer there is nothing to plan")
         if tokens is None or tokens > MOST_TOKENS:
             raise refused("vocabulary", vocabulary, f"at most {MOST_TOKENS:,} different tokens")
         if not 0 <= exponent <= MOST_ZIPF:
-            raise refused("zipf", zipf, f"an exponent from 0 (all tokens alike) to {MOST_ZIPF}")
+            raise refused("zipf", str(zipf), f"an exponent from 0 (all tokens alike) to {MOST_ZIPF}")
         family = theory.Categorical(plans.zipf(tokens, exponent))
         source = {"kind": "zipf", "vocabulary": tokens, "exponent": exponent}
         assert items is not None
-        return plans.plan(family, real=items, source=source, **sizes)
-    for name, value in (("real", real), ("vocabulary", vocabulary)):
+        if tokens * last > MOST_WORK:
+            fewer = f"{MOST_WORK // tokens:,} generations, or {MOST_WORK // last:,} tokens"
+            raise refused("generations", generations, f"too much work for a vocabulary of {tokens:,}: at most {fewer}")
+        with bar("planning") as moved:
+            return plans.plan(family, real=items, source=source, progress=moved, **sizes)
+    for name, value in (("real", real), ("vocabulary", vocabulary), ("zipf", zipf)):
         if value is not None:
             raise refused(name, value, "a corpus says this itself: leave it out, or leave out --corpus")
-    text = _read(corpus, unit)
+    text = _read(corpus, unit or "words")
     family = theory.Categorical.from_counts(text.counts)
     if as_truth:
         family = theory.Categorical(family.p)
     source = {"kind": "corpus", "name": text.name, "unit": text.unit, "tokens": text.size, "vocabulary": text.vocabulary,
               "singletons": text.singletons, "sha256": text.sha256, "as_truth": as_truth}  # fmt: skip
-    return plans.plan(family, real=text.size, source=source, **sizes)
+    with bar("planning") as moved:
+        return plans.plan(family, real=text.size, source=source, progress=moved, **sizes)
 
 
-MOST_TOKENS, MOST_ZIPF, MOST_GENERATIONS = 10_000_000, 100, 1000
+MOST_TOKENS, MOST_ZIPF, MOST_GENERATIONS, MOST_TOLERANCE = 10_000_000, 100, 1000, 1_000_000
+MOST_WORK = 200_000_000  # tokens times generations of a plan: some minutes
 
 
 def _read(corpus: str, unit: str) -> Corpus:
+    from modelcollapse.theory.arguments import InputError
+
     from . import corpus as corpora
 
     with bar(f"reading {corpus}") as moved:
-        return corpora.read(corpus, unit=_unit(unit), progress=moved)
+        wanted = _unit(unit)
+        try:
+            return corpora.read(corpus, unit=wanted, progress=moved)
+        except InputError as problem:
+            raise refused("corpus", corpus, problem.remedy) from None
 
 
 def _unit(text: str) -> Unit:
@@ -210,7 +229,7 @@ def theorems_command(
 @app.command("verify")
 def verify_command(
     names: Annotated[list[str] | None, typer.Argument(help="Theorems to verify; leave out for all.")] = None,
-    chains: Chains = 4096,
+    chains: Chains = "4096",
     seed: Seed = 0,
     budget: Annotated[float, typer.Option(help="Chance of a false alarm in the whole table.")] = 1e-3,
     as_json: Json = False,
@@ -219,32 +238,35 @@ def verify_command(
 
     Examples: modelcollapse verify; modelcollapse verify accumulate fixed-real --chains 100000
     """
-    verdicts = _verify(names, chains, seed, budget)
+    size = _check_chains(chains, seed, budget)
+    verdicts = _verify(names, size, seed, budget)
     if as_json:
         from .report import verdict_json
 
         _print_json(
-            {"chains": chains, "seed": seed, "budget": budget, "verdicts": [verdict_json(each) for each in verdicts]}
+            {"chains": size, "seed": seed, "budget": budget, "verdicts": [verdict_json(each) for each in verdicts]}
         )
     else:
         from . import report
 
-        report.verdicts(verdicts, chains, budget)
+        report.verdicts(verdicts, size, budget)
     if not all(each.passed for each in verdicts):
         raise typer.Exit(1)
 
 
-def _check_chains(chains: int, seed: int, budget: float) -> None:
-    if chains < 2:
+def _check_chains(chains: str, seed: int, budget: float) -> int:
+    size = whole("chains", chains)
+    assert size is not None
+    if size < 2:
         raise refused("chains", chains, "a number of chains, at least 2, to see their spread")
     if not 0 <= seed < 2**63:
         raise refused("seed", seed, "a whole number from 0 to 2^63 - 1")
     if not 0 < budget < 1:
         raise refused("budget", budget, "the chance of a false alarm, above 0 and below 1")
+    return size
 
 
 def _verify(names: list[str] | None, chains: int, seed: int, budget: float) -> list[Any]:
-    _check_chains(chains, seed, budget)
     _use_double()
     from . import verify
 
@@ -261,7 +283,7 @@ def _verify(names: list[str] | None, chains: int, seed: int, budget: float) -> l
 def demo_command(
     corpus: Annotated[str, typer.Option(help="The text to plan for.")] = "builtin:pydoc",
     out: Annotated[Path, typer.Option(help="Folder for pictures and results.")] = Path("demo-out"),
-    chains: Chains = 4096,
+    chains: Chains = "4096",
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
@@ -270,17 +292,17 @@ def demo_command(
     from . import report
 
     _folder(out)
-    _check_chains(chains, seed, 1e-3)
-    made = _plan(corpus, "words", None, None, "1", None, None, "20", "0.1", False)
+    size = _check_chains(chains, seed, 1e-3)
+    made = _plan(corpus, "words", None, None, None, None, None, "20", "0.1", False)
     if not as_json:
         report.plan(made)
-    verdicts = _verify(None, chains, seed, 1e-3)
+    verdicts = _verify(None, size, seed, 1e-3)
     record: dict[str, Any] = {"plan": plans.as_json(made), "verdicts": [report.verdict_json(each) for each in verdicts]}
     if not as_json:
-        report.verdicts(verdicts, chains, 1e-3)
+        report.verdicts(verdicts, size, 1e-3)
 
     def draw(where: Path) -> list[Path]:
-        return [*_draw_plan(made, where), *_draw_chains(where, chains, seed)]
+        return [*_draw_plan(made, where), *_draw_chains(where, size, seed)]
 
     pictures = _pictures(out, record, draw)
     if as_json:
@@ -357,12 +379,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     problem: Any
     gc.set_threshold(100_000)  # imports make objects, not garbage
+    speak_plainly()
     # Typer brings its own Click or uses the installed one: ask it which
     misused: Any = next(each for each in typer.BadParameter.__mro__ if each.__name__ == "ClickException")
     try:
         code = app(
             args=list(arguments) if arguments is not None else None, prog_name="modelcollapse", standalone_mode=False
         )
+        sys.stdout.flush()
     except misused as problem:
         message = problem.format_message()
         asked = type(problem).__name__ == "NoArgsIsHelpError"
@@ -371,8 +395,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except (KeyboardInterrupt, typer.Abort):
         typer.echo("modelcollapse: stopped", err=True)
         code = 130
-    except BrokenPipeError:
-        code = 0
+    except OSError as problem:
+        if problem.errno not in (errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO):
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is left of the output cannot be written either
+        code = 0 if problem.errno == errno.EPIPE else 2
+        if code:
+            typer.echo(f"modelcollapse: the output cannot be written: {problem.strerror}", err=True)
     except ValueError as problem:
         if not _is_refusal(problem):
             raise

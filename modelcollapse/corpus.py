@@ -14,6 +14,7 @@ A path that exists is that path, colons and all; a file called ``-`` is ``./-``.
 from __future__ import annotations
 
 import csv
+import errno
 import hashlib
 import io
 import json
@@ -23,7 +24,7 @@ import sys
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
@@ -57,7 +58,7 @@ class Unit(StrEnum):
 class Corpus:
     r"""Counts $c_1 \ge \dots \ge c_V \ge 1$ of $V$ different tokens, $N = \sum_i c_i$ tokens in all.
 
-    ``name``: what the user named. ``unit``: what a token is, words, bytes or rows of the csv. ``counts`` (V,)
+    ``name``: what the user named. ``unit``: what a token is, words, bytes or samples. ``counts`` (V,)
     are int64 and read-only. ``sha256``: of the raw input. ``tokens``: the most frequent few as text.
 
     >>> dice = Corpus("dice", "words", np.array([3, 1, 1]), sha256="", tokens=("six", "one", "two"))
@@ -87,8 +88,8 @@ class Corpus:
         return int(np.count_nonzero(self.counts == 1))
 
 
-class _UnfitError(Exception):
-    """What is wrong with the input, and what to do; `read` makes a refusal of it."""
+class UnfitError(Exception):
+    """What is wrong with the input, and what to do; `reading` makes a refusal of it."""
 
 
 def read(spec: str, *, unit: Unit = Unit.WORDS, progress: Callable[[int, int], None] | None = None) -> Corpus:
@@ -110,17 +111,10 @@ def read(spec: str, *, unit: Unit = Unit.WORDS, progress: Callable[[int, int], N
     if not isinstance(unit, Unit):
         raise refuse("corpus.read", "unit", unit, "pass Unit.WORDS or Unit.BYTES")
     digest = hashlib.sha256()
-    try:
-        path, column = _located(spec)
-        opened, total = _opened(path)
-        with opened as stream:
-            counts, counted = _counted(_chunks(stream, total, digest.update, progress), path, column, unit)
+    with reading("corpus.read", spec, FORMS, digest.update, progress) as (path, column, chunks):
+        counts, counted = _counted(chunks, path, column, unit)
         if counts.total() < 2:
-            raise _UnfitError(f"it holds {counts.total()} {counted}: name one that holds at least 2")
-    except OSError as error:
-        raise refuse("corpus.read", "spec", spec, f"{error.strerror or error}: {FORMS}") from None
-    except _UnfitError as error:
-        raise refuse("corpus.read", "spec", spec, str(error)) from None
+            raise UnfitError(f"it holds {counts.total()} {counted}: name one that holds at least 2")
     descending = np.sort(np.fromiter(counts.values(), np.int64))[::-1]
     descending.setflags(write=False)
     tokens = tuple(_label(token) for token, _ in counts.most_common(SHOWN))
@@ -150,6 +144,35 @@ def _word() -> re.Pattern[str]:
     return re.compile(rf"{run}(?:['’\-\u00ad\u2010\u2011\u200c\u200d]{run})*")
 
 
+@contextmanager
+def reading(
+    owner: str,
+    spec: str,
+    forms: str,
+    digest: Callable[[bytes], None] = lambda chunk: None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Iterator[tuple[str, str | None, Iterator[bytes]]]:
+    """Path, column and bytes of what ``spec`` names. What turns out to be wrong with it, here or by an `UnfitError`
+    while it is read, ``owner`` refuses; ``forms`` is the remedy where there is nothing to read.
+    """
+    try:
+        path, column = _located(spec)
+        opened, total = _opened(path)
+        with opened as stream:
+            yield path, column, _chunks(stream, total, digest, progress)
+    except OSError as error:
+        raise refuse(owner, "spec", spec, f"{error.strerror or error}: {forms}") from None
+    except UnfitError as error:
+        raise refuse(owner, "spec", spec, str(error)) from None
+
+
+def topics() -> list[str]:
+    """The texts of builtin:pydoc."""
+    from pydoc_data.topics import topics
+
+    return [topics[topic] for topic in sorted(topics)]
+
+
 def _located(spec: str) -> tuple[str, str | None]:
     """Path and column; the last colon that ends the name of a file parts them."""
     if not (os.path.exists(spec) or spec.startswith("builtin:")):
@@ -166,13 +189,11 @@ def _opened(path: str) -> tuple[AbstractContextManager[BinaryIO], int]:
     if os.path.exists(path):
         return open(path, "rb"), os.path.getsize(path)
     if path == "builtin:pydoc":
-        from pydoc_data.topics import topics
-
-        text = "\n".join(topics[topic] for topic in sorted(topics)).encode()
+        text = "\n".join(topics()).encode()
         return io.BytesIO(text), len(text)
     if path.startswith("builtin:"):
-        raise _UnfitError("no such text: there is builtin:pydoc")
-    raise _UnfitError(f"no such file: {FORMS}")
+        raise UnfitError("no such text: there is builtin:pydoc")
+    raise FileNotFoundError(errno.ENOENT, "no such file")
 
 
 def _chunks(
@@ -187,25 +208,25 @@ def _chunks(
             progress(done, total)
         yield chunk
     if not done:
-        raise _UnfitError(f"it is empty: {FORMS}")
+        raise OSError(errno.ENODATA, "it is empty")
 
 
 def _counted(chunks: Iterable[bytes], path: str, column: str | None, unit: Unit) -> tuple[Counter[str], str]:
     """Counts by token, and what a token is."""
     suffix = os.path.splitext(path)[1].lower()
     if column is not None and suffix not in (".jsonl", ".ndjson"):
-        raise _UnfitError(f"only .jsonl has columns: drop {shown(':' + column)}")
+        raise UnfitError(f"only .jsonl has columns: drop {shown(':' + column)}")
     match suffix, unit:
         case ((".csv" | ".tsv"), Unit.WORDS):
-            return _table(chunks, tabs=suffix == ".tsv"), "rows of the csv"
+            return _table(chunks, tabs=suffix == ".tsv"), "samples"
         case ((".csv" | ".tsv"), _):
-            raise _UnfitError("the unit of a table is its rows: leave out the unit, or pipe it in as text")
+            raise UnfitError("the unit of a table is its rows: leave out the unit, or pipe it in as text")
         case ((".jsonl" | ".ndjson"), _):
-            texts = _column(chunks, "text" if column is None else column)
+            texts = jsonl(chunks, "text" if column is None else column)
         case _, Unit.BYTES:
             return _bytes(chunks), unit.value
         case _:
-            texts = _texts(chunks, WORD_END, ", or count --unit bytes, which takes any file")
+            texts = decoded(chunks, WORD_END, ", or count --unit bytes, which takes any file")
     if unit is Unit.BYTES:
         return _bytes(text.encode(errors="surrogatepass") for text in texts), unit.value
     return Counter(chain.from_iterable(map(words, texts))), unit.value
@@ -231,7 +252,7 @@ def _pieces(chunks: Iterable[bytes], end: re.Pattern[bytes]) -> Iterator[bytes]:
     yield b"".join(waiting)
 
 
-def _texts(chunks: Iterable[bytes], end: re.Pattern[bytes], remedy: str = "") -> Iterator[str]:
+def decoded(chunks: Iterable[bytes], end: re.Pattern[bytes], remedy: str = "") -> Iterator[str]:
     """The text that bytes in UTF-8 spell, in such pieces, without a byte order mark."""
     start = 0
     for piece in _pieces(chunks, end):
@@ -241,14 +262,14 @@ def _texts(chunks: Iterable[bytes], end: re.Pattern[bytes], remedy: str = "") ->
             at = error.start
         if at >= 0:
             what = f"byte {start + at} ({piece[at]:#04x}) is no text in UTF-8"
-            raise _UnfitError(f"{what}: decompress the file or convert it to UTF-8{remedy}")
+            raise UnfitError(f"{what}: decompress the file or convert it to UTF-8{remedy}")
         yield text if start else text.removeprefix("\ufeff")
         start += len(piece)
 
 
-def _column(chunks: Iterable[bytes], column: str) -> Iterator[str]:
+def jsonl(chunks: Iterable[bytes], column: str) -> Iterator[str]:
     """Texts in one column of a jsonl file; blank lines are skipped."""
-    lines = (text.removesuffix("\n").split("\n") for text in _texts(chunks, LINE_END))
+    lines = (text.removesuffix("\n").split("\n") for text in decoded(chunks, LINE_END))
     for number, line in enumerate(chain.from_iterable(lines), start=1):
         if not line.strip():
             continue
@@ -257,16 +278,17 @@ def _column(chunks: Iterable[bytes], column: str) -> Iterator[str]:
         except (ValueError, RecursionError):
             row = None
         if not isinstance(row, dict):
-            raise _UnfitError(f"line {number} is no JSON object: mend it, or rename a plain text to .txt")
+            raise UnfitError(f"line {number} is no JSON object: mend it, or rename a plain text to .txt")
         if not isinstance(row.get(column), str):
-            there = shown([name for name, value in row.items() if isinstance(value, str)])
-            raise _UnfitError(f"line {number} has no text in column {shown(column)}: name one of {there}")
+            there = [name for name, value in row.items() if isinstance(value, str)]
+            remedy = f"name one of {shown(there)}" if there else "no column of it holds text"
+            raise UnfitError(f"line {number} has no text in column {shown(column)}: {remedy}")
         yield row[column]
 
 
 def _table(chunks: Iterable[bytes], *, tabs: bool) -> Counter[str]:
     """Counts in a table, as `read` describes it."""
-    lines = io.StringIO("".join(_texts(chunks, LINE_END)), newline="")
+    lines = io.StringIO("".join(decoded(chunks, LINE_END)), newline="")
     quoting: Literal[0, 3] = csv.QUOTE_NONE if tabs else csv.QUOTE_MINIMAL
     reader = csv.reader(lines, delimiter="\t" if tabs else ",", quoting=quoting, strict=True)
     counts: Counter[str] = Counter()
@@ -277,24 +299,24 @@ def _table(chunks: Iterable[bytes], *, tabs: bool) -> Counter[str]:
         where = numeric or [at for at, cell in enumerate(first) if cell.strip().lower() in COUNT_NAMES]
         if len(first) > 2 or len(where) != 1:
             line = f"line {reader.line_num} is {shown(first)}"
-            raise _UnfitError(f"{line}: keep two columns, under the header token,count")
+            raise UnfitError(f"{line}: keep two columns, under the header token,count")
         for row in chain([first], rows) if numeric else rows:
             line = f"line {reader.line_num}"
             if len(row) != len(first):
-                raise _UnfitError(f"{line} has {len(row)} columns, not {len(first)}: quote what holds commas")
+                raise UnfitError(f"{line} has {len(row)} columns, not {len(first)}: quote what holds commas")
             token = row[1 - where[0]] if len(row) == 2 else line
             if "\n" in token.strip():
-                raise _UnfitError(f"{line} ends a token of many lines: double quotes in tokens")
+                raise UnfitError(f"{line} ends a token of many lines: double quotes in tokens")
             if token in counts:
-                raise _UnfitError(f"{line} repeats the token {shown(token)}: give each token one row")
+                raise UnfitError(f"{line} repeats the token {shown(token)}: give each token one row")
             count = _number(row[where[0]])
             if count is None or not 0 <= count <= MOST or count != int(count):
-                raise _UnfitError(f"{line} counts {shown(row[where[0]])}: give a whole number, 0 or more")
+                raise UnfitError(f"{line} counts {shown(row[where[0]])}: give a whole number, 0 or more")
             counts[token] = int(count)
     except csv.Error as error:
-        raise _UnfitError(f"line {reader.line_num} is no csv, {error}: double quotes in tokens") from None
+        raise UnfitError(f"line {reader.line_num} is no csv, {error}: double quotes in tokens") from None
     if not 0 < counts.total() <= MOST:
-        raise _UnfitError(f"the counts sum to {counts.total()}: let their sum be above 0 and below 2**63")
+        raise UnfitError(f"the counts sum to {counts.total()}: let their sum be above 0 and below 2**63")
     return +counts  # without the zeros
 
 

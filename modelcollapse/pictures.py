@@ -86,11 +86,13 @@ def _safe(made: Plan, where: Path) -> Path:
     axes = plt.figure().add_subplot()
     tolerances = np.linspace(0.01, 0.6, 60)
     for row in made.rows:
-        if row.name in ("accumulate", "accumulatesubsample"):
+        if row.name == "accumulate":
             continue
         colour, _ = LOOKS[row.name]
         shares = [theory.max_synthetic(made.family, row.workflow, float(each)).fraction for each in tolerances]
-        axes.plot(100 * tolerances, 100 * np.array(shares), color=colour, label=row.name, linewidth=2)
+        dashed = row.name == "accumulatesubsample"  # may lie on the line of replace
+        axes.plot(100 * tolerances, 100 * np.array(shares), color=colour, linewidth=2, linestyle=":" if dashed else "-",
+                  label=row.name + ("" if any(shares) else ": none"))  # fmt: skip
     least = [
         theory.max_synthetic(made.family, theory.Accumulate(made.real, 1), float(each)).at_least
         for each in tolerances[::3]
@@ -114,8 +116,10 @@ def _tokens(made: Plan, where: Path) -> Path:
     axes = plt.figure().add_subplot()
     for place, row in enumerate(made.rows):
         colour, marker = LOOKS[row.name]
-        axes.plot(made.generations, row.survivors, color=colour, marker=marker, markersize=4, label=row.name,
-                  linestyle=("-", "--")[row.name == "accumulate"], zorder=3 + (place == 1))  # fmt: skip
+        sign = " (at least)" if row.survivors_are == "at least" else ""
+        wide = row.name == "fixedreal"  # accumulate knows the same tokens: its markers lie inside these
+        axes.plot(made.generations, row.survivors, color=colour, marker=marker, markersize=8 if wide else 4,
+                  linewidth=4 if wide else 1.5, alpha=0.45 if wide else 1, label=row.name + sign, zorder=3 + place)  # fmt: skip
     axes.set_ylim(bottom=0)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")

@@ -6,7 +6,7 @@ Only theory is asked, in float64 without JAX, so that a plan for given numbers t
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,9 @@ import numpy as np
 from modelcollapse import theory
 from modelcollapse.theory import arguments as arg
 from modelcollapse.theory import survival
+from modelcollapse.theory.assumption import POOLED_SECOND_MOMENT, TWO_SAMPLES
+
+GAUSSIAN_ONLY = (POOLED_SECOND_MOMENT, TWO_SAMPLES)  # say nothing about tokens
 
 
 @dataclass(frozen=True)
@@ -83,8 +86,10 @@ def plan(
     generations: int = 10,
     tolerance: float = 0.1,
     source: dict[str, Any] | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Plan:
-    """The plan for a categorical family: ``synthetic`` and ``train`` default to ``real``.
+    """The plan for a categorical family: ``synthetic`` and ``train`` default to ``real``. ``progress`` is called
+    with the workflows done and the workflows in all.
 
     Raises InputError for sizes below 1, ``train`` above ``real``, a tolerance that is not above 0.
 
@@ -97,7 +102,11 @@ def plan(
     train = real if train is None else arg.size("plan", "train", train)
     arg.size("plan", "generations", generations)
     every = list(range(1, generations + 1))
-    rows = [_row(family, each, np.array(every), tolerance) for each in workflows(real, synthetic, train)]
+    rows, compared = [], workflows(real, synthetic, train)
+    for place, each in enumerate(compared, start=1):
+        rows.append(_row(family, each, np.array(every), tolerance))
+        if progress is not None:
+            progress(place, len(compared))
     newest = theory.Replace(synthetic=synthetic, real=real)
     evidence = theory.explain(theory.collapse_time, family, newest).evidence.value
     return Plan(family, source or {}, real, synthetic, train, tolerance, every, rows,
@@ -107,7 +116,8 @@ def plan(
 def _row(family: theory.Categorical, workflow: theory.Workflow, generations: np.ndarray, tolerance: float) -> Row:
     questions = (theory.error, theory.survivors, theory.max_synthetic)
     answers = {question.__name__: theory.explain(question, family, workflow) for question in questions}
-    assumptions = dict.fromkeys(each.text for theorem in answers.values() for each in theorem.assumptions)
+    used = [each for theorem in answers.values() for each in theorem.assumptions if each not in GAUSSIAN_ONLY]
+    assumptions = dict.fromkeys(each.text for each in used)
     return Row(
         workflow=workflow,
         name=type(workflow).__name__.lower(),

@@ -13,6 +13,8 @@ from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
 
+from .terminal import percent
+
 if TYPE_CHECKING:
     from modelcollapse.theory import Theorem
 
@@ -56,21 +58,28 @@ def plan(made: Plan) -> None:
     out.print(f"{made.synthetic:,} synthetic samples per generation; error of one fit on the real data "
               f"{number(made.family.v / made.real)} (squared distance of the probabilities)")  # fmt: skip
     last = made.generations[-1]
-    table = Table(title=f"Error, in units of real data alone; safe at {made.tolerance:.0%} more", title_justify="left")
-    for title in ("workflow", f"generation {min(2, last)}", f"generation {last}", "in the long run",
-                  "safe synthetic per generation", "safe share"):  # fmt: skip
-        table.add_column(title, justify="left" if title == "workflow" else "right", no_wrap=title == "workflow")
+    if not made.family.v:
+        out.print("One token only: there is no error to grow and nothing to lose.")
+        return
+    title = f"Error in units of real data alone (the sizes decide it); safe: at most {percent(made.tolerance)} more"
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.add_column("workflow", no_wrap=True)
+    shown = sorted({2, last} & set(made.generations) or {last})
+    for head in (*(f"gen. {each}" for each in shown), "long run", "safe amount", "safe share"):
+        table.add_column(head, justify="right", no_wrap=True)
     for row in made.rows:
-        table.add_row(
-            row.name, number(row.gain[min(1, last - 1)]), number(row.gain[-1]), _limit(row), _safe(row), _share(row)
-        )
+        gains = [number(row.gain[generation - 1]) for generation in shown]
+        table.add_row(row.name, *gains, _limit(row), _safe(row), _share(row))
     out.print(table)
-    table = Table(title="Different tokens that the model still knows", title_justify="left")
+    title = "Different tokens that the model still knows" + (
+        ", of those in the corpus" if source.get("kind") == "corpus" else ""
+    )
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     shown = sorted({1, 2, min(5, last), last} & set(made.generations))
     table.add_column("workflow", no_wrap=True)
     for generation in shown:
-        table.add_column(f"generation {generation}", justify="right")
-    table.add_column(f"seen once: alive at {last}", justify="right")
+        table.add_column(f"gen. {generation}", justify="right", no_wrap=True)
+    table.add_column(f"seen once: at {last}", justify="right", no_wrap=True)
     for row in made.rows:
         sign = "≥ " if row.survivors_are == "at least" else ""
         cells = [("" if generation == 1 else sign) + number(round(row.survivors[generation - 1], 1))
@@ -79,9 +88,8 @@ def plan(made: Plan) -> None:
     out.print(table)
     for line in answers(made):
         out.print(f"  {line}", soft_wrap=False)
-    out.print(
-        "[dim]Assumed: " + "; ".join(made.rows[0].assumptions[:2]) + ". `--json` lists every assumption by workflow.[/]"
-    )
+    out.print("[dim]Safe amounts are synthetic samples per generation, and hold for all generations. Assumed: "
+              + "; ".join(made.rows[0].assumptions[:2]) + ". `--json` lists every assumption by workflow.[/]")  # fmt: skip
 
 
 def _limit(row: Row) -> str:
@@ -110,7 +118,7 @@ def answers(made: Plan) -> list[str]:
     fixed, replace, accumulate, fresh = (rows[name] for name in ("fixedreal", "replace", "accumulate", "freshreal"))
     last = made.generations[-1]
     lines = [
-        f"How much? Beside the same real data every time: {_safe(fixed)} synthetic samples a generation, share {_share(fixed)}.",
+        f"How much? Beside the same real data every time, synthetic samples a generation: {_safe(fixed)} ({_share(fixed)}).",
         f"Keep the old data? Yes: replacing it multiplies the error by {number(replace.gain[-1])} by generation {last}; keeping "
         f"all of it by at most {_limit(accumulate)} ever.",
         f"Rare tokens? Replacing, a token seen once is still known at generation {last} with chance at least "
@@ -128,10 +136,14 @@ def answers(made: Plan) -> list[str]:
 
 def theorems(every: Sequence[Theorem]) -> None:
     """The list, in reading order."""
+    from modelcollapse.theory.symbols import MEANING
+
     out = console()
     for each in every:
         out.print(f"[bold]{each.name}[/]  [dim]{escape(each.workflow)}; {each.evidence.value}[/]")
         out.print(Padding(escape(each.statement), (0, 0, 0, 4)))
+    letters = {letter: MEANING[letter] for letter in ("N", "n", "M", "m", "V", "v_2", "T", "G_0")}
+    out.print("[dim]Letters: " + escape("; ".join(f"{name}: {meaning}" for name, meaning in letters.items())) + ".[/]")
     out.print(f"{len(every)} theorems; one in full: modelcollapse theorems NAME --derivation")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import math
 import sys
 import time
@@ -31,6 +32,29 @@ def number(name: str, text: str) -> float:
     if not math.isfinite(value):
         raise refused(name, text, "give a finite number")
     return value
+
+
+def percent(share: float) -> str:
+    """A share as people say it: in percent, and as a multiple where it is large.
+
+    >>> percent(0.125), percent(250.0)
+    ('12.5 %', '250 times')
+    """
+    return f"{100 * share:.4g} %" if share < 10 else f"{share:.4g} times"
+
+
+def speak_plainly() -> None:
+    """Where a terminal cannot print a sign, print words or letters that mean the same."""
+    codecs.register_error("plainly", _plain)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="plainly")
+
+
+def _plain(problem: UnicodeError) -> tuple[str, int]:
+    assert isinstance(problem, UnicodeEncodeError)
+    signs = {"≥": ">=", "≤": "<=", "│": "|", "─": "-", "━": "-", "┃": "|"}
+    return "".join(signs.get(sign, "?") for sign in problem.object[problem.start : problem.end]), problem.end
 
 
 def refused(option: str, value: Any, remedy: str) -> ValueError:

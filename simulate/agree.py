@@ -89,6 +89,8 @@ def agree(
     The rate holds where the mean over C chains is close to normal: ask `judged` which generations that is.
     Raises `InputError` when nothing is compared, an observable or a shape does not fit, or there is one chain.
     """
+    if not isinstance(trajectory, Trajectory):
+        raise arg.refuse("agree", "trajectory", trajectory, "the run to judge: what simulate.chains returns")
     if prediction is not None and not isinstance(prediction, Mapping):
         prediction = {"error": prediction}
     if not 0 < budget < 1:
@@ -115,6 +117,13 @@ def threshold(comparisons: int, chains: int, budget: float) -> float:
     return float(stats.t.isf(budget / (2 * comparisons), chains - 1))
 
 
+def _means(name: str, predicted: Any) -> np.ndarray:
+    try:
+        return np.asarray(predicted, float)
+    except (TypeError, ValueError):
+        raise arg.refuse("agree", "prediction", predicted, f"numbers, one {name} for each generation") from None
+
+
 def _rows(trajectory: Trajectory, relation: str, name: str, predicted: Any) -> list[Row]:
     seen = trajectory.observables
     if name not in seen:
@@ -122,7 +131,7 @@ def _rows(trajectory: Trajectory, relation: str, name: str, predicted: Any) -> l
     values = np.asarray(seen[name])
     precision = np.finfo(values.dtype).eps if values.dtype.kind == "f" else np.finfo(float).eps
     values = values.astype(float)
-    means = np.asarray(predicted, float)
+    means = _means(name, predicted)
     if values.ndim != 2 or means.shape != (trajectory.generations,):
         raise arg.refuse("agree", "prediction", f"{name} of shape {means.shape}", f"one number for each generation: "
                          f"shape {(trajectory.generations,)}")  # fmt: skip

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -97,9 +99,12 @@ def test_the_printed_plan_shows_the_numbers_of_the_json(capsys: pytest.CaptureFi
     code, out, _ = run(capsys, "plan", "--corpus", text, "--synthetic", "900")
     assert code == 0
     lines = [
-        [cell.strip() for cell in line.strip("│ \n").split("│")] for line in out.splitlines() if line.startswith("│")
+        re.split(r"\s{2,}", line.strip())
+        for line in out.splitlines()
+        if line.strip().split(" ")[0] in record["workflows"]
     ]
-    tables = {(place // 5, cells[0]): cells[1:] for place, cells in enumerate(lines[-10:])}
+    tables = {(place // 5, cells[0]): cells[1:] for place, cells in enumerate(lines)}
+    assert len(lines) == 10
     for name, row in record["workflows"].items():
         second, last, limit, safe, share = tables[0, name]
         shown = [report.number(each) for each in (row["gain"][1], row["gain"][-1], float(row["limit"]))]
@@ -178,9 +183,14 @@ def test_a_plan_for_given_numbers_needs_neither_jax_nor_matplotlib() -> None:
         (["plan", "--real", "100", "--vocabulary", "5", "--generations", "1.5"], ["--generations 1.5", "whole"]),
         (["plan", "--real", "100", "--vocabulary", "5", "--generations", "1e9"], ["--generations 1e9", "at most"]),
         (["plan", "--real", "100", "--vocabulary", "5", "--train", "101"], ["train=101", "at most real=100"]),
-        (["plan", "--corpus", "no/such/file.txt"], ["no/such/file.txt"]),
+        (["plan", "--corpus", "no/such/file.txt"], ["--corpus no/such/file.txt: no such file"]),
         (["plan", "--corpus", "builtin:pydoc", "--real", "5"], ["--real 5", "leave"]),
         (["plan", "--corpus", "builtin:pydoc", "--unit", "letters"], ["--unit letters", "words or bytes"]),
+        (["plan", "--corpus", "builtin:pydoc", "--zipf", "2"], ["--zipf 2", "leave"]),
+        (["plan", "--real", "100", "--vocabulary", "5", "--unit", "bytes"], ["--unit bytes", "--corpus"]),
+        (["plan", "--real", "100", "--vocabulary", "5", "--as-truth"], ["--as-truth", "--corpus"]),
+        (["plan", "--real", "100", "--vocabulary", "5", "--tolerance", "1e300"], ["--tolerance 1e300", "at most"]),
+        (["plan", "--real", "100", "--vocabulary", "1e7", "--generations", "500"], ["--generations 500", "20 gen"]),
         (["plan", "--nonsense"], ["--nonsense"]),
         (["theorems", "acumulate"], ["acumulate", "accumulate"]),
         (["theorems", "--derivation"], ["--derivation", "name"]),
@@ -277,6 +287,38 @@ def test_an_output_folder_that_is_a_file_is_refused(
     code, _, err = run(capsys, "plan", "--corpus", text, "--out", str(taken))
     assert (code, err.count("\n"), taken.read_text()) == (2, 1, "mine")
     assert "--out" in err
+
+
+def test_one_token_has_nothing_to_lose(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "plan", "--real", "10", "--vocabulary", "1")
+    assert code == 0
+    assert "nothing to lose" in out
+    record = json.loads(run(capsys, "plan", "--real", "10", "--vocabulary", "3", "--synthetic", "1", "--json")[1])
+    assert min(record["workflows"]["accumulatesubsample"]["survivors"]) >= 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_what_cannot_be_written_is_said_in_one_line() -> None:
+    program = [sys.executable, "-m", "modelcollapse"]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([*program, "theorems"], stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 2
+    assert done.stderr == "modelcollapse: the output cannot be written: No space left on device\n"
+    options = ["plan", "--real", "100", "--vocabulary", "9"]
+    ascii_only = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    plain = subprocess.run([*program, *options], capture_output=True, text=True, env=ascii_only)
+    assert (plain.returncode, plain.stderr) == (0, "")
+    assert ">= " in plain.stdout
+
+
+def test_ctrl_c_ends_a_simulation_at_once_in_one_line() -> None:
+    command = [sys.executable, "-c", "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+               "from modelcollapse import cli, verify\n"
+               "import os, threading\n"
+               "threading.Timer(1.5, os.kill, (os.getpid(), signal.SIGINT)).start()\n"
+               "cli.main(['verify', '--chains', '50000'])"]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "modelcollapse: stopped\n")
 
 
 def test_demo_refuses_before_it_works(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

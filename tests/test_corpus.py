@@ -150,7 +150,7 @@ def test_a_table_gives_its_counts_in_either_order(counts: dict[str, int], header
     csv.writer(written).writerows(row[::-1] if swap else row for row in rows)
     counted = from_file("table.csv", written.getvalue().encode())
     assert counted.counts.tolist() == sorted((count for count in counts.values() if count), reverse=True)
-    assert counted.unit == "rows of the csv"
+    assert counted.unit == "samples"
 
 
 @pytest.mark.parametrize(
@@ -275,7 +275,7 @@ REFUSALS: list[tuple[str, bytes | None, str, str]] = [
     ("blank.txt", b" \n--\n", "it holds 0 words", "name one that holds at least 2"),
     ("blank.jsonl", b"\n \n", "it holds 0 words", "name one that holds at least 2"),
     ("once.txt", b"once", "it holds 1 words", "name one that holds at least 2"),
-    ("once.csv", b"once,1", "it holds 1 rows of the csv", "name one that holds at least 2"),
+    ("once.csv", b"once,1", "it holds 1 samples", "name one that holds at least 2"),
     ("nul.txt", b"a b\0c d", "byte 3 (0x00)", CONVERT + ", or count --unit bytes"),
     ("late.txt", b"words " * 30 + b"\xff words", "byte 180 (0xff)", CONVERT + ", or count --unit bytes"),
     ("cut.txt", "two é".encode()[:-1], "byte 4 (0xc3)", CONVERT + ", or count --unit bytes"),
@@ -295,7 +295,7 @@ REFUSALS: list[tuple[str, bytes | None, str, str]] = [
     ("rows.jsonl:", b'{"body": "a b"}', "line 1 has no text in column ''", "name one of ['body']"),
     ("rows.jsonl:b", b'{"b": "a"}\n\n{"c": "a b"}', "line 3 has no text in column 'b'", "name one of ['c']"),
     ("rows.jsonl:n", b'{"n": 3, "b": "a"}', "line 1 has no text in column 'n'", "name one of ['b']"),
-    ("rows.jsonl", b'{"text": "a b"}\n{"text": null}', "line 2 has no text", "name one of []"),
+    ("rows.jsonl", b'{"text": "a b"}\n{"text": null}', "line 2 has no text", "no column of it holds text"),
     ("broken.jsonl", b'{"text": "a b"}\r\n\n{"text":\n', "line 3 is no JSON object", "mend it"),
     ("marks.jsonl", b'{"text": "a"}\n\xef\xbb\xbf{"text": "b"}', "line 2 is no JSON object", "mend it"),
     ("list.jsonl", b'["a b"]', "line 1 is no JSON object", "mend it"),

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from sympy import Rational
 
 from modelcollapse import theory
 
@@ -239,3 +240,17 @@ def test_records_are_trees_whichever_of_jax_and_theory_is_imported_first() -> No
     done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert float(done.stdout) == pytest.approx(theory.gain(theory.Poisson(1.0), theory.FixedReal(5, 10), 3), rel=1e-6)
+
+
+@pytest.mark.parametrize("name", [each.name for each in theory.theorems() if each.derive is not None])
+def test_the_code_of_a_theorem_is_its_closed_form(name: str) -> None:
+    theorem = next(each for each in theory.theorems() if each.name == name)
+    closed = theorem.derived.expression.doit()
+    numbers = {"N": 9, "n": 7, "M": 5, "m": 4, "v_2": Rational(-1, 3), "w": Rational(2, 5), "epsilon": Rational(1, 8)}
+    values = {letter: numbers.get(letter.name, Rational(3, 7)) for letter in closed.free_symbols}
+    made: dict[str, Any] = {}
+    exec(theorem.code, made)
+    found = made[name.replace("-", "_")](
+        **{letter.name: int(value) if isinstance(value, int) else float(value) for letter, value in values.items()}
+    )
+    assert float(found) == pytest.approx(float(closed.subs(values).doit().evalf()), rel=1e-12)

@@ -18,7 +18,14 @@ MOST_STEPS = 10_000_000
 
 
 class InputError(ValueError):
-    """An argument outside what is allowed: the message is one line that names it, its value and the remedy."""
+    """An argument outside what is allowed: the message is one line that names it, its value and the remedy.
+
+    ``remedy``: the last part of the message, for a caller who knows the argument by another name.
+    """
+
+    def __init__(self, message: str, remedy: str = "") -> None:
+        super().__init__(message)
+        self.remedy = remedy
 
 
 def is_jax(*values: Any) -> bool:
@@ -58,7 +65,7 @@ def shown(value: Any) -> str:
 
 def refuse(owner: str, argument: str, value: Any, remedy: str) -> InputError:
     """The error to raise: ``owner(argument=value): remedy``."""
-    return InputError(f"{owner}({argument}={shown(value)}): {remedy}")
+    return InputError(f"{owner}({argument}={shown(value)}): {remedy}", remedy)
 
 
 def numbers(owner: str, argument: str, value: Any, remedy: str) -> np.ndarray:
@@ -76,13 +83,13 @@ def numbers(owner: str, argument: str, value: Any, remedy: str) -> np.ndarray:
     return array
 
 
-def size(owner: str, argument: str, value: Any, *, least: int = 1, remedy: str = "") -> Any:
-    """A number of samples: Python and NumPy integers must be whole and at least ``least``.
+def size(owner: str, argument: str, value: Any, *, least: int = 1, remedy: str = "", of: str = "samples") -> Any:
+    """A number ``of`` samples: Python and NumPy integers must be whole and at least ``least``.
 
     Floating-point arrays are the differentiable relaxation, so only their sign is checked; a Python float
     must be whole. JAX tracers pass.
     """
-    wanted = f"{argument} is a number of samples, at least {least}" + (f"; {remedy}" if remedy else "")
+    wanted = f"{argument} is a number of {of}, at least {least}" + (f"; {remedy}" if remedy else "")
     if is_traced(value):
         return value
     array = numbers(owner, argument, value, wanted)
@@ -142,3 +149,10 @@ def one_size(owner: str, workflow: Any) -> None:
     for name in ("real", "synthetic", "train") if hasattr(workflow, "real") else ():
         if np.ndim(size := getattr(workflow, name, 0)) and not isinstance(size, tuple):
             raise refuse(owner, name, size, "one number here: call it for each size")
+
+
+def static(owner: str, **records: Any) -> None:
+    """Refuse records that hold values of a JAX trace where the answer is a search or a finite chain."""
+    for argument, record in records.items():
+        if is_traced(record, *vars(record).values() if hasattr(record, "__dict__") else ()):
+            raise refuse(owner, argument, "traced", "static here: call it outside jit, vmap and grad")

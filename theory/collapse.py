@@ -135,6 +135,7 @@ def collapse_time(f: Family, w: Workflow) -> float:
     """
     families.check("collapse_time", f)
     arg.one_size("collapse_time", workflows.check("collapse_time", w))
+    arg.static("collapse_time", f=f, w=w)
     if isinstance(f, (Gaussian, Gamma, Poisson, NegativeBinomial)) or isinstance(w, (FixedReal, Accumulate)):
         return np.inf
     TIME.require("collapse_time", f, w)

@@ -95,7 +95,7 @@ class Gaussian:
     unbiased: bool = False
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "dimension", arg.size("Gaussian", "dimension", self.dimension))
+        object.__setattr__(self, "dimension", arg.size("Gaussian", "dimension", self.dimension, of="coordinates"))
         arg.positive("Gaussian", "variance", self.variance, "variance of each coordinate")
         if not isinstance(self.unbiased, bool):
             raise arg.refuse("Gaussian", "unbiased", self.unbiased, "True or False")
@@ -119,7 +119,7 @@ class Binomial:
     p: Any
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "trials", arg.size("Binomial", "trials", self.trials))
+        object.__setattr__(self, "trials", arg.size("Binomial", "trials", self.trials, of="trials"))
         arg.probability("Binomial", "p", self.p, "chance of a success")
         if not arg.is_traced(self.p) and np.any((np.asarray(self.p) == 0) | (np.asarray(self.p) == 1)):
             raise arg.refuse("Binomial", "p", self.p, "above 0 and below 1: a certain outcome has no error")

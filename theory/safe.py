@@ -59,6 +59,7 @@ def max_synthetic(f: Family, w: Workflow, tolerance: float = 0.1) -> SyntheticLi
     """
     families.check("max_synthetic", f)
     workflows.check("max_synthetic", w)
+    arg.static("max_synthetic", f=f, w=w, tolerance=tolerance)
     if isinstance(w, Schedule):
         raise arg.refuse("max_synthetic", "w", w, "a workflow without end: a Schedule fixes its own sizes")
     arg.positive(

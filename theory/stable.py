@@ -41,12 +41,17 @@ BERNOULLI = [float(bernoulli(2 * i) / factorial(2 * i)) for i in range(1, 9)]  #
 ROOM = 64  # largest |v2| / n for which the explicit part reaches far enough
 
 
+def _written_out(one: Function) -> list[Expr]:
+    """The arguments with the functions of this file inside them written out too."""
+    return [each.doit() for each in one.args]
+
+
 class CompoundPower(Function):
     r"""``CompoundPower(b, k)``: :math:`b^k`, exact to rounding also for b near 1 and k in the millions."""
 
     def doit(self, **_hints: bool) -> Expr:
         """The plain power; 0 after infinitely many factors below 1."""
-        base, count = self.args
+        base, count = _written_out(self)
         return S.Zero if count is S.Infinity else base**count
 
 
@@ -55,7 +60,7 @@ class GeometricSum(Function):
 
     def doit(self, **_hints: bool) -> Expr:
         """The quotient that holds for b other than 1; for infinitely many terms, for b below 1."""
-        base, count = self.args
+        base, count = _written_out(self)
         return 1 / (1 - base) if count is S.Infinity else (base**count - 1) / (base - 1)
 
 
@@ -64,7 +69,7 @@ class ExponentialQuotient(Function):
 
     def doit(self, **_hints: bool) -> Expr:
         """The quotient that holds for z other than 0."""
-        (argument,) = self.args
+        (argument,) = _written_out(self)
         return (exp(argument) - 1) / argument
 
 
@@ -73,7 +78,7 @@ class LogarithmicQuotient(Function):
 
     def doit(self, **_hints: bool) -> Expr:
         """The quotient that holds for y other than 0."""
-        (argument,) = self.args
+        (argument,) = _written_out(self)
         return log(1 + argument) / argument
 
 
@@ -82,7 +87,7 @@ class DigammaGap(Function):
 
     def doit(self, **_hints: bool) -> Expr:
         """The difference written out."""
-        (argument,) = self.args
+        (argument,) = _written_out(self)
         return digamma(argument) - log(argument)
 
 

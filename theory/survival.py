@@ -76,7 +76,8 @@ def survivors(f: Family, w: Workflow, generation: Any) -> Any:
     if isinstance(w, Replace) and exact_chain(f, w):
         result = _chained(f, w, whole.ravel().tolist(), values, multiplicity)
     else:
-        result = [(multiplicity * _alive(f, w, int(each), values)).sum() for each in whole.ravel()]
+        # at least one token is always alive; thinning alone can say less
+        result = [xp.maximum((multiplicity * _alive(f, w, int(each), values)).sum(), 1.0) for each in whole.ravel()]
     return or_nan(xp.asarray(result).reshape(whole.shape) if whole.ndim else arg.scalar(result[0]), f, w)
 
 

@@ -8,7 +8,8 @@ from enum import Enum
 from functools import cached_property
 from typing import Any
 
-from sympy import Expr, latex, pycode
+from sympy import Expr, latex
+from sympy.printing.pycode import MpmathPrinter
 
 from . import arguments as arg
 from .family import Family
@@ -101,8 +102,11 @@ class Theorem:
 
     @property
     def code(self) -> str:
-        """The expression as Python, with the stable functions by name."""
-        return pycode(self.derived.expression, strict=False, fully_qualified_modules=False)
+        """The closed form as a Python function of its letters, to any precision, for people without this package."""
+        closed = self.derived.expression.doit()
+        letters = ", ".join(sorted(map(str, closed.free_symbols)))
+        name = self.name.replace("-", "_")
+        return f"import mpmath\n\n\ndef {name}({letters}):\n    return {_Mpmath().doprint(closed)}"
 
     def as_record(self) -> dict[str, Any]:
         """Names and texts only, for machines."""
@@ -116,6 +120,21 @@ class Theorem:
             "assumptions": [each.text for each in self.assumptions],
             "sources": list(self.sources),
         }
+
+
+class _Mpmath(MpmathPrinter):
+    """Python over mpmath, with what SymPy leaves out; refuses what it cannot say."""
+
+    def __init__(self) -> None:
+        super().__init__({"strict": True})
+
+    def _print_Product(self, product: Any) -> str:
+        term, *limits = product.args
+        loops = "".join(f" for {self._print(i)} in range({self._print(a)}, {self._print(b + 1)})" for i, a, b in limits)
+        return f"mpmath.fprod({self._print(term)}{loops})"
+
+    def _print_polygamma(self, function: Any) -> str:
+        return f"mpmath.psi({', '.join(map(self._print, function.args))})"
 
 
 def concrete(check: Callable[[Any], Any]) -> Callable[[Any], bool]:
