@@ -1,5 +1,6 @@
 """The workflow algebra is exact: equal, as fractions, to the enumeration of every schedule."""
 
+import math
 from fractions import Fraction
 
 import pytest
@@ -108,3 +109,38 @@ def test_a_wrong_noise_of_subsampling_is_caught(wrong, monkeypatch):
     monkeypatch.setattr(algebra, "_subsampling", factor)
     workflow = theory.AccumulateSubsample(4, 3, 2)
     assert enumerated("categorical", workflow, 3) != list(algebra.error(workflow, -1, 3))
+
+
+def _smoothed(schedule, truth, kept):
+    """Errors of a smoothing learner of one coin, by going through every batch that can be drawn."""
+    states = {((), (truth,)): Fraction(1)}  # means of the batches so far, models 0, 1, ...
+    errors = []
+    for model, weights in enumerate(schedule.weight, start=1):
+        for batch in [int(each) for each in range(len(schedule.size)) if schedule.born[each] == model]:
+            new = {}
+            for (means, models), chance in states.items():
+                p = sum(share * models[k] for k, share in enumerate(schedule.source[batch][: len(models)]))
+                size = schedule.size[batch]
+                for heads in range(size + 1):
+                    likely = math.comb(size, heads) * p**heads * (1 - p) ** (size - heads)
+                    key = ((*means, Fraction(heads, size)), models)
+                    new[key] = new.get(key, 0) + chance * likely
+            states = new
+        fitted = {}
+        for (means, models), chance in states.items():
+            fit = sum(weight * mean for weight, mean in zip(weights, means, strict=False))
+            key = (means, (*models, truth + kept * (fit - truth)))
+            fitted[key] = fitted.get(key, 0) + chance
+        states = fitted
+        errors.append(sum(chance * (models[-1] - truth) ** 2 for (_, models), chance in states.items()))
+    return errors
+
+
+@pytest.mark.parametrize("workflow", [theory.Replace(2), theory.FixedReal(2, 1), theory.Accumulate(1, 2)], ids=repr)
+def test_a_learner_that_smooths_passes_on_a_share_of_its_errors(workflow):
+    """Heritability 4/9: every model keeps 2/3 of the deviation of its data. The second witness is enumeration."""
+    truth, kept = Fraction(1, 4), Fraction(2, 3)
+    found = algebra.error(workflow, -1, 3, heritability=float(kept**2))
+    expected = [float(each / (truth * (1 - truth))) for each in _smoothed(workflow.schedule(3), truth, kept)]
+    assert found.astype(float).tolist() == pytest.approx(expected, rel=1e-14)
+    assert algebra.error(workflow, -1, 3, heritability=1.0).tolist() == algebra.error(workflow, -1, 3).tolist()

@@ -10,6 +10,9 @@ the spread of one point about the mean that it is drawn around: :math:`u` says w
 :math:`C` is the covariance about the truth. A batch has :math:`a = 1/n`, a full fit :math:`a = 0`, a subsample of
 :math:`M` from :math:`S` points :math:`a = (S - M) / (M (S - 1))`, with replacement :math:`a = 1/M`. This is exact for every
 family whose variance function is quadratic with leading coefficient :math:`v_2`. Everything is linear in V, and V = 1 here.
+
+A learner that smooths passes on only part of its data's error: the model is :math:`\theta + \rho(\hat\theta - \theta)` with the
+maximum-likelihood fit :math:`\hat\theta`, and :math:`h = \rho^2` is the *heritability* of errors, 1 without smoothing.
 """
 
 from __future__ import annotations
@@ -28,7 +31,7 @@ from .workflow import Schedule, Workflow
 class Events:
     """Batches and models in order: ``mean`` (E, E) rows h, ``origin`` (E, E) rows u, ``noise`` (E,) factors a.
 
-    Event 0 is the truth. ``models`` (M,): which events are models 1..M.
+    Event 0 is the truth. ``models`` (M,): which events are models 1..M. A model comes right after its fit.
     """
 
     mean: Any
@@ -37,17 +40,22 @@ class Events:
     models: np.ndarray
 
 
-def events(schedule: Schedule) -> Events:
-    """The schedule as events."""
-    xp = arg.namespace(schedule.size, schedule.source, schedule.weight, schedule.train)
+def events(schedule: Schedule, heritability: Any = 1) -> Events:
+    """The schedule as events, for a learner of this heritability."""
+    xp = arg.namespace(schedule.size, schedule.source, schedule.weight, schedule.train, heritability)
+    smooths = arg.is_traced(heritability) or np.any(np.asarray(heritability, float) != 1)
+    kept = xp.sqrt(xp.asarray(heritability, float)) if smooths else 1
     born, generations = schedule.born, schedule.generations
     order: list[tuple[str, int]] = [("truth", 0)]
     for model in range(1, generations + 1):
-        order += [("batch", int(batch)) for batch in np.flatnonzero(born == model)] + [("model", model)]
+        order += [("batch", int(batch)) for batch in np.flatnonzero(born == model)]
+        order += [("fit", model), ("model", model)] if smooths else [("model", model)]
     place = {event: index for index, event in enumerate(order)}
     models = np.array([place["truth", 0]] + [place["model", model] for model in range(1, generations + 1)])
     batches = np.array([place.get(("batch", batch), 0) for batch in range(len(schedule.size))])
-    exact = xp is np and all(t.dtype == object for t in (schedule.size, schedule.source, schedule.weight))
+    exact = (
+        xp is np and not smooths and all(t.dtype == object for t in (schedule.size, schedule.source, schedule.weight))
+    )
     kind = {"dtype": object} if exact else {"dtype": float}
 
     def row(columns: np.ndarray, values: Any) -> Any:
@@ -55,7 +63,7 @@ def events(schedule: Schedule) -> Events:
         if xp is np:
             empty[columns] = values
             return empty
-        return empty.at[columns].set(values)
+        return empty.at[columns].set(values if arg.is_jax(values) else np.asarray(values, float))
 
     zero, one = (Fraction(0), Fraction(1)) if exact else (0.0, 1.0)
     mean, origin, noise = [row(models[:1], one)], [row(models[:1], one)], [zero]
@@ -63,10 +71,14 @@ def events(schedule: Schedule) -> Events:
         if kind_of == "batch":
             mixture = row(models, schedule.source[index])
             mean, origin, noise = [*mean, mixture], [*origin, mixture], [*noise, one / schedule.size[index]]
+        elif kind_of == "model" and smooths:
+            mean.append(row(np.array([place["fit", index]]), kept))
+            origin, noise = [*origin, mean[-1]], [*noise, zero]
         else:
             weights = schedule.weight[index - 1]
             mean.append(row(batches, weights))
-            origin.append(row(models, weights @ schedule.source))
+            mixed = weights @ (np.asarray(schedule.source, float) if arg.is_jax(weights) else schedule.source)
+            origin.append(row(models, mixed))
             noise.append(_subsampling(schedule, index, one))
     return Events(xp.stack(mean), xp.stack(origin), xp.stack([xp.asarray(each) for each in noise]), models[1:])
 
@@ -85,11 +97,12 @@ def _subsampling(schedule: Schedule, model: int, one: Any) -> Any:
     return (pool - train) / (train * (pool - 1) * one) if pool != 1 else 0 * one
 
 
-def covariance(workflow: Workflow, v2: Any, generations: int) -> Any:
+def covariance(workflow: Workflow, v2: Any, generations: int, *, heritability: Any = 1) -> Any:
     r"""Covariance of models 1..M about the truth in units of V, shape (M, M): exact for any workflow and any ``v2``.
 
     The diagonal is the error over V. With whole sizes and a whole or rational ``v2`` the entries are fractions without
-    rounding; with JAX arrays they can be differentiated by sizes, weights and ``v2``.
+    rounding; with JAX arrays they can be differentiated by sizes, weights, ``v2`` and ``heritability``, the share of its
+    data's error that a smoothing learner passes on (1: all of it, as maximum likelihood does).
 
     >>> from .workflow import Replace
     >>> covariance(Replace(2), -1, 3).tolist()[2]
@@ -98,7 +111,8 @@ def covariance(workflow: Workflow, v2: Any, generations: int) -> Any:
     Source: derived; the local (large-sample) form is the Gaussian limit of Dey and Donoho (arXiv 2410.22812).
     """
     unrolled = workflow.schedule(int(arg.size("covariance", "generations", generations)))
-    table = events(unrolled)
+    arg.positive("covariance", "heritability", heritability, "the share of its data's error that a model passes on")
+    table = events(unrolled, heritability)
     if arg.is_jax(table.mean, v2):
         from .lower import scanned
 
@@ -120,6 +134,6 @@ def _event(full: Any, mean: Any, origin: Any, noise: Any, v2: Any) -> tuple[Any,
     return row, inherited + noise * (1 + (1 + v2) * (origin @ full.diagonal()) - inherited)
 
 
-def error(workflow: Workflow, v2: Any, generations: int) -> Any:
+def error(workflow: Workflow, v2: Any, generations: int, *, heritability: Any = 1) -> Any:
     """Error over V of generations 1..M, shape (M,): the diagonal of `covariance`."""
-    return covariance(workflow, v2, generations).diagonal()
+    return covariance(workflow, v2, generations, heritability=heritability).diagonal()

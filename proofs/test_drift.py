@@ -1,0 +1,93 @@
+"""The expected L1 drift, against every path of models written out in fractions."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from modelcollapse import theory
+from modelcollapse.proofs import enumeration
+from modelcollapse.theory import alleles
+from modelcollapse.theory.drift import drift_reaches, l1_drift
+
+HALF, QUARTER = Fraction(1, 2), Fraction(1, 4)
+SHARES = [HALF, QUARTER, QUARTER]
+WORKFLOWS = [
+    theory.Replace(4),
+    theory.Replace(3, real=5),
+    theory.Replace((2, 5, 3), real=4),
+    theory.FixedReal(4, 3),
+    theory.FixedReal(2, 5),
+    theory.Accumulate(4, 3),
+    theory.Accumulate(1, 5),
+]
+
+
+def enumerated(workflow, shares, last):
+    """E of the L1 distance of models 1..last from model 1, in fractions."""
+    drift = [Fraction(0)] * last
+    for path, chance in enumeration.joint(enumeration.categorical(shares), workflow, last).items():
+        for when, model in enumerate(path):
+            drift[when] += chance * sum(abs(new - old) for new, old in zip(model, path[0], strict=True))
+    return [float(each) for each in drift]
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS, ids=repr)
+def test_expected_drift_is_that_of_every_path(workflow):
+    """Thirteen digits, four generations, three tokens of which two are alike."""
+    family = theory.Categorical([float(each) for each in SHARES])
+    found = l1_drift(family, workflow, np.arange(1, 5))
+    np.testing.assert_allclose(found, enumerated(workflow, SHARES, 4), rtol=0, atol=1e-13)
+
+
+@pytest.mark.parametrize("workflow", [WORKFLOWS[0], WORKFLOWS[3], WORKFLOWS[5]], ids=repr)
+def test_drift_of_a_known_corpus_averages_to_that_of_the_truth(workflow):
+    """Over the multinomial counts of the first real set."""
+    family, size = theory.Categorical([0.5, 0.25, 0.25]), workflow.real
+    mean = sum(
+        weight / 4**size * l1_drift(theory.Categorical.from_counts(counts), workflow, [2, 4])
+        for counts, weight in enumeration.multinomial(size, (2, 1, 1))
+    )
+    np.testing.assert_allclose(mean, l1_drift(family, workflow, [2, 4]), rtol=0, atol=1e-13)
+
+
+@pytest.mark.parametrize("workflow", [theory.FixedReal(200, 300), theory.Replace(300)], ids=repr)
+def test_root_mean_square_is_a_bound_that_drift_nears(workflow):
+    """Jensen: below sqrt(2/pi) for a normal deviation, which many samples of even tokens are, to a part in a thousand."""
+    family, at = theory.Categorical([0.5, 0.5]), np.arange(2, 5)
+    moved = theory.error(family, workflow, at) - theory.error(family, workflow, 1)  # E |p_m - p_1|^2: a martingale
+    ratio = l1_drift(family, workflow, at) / np.sqrt(2 * moved)
+    np.testing.assert_allclose(ratio, np.sqrt(2 / np.pi), rtol=1.5e-3)
+
+
+def test_laws_reach_across_blocks():
+    """Accumulate beyond one block of counts: the law of each first count still sums to one, and keeps its mean."""
+    workflow = theory.Accumulate(150, 90)
+    table = np.eye(151)
+    from modelcollapse.theory import drift
+
+    size = 150
+    for _ in range(3):
+        table = drift._added(table, size, workflow.synthetic)
+        size += workflow.synthetic
+    np.testing.assert_allclose(table.sum(axis=1), 1, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(table @ np.arange(size + 1) / size, np.arange(151) / 150, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("workflow", "reached"),
+    [
+        (theory.Replace(alleles.LARGEST), True),
+        (theory.Replace(alleles.LARGEST + 1), False),
+        (theory.FreshReal(5, 5), False),
+        (theory.AccumulateSubsample(5, 5), False),
+    ],
+    ids=repr,
+)
+def test_reach_is_said(workflow, reached):
+    assert drift_reaches(workflow, 3) is reached
+    if not reached:
+        with pytest.raises(theory.InputError, match="exact for a Categorical under"):
+            l1_drift(theory.Categorical([0.5, 0.5]), workflow, 2)
