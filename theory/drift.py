@@ -21,6 +21,7 @@ from .workflow import Accumulate, FixedReal, Replace, Workflow
 
 WORK = 2e10  # products that one answer may cost: under a second for the workflows that keep nothing
 BLOCK = 64  # counts whose steps are held as one matrix
+TINY = 1e-20  # chances below it are far below rounding, and left out
 
 
 def l1_drift(f: Family, w: Workflow, generation: Any) -> Any:
@@ -44,15 +45,18 @@ def l1_drift(f: Family, w: Workflow, generation: Any) -> Any:
     if not isinstance(f, Categorical) or not drift_reaches(w, last):
         raise arg.refuse("l1_drift", "w", w, f"exact for a Categorical under Replace, FixedReal or Accumulate with sizes "
                          f"of at most {alleles.LARGEST}: elsewhere simulate it, or use l1_drift_upper_bound")  # fmt: skip
-    table = from_count(w, last)
-    if f.counts is not None:
-        if int(f.counts.sum()) != int(w.real):
-            raise arg.refuse("l1_drift", "real", w.real, f"the corpus is the real set: real={int(f.counts.sum())}")
-        values, multiplicity = np.unique(f.counts, return_counts=True)
-        drift = multiplicity @ table[values]
+    real = int(w.real)
+    if f.counts is None:
+        share, multiplicity = np.unique(np.asarray(f.p, float), return_counts=True)
+        chance = multiplicity @ alleles.binomial(real, share)  # expected number of tokens with each first count
     else:
-        values, multiplicity = np.unique(np.asarray(f.p, float), return_counts=True)
-        drift = multiplicity @ alleles.averaged(values, int(w.real), table)
+        if int(f.counts.sum()) != real:
+            raise arg.refuse("l1_drift", "real", w.real, f"the corpus is the real set: real={int(f.counts.sum())}")
+        chance = np.bincount(f.counts, minlength=real + 1).astype(float)
+    chance = (chance + chance[::-1])[: real // 2 + 1]  # a token and all others together drift alike
+    chance[-1] /= 2 - real % 2
+    most = int(np.flatnonzero(chance > TINY)[-1])
+    drift = chance[: most + 1] @ from_count(w, last, most)
     return arg.scalar(drift[whole - 1])
 
 
@@ -69,12 +73,12 @@ def drift_reaches(w: Workflow, last: int) -> bool:
     return max(states) ** 3 * min(last, WORK) <= WORK
 
 
-def from_count(w: Replace | FixedReal | Accumulate, last: int) -> np.ndarray:
-    r"""(N + 1, last): :math:`E|p_m - x/N|` of a token seen x = 0..N times in the real set, for generations 1..last."""
+def from_count(w: Replace | FixedReal | Accumulate, last: int, most: int) -> np.ndarray:
+    r"""(most + 1, last): :math:`E|p_m - x/N|` of a token seen x = 0..most times in the real set, for generations 1..last."""
     real = int(w.real)
-    first = np.arange(real + 1)[:, None]
-    law, size = np.eye(real + 1), real  # of the count among ``size`` training items, by the first count
-    drift = [np.zeros(real + 1)]
+    first = np.arange(most + 1)[:, None]
+    law, size = np.eye(most + 1, real + 1), real  # of the count among ``size`` training items, by the first count
+    drift = [np.zeros(most + 1)]
     for generation in range(2, last + 1):
         if isinstance(w, Replace):
             after = int(w.sizes(generation)[-1])
@@ -83,7 +87,7 @@ def from_count(w: Replace | FixedReal | Accumulate, last: int) -> np.ndarray:
             law, size = _kept(law, size, int(w.synthetic), real), real + int(w.synthetic)
         else:
             law, size = _added(law, size, int(w.synthetic)), size + int(w.synthetic)
-        away = np.abs(np.arange(size + 1) / size - first / real)
+        away = np.abs(np.arange(law.shape[1]) / size - first / real)
         drift.append((law * away).sum(axis=1))
     return np.stack(drift, axis=1)
 
@@ -91,18 +95,19 @@ def from_count(w: Replace | FixedReal | Accumulate, last: int) -> np.ndarray:
 def _kept(law: np.ndarray, size: int, synthetic: int, real: int) -> np.ndarray:
     """s -> x + Bin(n, s/size): the real set stays, the synthetic one is drawn anew; the count moves in x..x+n."""
     step = alleles.binomial(synthetic, np.arange(size + 1) / size)
-    new = np.zeros((real + 1, real + synthetic + 1))
+    new = np.zeros((len(law), real + synthetic + 1))
     reach = 1 if size == real else synthetic + 1  # counts that are possible, from x on
-    for x in range(real + 1):
+    for x in range(len(law)):
         new[x, x : x + synthetic + 1] = law[x, x : x + reach] @ step[x : x + reach]
     return new
 
 
 def _added(law: np.ndarray, size: int, synthetic: int) -> np.ndarray:
-    """s -> s + Bin(n, s/size): everything stays."""
-    new = np.zeros((len(law), size + synthetic + 1))
-    for start in range(0, size + 1, BLOCK):
-        counts = np.arange(start, min(start + BLOCK, size + 1))
+    """s -> s + Bin(n, s/size): everything stays. Counts that no row can reach any more are cut off at the end."""
+    law = law[:, : int(np.flatnonzero(law.max(axis=0) > TINY)[-1]) + 1]
+    new = np.zeros((len(law), law.shape[1] + synthetic))
+    for start in range(0, law.shape[1], BLOCK):
+        counts = np.arange(start, min(start + BLOCK, law.shape[1]))
         shifted = np.zeros((len(counts), len(counts) + synthetic))
         for row, mass in enumerate(alleles.binomial(synthetic, counts / size)):
             shifted[row, row : row + synthetic + 1] = mass

@@ -32,16 +32,17 @@ SERIES = ("risk", "real_only", "exponent", "diversity", "modes", "tail", "unreal
 class Run:
     """Series of one run, generation 1 first: (generations,), or (chains, generations) of chains or seeds.
 
-    A series of one axis is exact, such as an expectation that theory gives, unless ``noise`` holds its name. Only
-    ``risk`` and what else is known are given.
+    A series of one axis is exact, such as an expectation that theory gives, unless ``noise`` holds its name. What is
+    not known is left out.
 
-    ``risk``: error or loss on real data. ``real_only``: risk of training on real data alone, a number or a series as
-    risk; None: that of generation 1. ``useless``: risk of a model that has learnt nothing. ``risk_limit``: risk as
-    the generations go on, inf where it diverges. ``exponent``: c of risk like size^-c, for each generation (see
-    `exponent`). ``diversity``: variance, entropy or another measure that is 0 when all samples are the same.
-    ``diversity_limit``: as risk_limit. ``modes``: share or number of real modes still kept apart. ``tail``: share or
-    number of rare real types still there. ``unreal``: share of what is generated that the real data does not hold.
-    ``noise``: by the name of a series, the standard deviation of one of its values between re-trainings.
+    ``risk``: error or loss on real data, which may become infinite. ``real_only``: risk of training on real data
+    alone, a number or a series as risk; None: that of generation 1. ``useless``: risk of a model that has learnt
+    nothing. ``risk_limit``: risk as the generations go on, inf where it diverges. ``exponent``: c of risk like
+    size^-c, for each generation (see `exponent`). ``diversity``: variance, entropy or another measure that is 0 when
+    all samples are the same. ``diversity_limit``: as risk_limit. ``modes``: share or number of real modes still kept
+    apart. ``tail``: share or number of rare real types still there. ``unreal``: share of what is generated that the
+    real data does not hold. ``noise``: by the name of a series, the standard deviation of one of its values between
+    re-trainings.
     """
 
     risk: Any = None
@@ -74,7 +75,10 @@ class Run:
                 np.broadcast_shapes(self.real_only.shape, self.risk.shape)
             except ValueError:
                 raise arg.refuse(
-                    "Run", "real_only", f"shape {self.real_only.shape}", f"a number, or as risk, {self.risk.shape}"
+                    "Run",
+                    "real_only",
+                    list(self.real_only.shape),
+                    f"shape of a number, or of risk, {list(self.risk.shape)}",
                 ) from None
 
 
@@ -131,10 +135,9 @@ def above_real_only(run: Run) -> Change:
     last = run.risk[..., -1]
     alone = run.real_only if run.real_only.ndim == 0 else run.real_only[..., -1]
     values = np.atleast_1d(last - alone)
-    chains = len(values)
-    noise = np.hypot(run.noise.get("risk", 0.0), run.noise.get("real_only", 0.0))
-    error = float(noise / np.sqrt(chains))
-    if chains > 1 and np.all(np.isfinite(values)):
+    noise = [run.noise.get(name, 0.0) / np.sqrt(np.size(each)) for name, each in (("risk", last), ("real_only", alone))]
+    error = float(np.hypot(*noise))
+    if (chains := len(values)) > 1 and np.all(np.isfinite(values)):
         error = max(error, float(values.std(ddof=1) / np.sqrt(chains)))
     size = float(np.abs(last).max() + np.abs(alone).max())
     return Change(float(values.mean()), error, ROUNDINGS * np.finfo(float).eps * size if np.isfinite(size) else 0.0)
@@ -168,6 +171,7 @@ def missing(run: Run, name: str, generations: int) -> str:
 
 
 def mean(series: np.ndarray) -> np.ndarray:
+    """Mean over chains, (generations,)."""
     return series if series.ndim == 1 else series.mean(0)
 
 
@@ -179,10 +183,10 @@ def _series(name: str, value: Any) -> np.ndarray:
         raise arg.refuse("Run", name, value, wanted) from None
     if series.ndim not in ((0, 1, 2) if name == "real_only" else (1, 2)) or 0 in series.shape or np.isnan(series).any():
         raise arg.refuse("Run", name, value, f"{wanted}, none missing")
-    if name not in ("risk", "real_only") and (np.isinf(series).any() or (name != "exponent" and np.any(series < 0))):
-        raise arg.refuse("Run", name, value, f"{wanted}, none infinite or below 0")
-    if np.any(series == -np.inf):
-        raise arg.refuse("Run", name, value, f"{wanted}, above minus infinity")
+    if name in ("diversity", "modes", "tail", "unreal") and np.any(series < 0):
+        raise arg.refuse("Run", name, value, f"{wanted}, none below 0")
+    if np.any(series == -np.inf) or np.isinf(series[..., :1] if name == "risk" else series).any():
+        raise arg.refuse("Run", name, value, f"{wanted}, finite but for the risk of later generations")
     return series
 
 
