@@ -23,7 +23,7 @@ import re
 import sys
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
@@ -89,7 +89,7 @@ class Corpus:
 
 
 class UnfitError(Exception):
-    """What is wrong with the input, and what to do; `reading` makes a refusal of it."""
+    """What is wrong with the input, and what to do; `refusing` makes a refusal of it."""
 
 
 def read(spec: str, *, unit: Unit = Unit.WORDS, progress: Callable[[int, int], None] | None = None) -> Corpus:
@@ -111,7 +111,7 @@ def read(spec: str, *, unit: Unit = Unit.WORDS, progress: Callable[[int, int], N
     if not isinstance(unit, Unit):
         raise refuse("corpus.read", "unit", unit, "pass Unit.WORDS or Unit.BYTES")
     digest = hashlib.sha256()
-    with reading("corpus.read", spec, FORMS, digest.update, progress) as (path, column, chunks):
+    with refusing("corpus.read", spec, FORMS), opened(spec, digest.update, progress) as (path, column, chunks):
         counts, counted = _counted(chunks, path, column, unit)
         if counts.total() < 2:
             raise UnfitError(f"it holds {counts.total()} {counted}: name one that holds at least 2")
@@ -145,25 +145,25 @@ def _word() -> re.Pattern[str]:
 
 
 @contextmanager
-def reading(
-    owner: str,
-    spec: str,
-    forms: str,
-    digest: Callable[[bytes], None] = lambda chunk: None,
-    progress: Callable[[int, int], None] | None = None,
-) -> Iterator[tuple[str, str | None, Iterator[bytes]]]:
-    """Path, column and bytes of what ``spec`` names. What turns out to be wrong with it, here or by an `UnfitError`
-    while it is read, ``owner`` refuses; ``forms`` is the remedy where there is nothing to read.
-    """
+def refusing(owner: str, spec: str, forms: str) -> Iterator[None]:
+    """Makes refusals by ``owner`` of what is found wrong with a ``spec``; ``forms``: what it may name instead."""
     try:
-        path, column = _located(spec)
-        opened, total = _opened(path)
-        with opened as stream:
-            yield path, column, _chunks(stream, total, digest, progress)
+        yield
     except OSError as error:
         raise refuse(owner, "spec", spec, f"{error.strerror or error}: {forms}") from None
     except UnfitError as error:
         raise refuse(owner, "spec", spec, str(error)) from None
+
+
+@contextmanager
+def opened(
+    spec: str, digest: Callable[[bytes], None] | None = None, progress: Callable[[int, int], None] | None = None
+) -> Iterator[tuple[str, str | None, Iterator[bytes]]]:
+    """Path and column that ``spec`` names, and the bytes of that path as they are read."""
+    path, column = _located(spec)
+    opening, total = _opened(path)
+    with opening as stream:
+        yield path, column, _chunks(stream, total, digest, progress)
 
 
 def topics() -> list[str]:
@@ -197,13 +197,17 @@ def _opened(path: str) -> tuple[AbstractContextManager[BinaryIO], int]:
 
 
 def _chunks(
-    stream: BinaryIO, total: int, digest: Callable[[bytes], None], progress: Callable[[int, int], None] | None
+    stream: BinaryIO,
+    total: int,
+    digest: Callable[[bytes], None] | None,
+    progress: Callable[[int, int], None] | None,
 ) -> Iterator[bytes]:
     """Bytes of a stream as they are read, with the digest and the progress told of them."""
     done = 0
     while chunk := stream.read(CHUNK):
         done += len(chunk)
-        digest(chunk)
+        if digest is not None:
+            digest(chunk)
         if progress is not None:
             progress(done, total)
         yield chunk
@@ -279,11 +283,17 @@ def jsonl(chunks: Iterable[bytes], column: str) -> Iterator[str]:
             row = None
         if not isinstance(row, dict):
             raise UnfitError(f"line {number} is no JSON object: mend it, or rename a plain text to .txt")
-        if not isinstance(row.get(column), str):
-            there = [name for name, value in row.items() if isinstance(value, str)]
-            remedy = f"name one of {shown(there)}" if there else "no column of it holds text"
-            raise UnfitError(f"line {number} has no text in column {shown(column)}: {remedy}")
-        yield row[column]
+        yield text_in(row, column, f"line {number}")
+
+
+def text_in(row: Mapping[str, object], column: str, where: str) -> str:
+    """The text in one column of a row, which is ``where``."""
+    text = row.get(column)
+    if not isinstance(text, str):
+        there = [name for name, value in row.items() if isinstance(value, str)]
+        remedy = f"name one of {shown(there)}" if there else "no column of it holds text"
+        raise UnfitError(f"{where} has no text in column {shown(column)}: {remedy}")
+    return text
 
 
 def _table(chunks: Iterable[bytes], *, tabs: bool) -> Counter[str]:
