@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from modelcollapse import simulate, theory
+from modelcollapse.simulate import kernel
 from modelcollapse.simulate.agree import threshold
+from modelcollapse.simulate.observe import observe
 from modelcollapse.simulate.tails import skewness
 
 KEY = jax.random.key(7)
@@ -245,3 +247,140 @@ def test_judged_means_keep_the_rate_and_the_others_do_not(f: theory.Family, w: t
     # alarms of one run come together: up to `generations` at once, so runs are counted rather than cells
     assert kept <= generations * stats.poisson.isf(1e-4, runs * 2 * each * cells[0] / generations)
     assert lost / (runs * cells[1]) > 10 * each
+
+
+def enumerated(w: theory.Workflow, p: float, generations: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """The law of the mean of Binomial(1, p) at each generation, from all that can be drawn: (means, chances)."""
+    from scipy import stats
+
+    assert not isinstance(w, theory.Schedule | theory.Replace)
+    real, synthetic = int(w.real), int(w.synthetic)
+    counts, fresh = np.arange(synthetic + 1), stats.binom.pmf(np.arange(real + 1), real, p)
+    states = {(k / real, k / real): float(fresh[k]) for k in range(real + 1)}  # (mean that is kept, that of the model)
+    laws = []
+    for size in range(real, real + generations * synthetic, synthetic):
+        if isinstance(w, theory.AccumulateSubsample):
+            trained: dict[tuple[float, float], float] = {}
+            for (kept, _), chance in states.items():
+                for k, each in enumerate(stats.binom.pmf(np.arange(w.train + 1), w.train, kept)):
+                    trained[kept, k / w.train] = trained.get((kept, k / w.train), 0.0) + chance * float(each)
+            states = trained
+        laws.append((np.array([model for _, model in states]), np.array(list(states.values()))))
+        after: dict[tuple[float, float], float] = {}
+        for (kept, model), chance in states.items():
+            drawn = stats.binom.pmf(counts, synthetic, model)
+            sets = [(k / real, float(fresh[k])) for k in range(real + 1)]
+            for mean_of_real, each in sets if isinstance(w, theory.FreshReal) else [(kept, 1.0)]:
+                share = real / (real + synthetic)
+                if isinstance(w, theory.FreshReal) and w.weight is not None:
+                    share = w.weight
+                pooled = (size * kept + counts) / (size + synthetic)
+                mixed = share * mean_of_real + (1 - share) * counts / synthetic
+                keeps = isinstance(w, theory.Accumulate | theory.AccumulateSubsample)
+                for mean, other in zip((pooled if keeps else mixed).tolist(), drawn, strict=True):
+                    state = round(mean if keeps else kept, 12), round(mean, 12)
+                    after[state] = after.get(state, 0.0) + chance * each * float(other)
+        states = after
+    return laws
+
+
+@pytest.mark.parametrize(
+    "w",
+    [
+        theory.FixedReal(2, 3),
+        theory.FreshReal(2, 3),
+        theory.FreshReal(2, 3, weight=0.7),
+        theory.Accumulate(2, 3),
+        theory.AccumulateSubsample(2, 3, train=2, replacement=True),
+    ],
+    ids=repr,
+)
+def test_skewness_under_every_workflow_is_that_of_enumerated_chains(w: theory.Workflow) -> None:
+    p, generations = 0.2, 4
+    seen = skewness(theory.Binomial(1, p), w, generations)
+    for m, (mean, chance) in enumerate(enumerated(w, p, generations)):
+        for name, values in (("error", (mean - p) ** 2), ("diversity", mean * (1 - mean)), ("mean", mean)):
+            centred = values - chance @ values
+            expected = chance @ centred**3 / (chance @ centred**2) ** 1.5
+            assert seen[name][m] == pytest.approx(expected, rel=1e-8), (name, m)
+
+
+def test_skewness_of_schedules_and_subsamples_is_that_of_samples_of_equal_noise() -> None:
+    two = theory.Schedule([4, 12], [[1, 0], [1, 0]], [[0.5, 0.5]])  # noise 1/16 + 1/48 = 1/12
+    for name, value in skewness(POISSON, theory.Replace(12), 1).items():
+        np.testing.assert_allclose(skewness(POISSON, two, 1)[name], value, rtol=1e-12)
+    half = theory.AccumulateSubsample(9, 8, train=5)  # the noise of 5 of 9 is that of 10: (1/5) (9 - 5)/(9 - 1) = 1/10
+    for name, value in skewness(POISSON, theory.Replace(10, real=9), 2).items():
+        np.testing.assert_allclose(skewness(POISSON, half, 1)[name], value[1:], rtol=1e-12)
+
+
+def test_two_tokens_are_as_skewed_as_the_binomial_that_they_are() -> None:
+    tokens, one = theory.Categorical([0.3, 0.7]), theory.Binomial(1, 0.3)
+    for w in (theory.Replace(4), theory.Accumulate(3, 4)):
+        for name in ("error", "diversity"):
+            np.testing.assert_allclose(skewness(tokens, w, 3)[name], skewness(one, w, 3)[name], rtol=1e-9)
+
+
+def test_skewness_of_the_gaussian_is_that_of_its_chi_squares() -> None:
+    """Given the first variance S = chi^2/n, the second mean is normal with variance (1 + S)/n."""
+    from scipy import stats
+
+    n = 6
+    seen = skewness(theory.Gaussian(), theory.Replace(n), 2)
+    assert seen["error"][0] == pytest.approx(8**0.5)
+    assert seen["diversity"][0] == pytest.approx((8 / (n - 1)) ** 0.5)
+    chi = stats.chi2(n - 1, scale=1 / n)
+    error = [odd * chi.expect(lambda s, j=j: (1 + s) ** j) for j, odd in ((1, 1), (2, 3), (3, 15))]
+    diversity = [chi.moment(j) ** 2 for j in (1, 2, 3)]
+    for name, (one, two, three) in (("error", error), ("diversity", diversity)):
+        expected = (three - 3 * two * one + 2 * one**3) / (two - one**2) ** 1.5
+        assert seen[name][1] == pytest.approx(expected, rel=1e-6), name
+    kept = [simulate.judged(theory.Gaussian(3), theory.Replace(size), 2)["log_variance"].all() for size in (3, 4)]
+    assert kept == [False, True]  # as many samples as dimensions: singular, its logarithm is infinite
+
+
+def test_an_observable_is_judged_while_its_skewness_doubles_no_rate() -> None:
+    f, budget = theory.Poisson(0.5), 0.01
+    skew = skewness(f, REPLACE, 1)["error"][0]
+    sides = []
+    for chains in (20, 50, 100, 1000):
+        t = threshold(1, chains, budget)
+        sides.append((1 + skew * t * (2 * t**2 + 1) / (6 * chains**0.5)) / 2 <= 2)
+        assert simulate.judged(f, REPLACE, 1, chains, budget)["error"][0] == sides[-1], chains
+    assert True in sides and False in sides
+
+
+def test_a_threshold_is_a_quantile_of_student_with_one_degree_less_than_chains() -> None:
+    assert threshold(1, 2, 0.1) == pytest.approx(np.tan(0.45 * np.pi))  # of one degree: Cauchy's law
+    assert threshold(2, 3, 0.1) == pytest.approx(0.95 / np.sqrt(2 * 0.975 * 0.025))  # of two, in closed form
+    x = np.array([[1.0], [2.0], [4.0]])
+    (row,) = simulate.agree(made_up(x), [3.0]).rows
+    assert row.standard_error == pytest.approx(np.sqrt(7 / 3 / 3))
+
+
+def test_what_is_observed_of_a_model_is_done_by_hand() -> None:
+    seen = observe(theory.Categorical([0.5, 0.25, 0.25]), jnp.array([1.0, 1e-12, 0.0]), jnp.array([0.5, 0.5, 0.0]))
+    assert int(seen["alive"]) == 2
+    assert [float(seen[name]) for name in ("error", "drift")] == pytest.approx([0.375, 1.0])
+    factor = jnp.array([[3.0, 0.0], [1.0, 2.0]])
+    seen = observe(theory.Gaussian(2, 4.0), kernel.Normal(jnp.array([3.0, 4.0]), factor))
+    expected = [25, 14 / 8, np.log(36 / 16) / 2]
+    assert [float(seen[name]) for name in ("error", "diversity", "log_variance")] == pytest.approx(expected)
+    for f, mean, diversity in (
+        (theory.Binomial(4, 0.5), 1.0, 0.75),
+        (theory.Poisson(2.0), 1.0, 0.5),
+        (theory.Gamma(3.0, 2.0), 1.0, 0.25),
+        (theory.NegativeBinomial(2.0, 2.0), 4.0, 12 / 4),
+    ):
+        seen = observe(f, jnp.asarray(mean))
+        expected = [float((mean - kernel.truth(f)) ** 2), diversity, mean]
+        assert [float(seen[name]) for name in ("error", "diversity", "mean")] == pytest.approx(expected), f
+
+
+def test_almost_collapsed_is_not_collapsed_and_almost_equal_is_not_equal() -> None:
+    values = jnp.array([[0.5, 1e-9, 0.0], [1e-9, 0.0, 0.0]])
+    t = simulate.Trajectory(theory.Categorical([0.5, 0.5]), REPLACE, error=values, diversity=values)
+    assert t.collapsed is not None and t.collapsed.tolist() == [[False, False, True], [False, True, True]]
+    assert not simulate.agree(made_up(np.full((4, 1), 0.1)), [0.1 * (1 + 1e-9)])
+    close = np.array([[1.0], [1.0], [1.0], [1 + 4e-9]])
+    assert simulate.agree(made_up(close), [1.0]).worst.z == pytest.approx(1.0, rel=1e-6)

@@ -209,3 +209,22 @@ def test_a_mixture_of_sources_is_sampled_source_by_source() -> None:
     zero = 0.25 + 0.5 * np.exp(-10) + 0.25 * np.exp(-20)
     assert stats.binomtest(int(np.sum(values == 0)), DRAWS, zero).pvalue > FALSE_ALARM
     assert abs(values.mean() - 10) < stats.norm.isf(FALSE_ALARM / 2) * values.std() / np.sqrt(DRAWS)
+
+
+@pytest.mark.parametrize("points", [False, True], ids=["draw", "points"])
+def test_a_gaussian_fit_has_the_law_of_a_model_with_correlations(points: bool) -> None:
+    """In every direction d the mean is N(0, d'Cd/n) and the variance a chi-square of n - 1 degrees; six comparisons."""
+    f, factor = theory.Gaussian(2), np.array([[2.0, 0.0], [1.5, 0.5]])
+    model, weights = kernel.Normal(jnp.zeros(2), jnp.asarray(factor)), jnp.full(N, 1 / N)
+
+    def fitted(key: jax.Array) -> jax.Array:
+        fit = kernel.fit(f, kernel.points(key, f, model, N), weights) if points else kernel.draw(key, f, model, N, 8)
+        return jnp.concatenate([fit.mean[None], fit.factor.T])
+
+    seen = sampled(fitted)
+    for direction in np.array([[1.0, 0.0], [0.0, 1.0], [0.6, -0.8]]):
+        variance = float(np.sum((direction @ factor) ** 2))
+        along = seen @ direction
+        assert stats.kstest(along[:, 0], stats.norm(0, np.sqrt(variance / N)).cdf).pvalue > FALSE_ALARM / 6
+        squares = np.sum(along[:, 1:] ** 2, axis=1) * N / variance
+        assert stats.kstest(squares, stats.chi2(N - 1).cdf).pvalue > FALSE_ALARM / 6

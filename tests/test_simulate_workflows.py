@@ -1,6 +1,6 @@
 """Chains of every family under every workflow: against theory, against drawn points, against facts done by hand."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 
 import jax
@@ -178,4 +178,40 @@ def test_a_corpus_is_generation_one(w: theory.Workflow) -> None:
     assert np.ptp(np.asarray(t.diversity)[:, 0]) == 0
     prediction = {"error": theory.error(f, w, at), "diversity": theory.diversity(f, w, at)}
     verdict = simulate.agree(t, prediction, BUDGET)
+    assert verdict, str(verdict)
+
+
+@pytest.mark.parametrize("family", ["categorical", "poisson"])  # counts of tokens; points
+@pytest.mark.parametrize(("real", "synthetic", "train"), [(5, 2, 4), (4, 32, 2)])
+def test_a_subsampled_pool_keeps_what_is_drawn_and_grows_by_samples_of_the_model(
+    family: str, real: int, synthetic: int, train: int
+) -> None:
+    """Less is added than is drawn: the pool would run out. Much more is added than is drawn: its source shows."""
+    f, w = FAMILIES[family], theory.AccumulateSubsample(real, synthetic, train=train)
+    verdict = simulate.agree(simulate.chains(f, w, GENERATIONS, CHAINS, KEY), predicted(f, w, GENERATIONS), BUDGET)
+    assert verdict, str(verdict)
+
+
+# Generation 2 draws one batch less than 1, generation 3 none; the batch that is drawn last is the smallest.
+REWEIGHED = theory.Schedule(
+    size=[4, SYNTHETIC, 3],
+    source=[[1, 0, 0, 0], [1, 0, 0, 0], [0, 1, 0, 0]],
+    weight=[[0.5, 0.5, 0], [0.2, 0.3, 0.5], [0, 0.4, 0.6]],
+)
+
+
+@pytest.mark.parametrize("run", [simulate.chains, simulate.point_chains])
+def test_batches_are_kept_where_later_generations_draw_fewer(run: Callable[..., simulate.Trajectory]) -> None:
+    f = FAMILIES["poisson"]
+    verdict = simulate.agree(run(f, REWEIGHED, 3, CHAINS, KEY), predicted(f, REWEIGHED, 3), BUDGET)
+    assert verdict, str(verdict)
+
+
+@pytest.mark.parametrize("replacement", [False, True])
+def test_a_schedule_may_train_on_other_numbers_of_points_in_each_generation(replacement: bool) -> None:
+    f, source = FAMILIES["poisson"], [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0]]
+    weight = [[1, 0, 0], [Fraction(1, 2), Fraction(1, 2), 0], [Fraction(2, 5), Fraction(2, 5), Fraction(1, 5)]]
+    w = theory.Schedule([6, 6, 3], source, weight, train=[2, 9, 5], replacement=replacement)
+    t = simulate.chains(f, w, 3, CHAINS, KEY)
+    verdict = simulate.agree(t, predicted(f, w, 3) | {"mean": np.full(3, 3.0)}, BUDGET)
     assert verdict, str(verdict)
