@@ -106,8 +106,8 @@ def _file(spec: str) -> Iterator[str]:
 def _parquet(path: str, column: str) -> Iterator[str]:
     """Texts in one column of a parquet file, read batch by batch."""
     try:
-        from pyarrow import ArrowException, types  # type: ignore[import-untyped]
-        from pyarrow.parquet import ParquetFile  # type: ignore[import-untyped]
+        from pyarrow import ArrowException, types
+        from pyarrow.parquet import ParquetFile
     except ImportError:
         raise UnfitError("parquet is read with the extra text: pip install 'modelcollapse[text]'") from None
     try:
@@ -130,8 +130,8 @@ def _parquet(path: str, column: str) -> Iterator[str]:
 def _hub(name: str) -> Iterator[str]:
     """Texts in one column of the training split of a data set of the Hugging Face hub, or of a folder."""
     try:
-        from datasets import load_dataset  # type: ignore[import-untyped]
-        from datasets.exceptions import DatasetsError  # type: ignore[import-untyped]
+        from datasets import load_dataset
+        from datasets.exceptions import DatasetsError
     except ImportError:
         raise UnfitError("hf: is read with the extra hub: pip install 'modelcollapse[hub]'") from None
     column = "text"

@@ -18,6 +18,9 @@ from modelcollapse import theory
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from modelcollapse.lm.grid import GridResult
+    from modelcollapse.lm.run import Run
+
     from .plan import Plan
 
 # one colour and one marker for each workflow, in every picture (readable without colour too)
@@ -126,6 +129,94 @@ def _tokens(made: Plan, where: Path) -> Path:
     axes.legend(loc="lower left")
     _named(axes, "Different tokens still known\n" + _source(made), "generation (1: the first model)", "tokens alive")
     return _save(axes, where / "tokens.png")
+
+
+def draw_run(run: Run, where: Path) -> list[Path]:
+    """The picture of a training run: loss.png, measured points over predicted bands."""
+    from modelcollapse.lm import calibration
+
+    e = run.experiment
+    with plt.rc_context(STYLE):
+        figure, panels = plt.subplots(
+            1, len(run.measures), sharey=True, figsize=(3.1 * len(run.measures) + 0.6, 4.4), squeeze=False
+        )
+        generations = np.arange(1, e.generations + 1)
+        for place, (axes, (name, measured)) in enumerate(zip(panels[0], run.measures.items(), strict=True)):
+            colour, marker = _look(name, place)
+            draws = run.prediction.loss[name].mean(axis=1)
+            low, high = calibration.band(draws)
+            axes.fill_between(generations, low, high, color=colour, alpha=0.2, linewidth=0, label="predicted, 90 %")
+            axes.plot(generations, draws.mean(axis=0), color=colour, linewidth=1)
+            axes.plot(generations, run.prediction.linear[name].mean(axis=(0, 1)), color="0.5", linewidth=1, linestyle=":",
+                      label="linear form")  # fmt: skip
+            for row in measured["loss"]:
+                axes.plot(generations, row, marker, color=colour, markersize=3, alpha=0.45, linestyle="")
+            axes.plot(generations, measured["loss"].mean(axis=0), marker, color=colour, markersize=7, markerfacecolor="none",
+                      linestyle="", label="measured, mean")  # fmt: skip
+            axes.set_title(name, loc="left", fontsize=11)
+            axes.set_xlabel("generation")
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+            axes.legend(loc="upper left", fontsize=8)
+        seen = np.concatenate([each["loss"].ravel() for each in run.measures.values()])
+        bands = np.concatenate([run.prediction.loss[name].mean(axis=1).mean(axis=0) for name in run.measures])
+        low, high = min(seen.min(), bands.min()), max(seen.max(), bands.max())
+        panels[0, 0].set_ylim(low - 0.08 * (high - low), high + 0.35 * (high - low))
+        panels[0, 0].set_ylabel("held-out loss [nats per token]")
+        title = f"{Path(e.corpus).name}: predictions frozen after generation 1 and {e.calibration} replace step(s)"
+        figure.suptitle(f"{title}; small: each of {len(e.seeds)} seeds", fontsize=10, x=0.01, ha="left")
+        files = [_save(panels[0, 0], where / "loss.png"), _drift(run, where)]
+        return files if run.grid is None else [*files, _cells(run.grid, e.length, where)]
+
+
+def _drift(run: Run, where: Path) -> Path:
+    axes, floor = plt.figure().add_subplot(), run.floor.l1
+    generations = np.arange(2, run.experiment.generations + 1)
+    for place, (name, measured) in enumerate(run.measures.items()):
+        colour, marker = _look(name, place)
+        drift = measured["drift"][:, 1:]
+        spread = drift.std(axis=0, ddof=1) if len(drift) > 1 else None
+        axes.errorbar(generations + 0.04 * place, drift.mean(axis=0), yerr=spread, color=colour, marker=marker, markersize=4,
+                      capsize=2, label=name)  # fmt: skip
+    axes.axhspan(
+        floor.mean - floor.spread, floor.mean + floor.spread, color="0.85", label="re-training on the same data"
+    )
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.legend(loc="upper left", fontsize=8)
+    _named(axes, f"Drift of next-token distributions over {run.experiment.contexts} real contexts\nbars: s.d. over seeds",
+           "generation", "L1 distance from generation 1")  # fmt: skip
+    return _save(axes, where / "drift.png")
+
+
+def _cells(found: GridResult, length: int, where: Path) -> Path:
+    axes = plt.figure().add_subplot()
+    change = found.change[:, 1:]
+    most = float(np.abs(change).max()) or 1.0
+    image = axes.imshow(change, cmap="RdBu_r", vmin=-most, vmax=most, aspect="auto")
+    for row, column in np.ndindex(*change.shape):
+        verdict = found.verdict[row, column + 1]
+        sign = "+" if found.predicted[row, column + 1] > 1 else "−"
+        text = f"{change[row, column]:+.3f}\ntheory {sign}, {verdict}"
+        dark = abs(change[row, column]) > 0.6 * most
+        axes.text(column, row, text, ha="center", va="center", fontsize=8, color="white" if dark else "black")
+    axes.set_xticks(range(change.shape[1]), [f"{each * length:,}" for each in found.grid.synthetic[1:]])
+    axes.set_yticks(range(change.shape[0]), [f"{each * length:,}" for each in found.grid.real])
+    axes.grid(visible=False)
+    axes.figure.colorbar(image, label="change of held-out loss [nats per token]")
+    _named(
+        axes,
+        f"What synthetic text does to a student of real text; ± {found.standard_error:.3f}",
+        "synthetic tokens",
+        "real tokens",
+    )
+    return _save(axes, where / "grid.png")
+
+
+def _look(name: str, place: int) -> tuple[str, str]:
+    """Colour and marker of a workflow by the name that `train` gives it."""
+    kind = {"subsample": "accumulatesubsample", "fixed": "fixedreal", "fresh": "freshreal"}.get(
+        name.split(":")[0], name
+    )
+    return LOOKS.get(kind, tuple(LOOKS.values())[place % len(LOOKS)])
 
 
 def draw_chains(

@@ -16,6 +16,7 @@ from rich.table import Table
 from .terminal import percent
 
 if TYPE_CHECKING:
+    from modelcollapse.lm.run import Run
     from modelcollapse.theory import Theorem
 
     from .plan import Plan, Row
@@ -237,3 +238,130 @@ def files(pictures: dict[str, Any]) -> None:
     """Where the pictures went."""
     for each in pictures.get("files", []):
         console().print(f"wrote {escape(each)}", soft_wrap=True)
+
+
+def train(run: Run) -> None:
+    """Measured losses over predicted bands, and what they say."""
+    from modelcollapse.lm import calibration
+    from modelcollapse.lm.recipe import Epochs
+
+    out, e = console(), run.experiment
+    out.print(f"[bold]{escape(e.corpus)}[/]: {e.real * e.length:,} tokens of real text in windows of {e.length}, decoder of "
+              f"{e.shape.parameters:,} parameters, {len(e.seeds)} seeds")  # fmt: skip
+    stops = "real stopping text decides when a training ends, which leaks some of it into replace" if (
+        e.training.patience is not None) else f"every training takes {e.training.steps} steps"  # fmt: skip
+    matched = (
+        "epoch-matched"
+        if isinstance(e.training.matched, Epochs)
+        else "compute-matched: pools of all sizes get the same steps"
+    )
+    out.print(f"{stops}; {matched}; a model starts {'from the one before' if e.continued else 'afresh'}")
+    level = f"{calibration.LEVEL:.0%}"
+    title = (
+        f"Held-out loss, nats per token: measured ± s.d. over seeds, below it the predicted {level} band of the mean"
+    )
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.add_column("workflow", no_wrap=True)
+    for generation in range(1, e.generations + 1):
+        table.add_column(f"gen. {generation}", justify="right", no_wrap=True)
+    for name, measured in run.measures.items():
+        loss = measured["loss"]
+        low, high = calibration.band(run.prediction.loss[name].mean(axis=1))
+        seen = 1 + (e.calibration if name == "replace" else 0)
+        cells = []
+        for place, mean in enumerate(loss.mean(axis=0)):
+            spread = f" ±{loss[:, place].std(ddof=1):.3f}" if len(loss) > 1 else ""
+            inside = low[place] <= mean <= high[place]
+            colour = "dim" if place < seen else "green" if inside else "yellow"
+            band = "(calibrates)" if place < seen else f"{low[place]:.3f} to {high[place]:.3f}"
+            cells.append(f"[{colour}]{mean:.3f}{spread}[/]\n[dim]{band}[/]")
+        table.add_row(name, *cells)
+    out.print(table)
+    for line in findings(run):
+        out.print(f"  {escape(line)}", soft_wrap=False)
+    _drift(out, run)
+    if run.grid is not None:
+        _grid(out, run)
+    table = Table(title="Eight definitions of collapse", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.add_column("definition", no_wrap=True)
+    for name in run.measures:
+        table.add_column(name, no_wrap=True)
+    for answers in zip(*run.verdicts.values(), strict=True):
+        table.add_row(answers[0].name, *(each.answer.value for each in answers))
+    out.print(table)
+
+
+def _drift(out: Console, run: Run) -> None:
+    """Drift of next-token distributions against the floor that re-training gives."""
+    from modelcollapse.lm.drift import above_floor
+
+    floor = run.floor.l1
+    title = (f"L1 drift of next-token distributions from generation 1 over {run.experiment.contexts} real contexts\n"
+             f"re-training on the same data alone: {floor.mean:.3f} ± {floor.standard_error:.3f}; * above that")  # fmt: skip
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.add_column("workflow", no_wrap=True)
+    for generation in range(2, run.experiment.generations + 1):
+        table.add_column(f"gen. {generation}", justify="right", no_wrap=True)
+    for name, measured in run.measures.items():
+        columns = measured["drift"].T[1:]
+        table.add_row(name, *(f"{each.mean():.3f}{'*' if above_floor(each, floor).above else ' '}" for each in columns))
+    out.print(table)
+
+
+def _grid(out: Console, run: Run) -> None:
+    """Real by synthetic: the change of loss in every cell, with what theory said of its sign."""
+    found = run.grid
+    assert found is not None
+    length = run.experiment.length
+    title = (f"Loss less that without synthetic text, by tokens of real (rows) and synthetic text; ± {found.standard_error:.3f}\n"
+             "theory's sign below; the teacher has seen the student's real text")  # fmt: skip
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.add_column("real", justify="right")
+    for each in found.grid.synthetic[1:]:
+        table.add_column(f"{each * length:,}", justify="right", no_wrap=True)
+    colours = {"as predicted": "green", "reversed": "yellow", "tie": "dim"}
+    for place, real in enumerate(found.grid.real):
+        cells = []
+        for column in range(1, len(found.grid.synthetic)):
+            verdict, sign = found.verdict[place, column], "+" if found.predicted[place, column] > 1 else "-"
+            cells.append(f"[{colours[verdict]}]{found.change[place, column]:+.3f}[/]\n[dim]{sign} {verdict}[/]")
+        table.add_row(f"{real * length:,}", *cells)
+    out.print(table)
+
+
+def findings(run: Run) -> list[str]:
+    """What a run says, in one line each."""
+    import numpy as np
+
+    from modelcollapse.lm.diversity import LESS_DIVERSE
+
+    e, lines = run.experiment, []
+    step, size, heritability = (run.prediction.posterior[name] for name in ("step", "size", "heritability"))
+    lines.append(f"Calibrated: one replace step costs {step.mean():.3f} nats, effective size {size.mean():.1f}, heritability "
+                 f"{heritability.mean():.2f} ± {heritability.std():.2f}, noise of one training {run.noise:.3f}.")  # fmt: skip
+    scored = [
+        f"{name} {row['exact']['coverage']:.0%} of {row['exact']['points']} (miss {row['exact']['miss']:+.3f})"
+        for name, row in run.scores.items() if row["exact"]["points"]
+    ]  # fmt: skip
+    lines.append(f"In the 90 % bands, by seed and generation: {'; '.join(scored)}.")
+    last = [pair for pair in run.order if pair.generation == e.generations]
+    said = [f"{pair.higher} > {pair.lower}: {pair.difference:+.3f} ± {pair.standard_error:.3f}, {pair.verdict}"
+            + (" (predicted so)" if pair.predicted_tie and pair.tie else "") for pair in last]  # fmt: skip
+    if said:
+        lines.append(f"Order in generation {e.generations}, as predicted: {'; '.join(said)}.")
+    if "replace" in run.measures:
+        measures = run.measures["replace"]
+        rises = np.all(np.diff(measures["loss"].mean(axis=0)) > 0)
+        lines.append(
+            f"Under replace the loss {'rises at every generation' if rises else 'does not rise at every generation'}."
+        )
+        changes = {
+            name: (measures[name][:, -1] - measures[name][:, 0]).mean() * sign for name, sign in LESS_DIVERSE.items()
+        }
+        less, more = ([name for name, change in changes.items() if np.sign(change) == sign] for sign in (1, -1))
+        lines.append(f"Diversity under replace, first to last generation: falls by {', '.join(less) or 'no measure'}; "
+                     f"rises by {', '.join(more) or 'none'}.")  # fmt: skip
+        drift = measures["drift"][:, 1].mean()
+        lines.append(f"One generation moves next-token distributions by L1 {drift:.3f}; re-training on the same data alone by "
+                     f"{run.floor.l1.mean:.3f} ± {run.floor.l1.standard_error:.3f}.")  # fmt: skip
+    return lines

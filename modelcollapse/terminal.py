@@ -65,6 +65,34 @@ def refused(option: str, value: Any, remedy: str) -> ValueError:
 
 
 @contextmanager
+def trainings() -> Iterator[Callable[[float, float, str], None]]:
+    """Progress of long work on standard error: a bar with the time left when a person looks, else a line for each piece."""
+    started = time.monotonic()
+    if not sys.stderr.isatty():
+        last = -1
+
+        def line(done: float, total: float, what: str) -> None:
+            nonlocal last
+            if int(done) != last:
+                spent = time.monotonic() - started
+                left = f", about {spent * (total - done) / done / 60:.0f} min left" if done >= 1 else ""
+                print(
+                    f"modelcollapse: {spent:.0f} s, {done:.1f} of {total:.0f} trainings{left}: {what}", file=sys.stderr
+                )
+                last = int(done)
+
+        yield line
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    columns = (BarColumn(), TaskProgressColumn(), TimeRemainingColumn(), TextColumn("{task.description}"))
+    with Progress(*columns, console=Console(stderr=True), transient=True) as shown:
+        task = shown.add_task("starting", total=None)
+        yield lambda done, total, what: shown.update(task, completed=done, total=total, description=what)
+
+
+@contextmanager
 def bar(title: str) -> Iterator[Callable[[int, int], None]]:
     """A progress bar on standard error when a person looks, shown only for what takes longer than two seconds."""
     if not sys.stderr.isatty():

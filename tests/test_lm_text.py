@@ -42,7 +42,7 @@ def as_jsonl(path: Path, rows: list[str], column: str = "text") -> Path:
 def as_parquet(path: Path, rows: list[Any], column: str = "text") -> Path:
     """A parquet file with a column of numbers and this one."""
     pyarrow = pytest.importorskip("pyarrow")
-    from pyarrow.parquet import write_table  # type: ignore[import-untyped]
+    from pyarrow.parquet import write_table
 
     write_table(pyarrow.table({"id": list(range(len(rows))), column: rows}), path, row_group_size=2)
     return path

@@ -1,0 +1,138 @@
+"""A whole run: calibrate, predict, freeze, train on, score; processes for the seeds, and everything on disk."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from modelcollapse.theory import series, verdicts
+
+from . import calibration, drift, score
+from .experiment import Experiment
+from .forecast import frozen
+from .grid import GridResult, judged
+from .laboratory import Laboratory, Model
+from .store import claim, owned, write_json
+from .team import Team, Told
+
+SCALARS = ("loss", "context_entropy", "context_gini", "distinct_1", "distinct_2", "distinct_3", "distinct_4", "heaps",
+           "self_bleu", "compression", "entropy", "vendi", "tail_types", "tail_mass", "tail_lost", "tail_singletons",
+           "tail_unreal", "best_step", "windows", "real_share")  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A finished run.
+
+    ``measures``: by workflow and name, (seeds, generations), generation 1 first. ``prediction`` and ``score``: what was said
+    before and how good it was. ``noise``: standard deviation of one training's loss, ``floor``: of the drift between
+    re-trainings. ``models``: by workflow, their names (seeds, generations).
+    """
+
+    experiment: Experiment
+    folder: Path
+    measures: Mapping[str, Mapping[str, np.ndarray]]
+    prediction: calibration.Prediction
+    scores: Mapping[str, Mapping[str, Any]]
+    order: tuple[score.Pair, ...]
+    noise: float
+    floor: drift.Floor
+    frozen: str
+    models: Mapping[str, Sequence[Sequence[str]]]
+    grid: GridResult | None = None
+
+    @property
+    def verdicts(self) -> dict[str, tuple[verdicts.Verdict, ...]]:
+        """What the eight definitions of collapse say of each workflow.
+
+        Risk is the held-out loss, and nothing is learnt at that of equally likely tokens; diversity is the Gini diversity of
+        next-token distributions; the tail are words seen once in real text, and unreal are words that it lacks.
+        """
+        useless = float(np.log(self.experiment.shape.vocabulary - 1))
+        return {
+            name: verdicts.verdicts(
+                series.Run(
+                    risk=each["loss"],
+                    useless=useless,
+                    diversity=each["context_gini"],
+                    tail=each["tail_singletons"],
+                    unreal=each["tail_unreal"],
+                    noise={"risk": self.noise},
+                )
+            )  # fmt: skip
+            for name, each in self.measures.items()
+        }
+
+
+def run(experiment: Experiment, folder: Path, *, processes: int | None = None, told: Told | None = None) -> Run:
+    """Everything, into ``folder``, from where it stands there.
+
+    ``processes``: for the seeds; None: one a core on a processor, and one on an accelerator; 0: in this process. ``told``: is
+    called with the trainings done, the trainings in all, and what is going on.
+
+    Raises InputError where the folder holds another run or another process writes there, and where the text is too short.
+    """
+    _ = experiment.windows, experiment.shape  # refused before anything is written
+    with owned(folder):
+        claim(folder, experiment.record())
+        laboratory = Laboratory(experiment, folder)
+        seeds = list(experiment.seeds)
+        if processes is None:
+            processes = min(len(seeds), os.cpu_count() or 1) if jax.default_backend() == "cpu" else 0
+        told = told or (lambda done, total, what: None)
+        team = Team(laboratory, processes, told)
+        try:
+            calibrated = team.calibrated()
+            told(team.done, team.total, "predicting")
+            prediction, said = frozen(laboratory, calibrated)
+            models = team.finished()
+        finally:
+            team.stop()
+        return _judged(laboratory, prediction, said, calibrated, models)
+
+
+def _judged(
+    laboratory: Laboratory,
+    prediction: calibration.Prediction,
+    frozen: str,
+    calibrated: Mapping[int, Any],
+    models: Mapping[int, Mapping[str, Any]],
+) -> Run:
+    e, folder = laboratory.experiment, laboratory.folder
+
+    def measures(name: str) -> dict[str, np.ndarray]:
+        return Model(folder / "models" / name, 0, 0).measures
+
+    found: dict[str, dict[str, np.ndarray]] = {}
+    for name in e.workflows:
+        table = [[measures(each) for each in models[seed]["workflows"][name]] for seed in e.seeds]
+        found[name] = {each: np.array([[float(cell[each]) for cell in row] for row in table]) for each in SCALARS}
+        found[name]["drift"] = np.array(
+            [[float(drift.drift(cell["probabilities"], row[0]["probabilities"]).l1) for cell in row] for row in table]
+        )
+    trainings = {seed: [calibrated[seed]["first"], *calibrated[seed]["again"]] for seed in e.seeds}
+    losses = np.array([[float(measures(each)["loss"]) for each in names] for names in trainings.values()])
+    noise = float(np.sqrt(losses.var(axis=1, ddof=1).mean()))
+    floor = drift.floor([measures(each)["probabilities"] for each in trainings[e.seeds[0]]])
+    loss = {name: each["loss"] for name, each in found.items()}
+    exact, linear = ({name: form[name] for name in loss} for form in (prediction.loss, prediction.linear))
+    shown = calibration.Prediction(exact, linear, prediction.posterior, prediction.mixing)
+    scores = score.table(shown, loss, steps=e.calibration)
+    pairs = tuple(pair for each in range(2, e.generations + 1) for pair in score.order(shown, loss, noise, each))
+    grid = None
+    if e.grid is not None:
+        cells = [[[float(measures(each)["loss"]) for each in row] for row in models[seed]["grid"]] for seed in e.seeds]
+        grid = judged(e.grid, np.array(cells), e.real, float(prediction.posterior["size"].mean()) / e.real, noise)
+    named = {name: [list(models[seed]["workflows"][name]) for seed in e.seeds] for name in e.workflows}
+    done = Run(e, folder, found, shown, scores, pairs, noise, floor, frozen, named, grid)
+    write_json(folder / "score.json", {
+        "predictions_sha256": frozen, "scores": scores, "order": [asdict(each) | {"verdict": each.verdict} for each in pairs],
+        "noise": noise,
+    })  # fmt: skip
+    return done
