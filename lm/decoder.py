@@ -245,7 +245,7 @@ class Decoder(nnx.Module):
         return self.embedding[...][tokens].astype(self.shape.compute)
 
 
-def fresh(shape: Shape, key: jax.Array) -> nnx.State:
+def fresh(shape: Shape, key: jax.Array) -> Any:
     """Random weights of a decoder of this shape: a tree of float32 arrays.
 
     >>> sum(leaf.size for leaf in jax.tree.leaves(fresh(Shape(16, width=8, layers=2), jax.random.key(0))))
@@ -255,7 +255,7 @@ def fresh(shape: Shape, key: jax.Array) -> nnx.State:
 
 
 @partial(jax.jit, static_argnums=0)
-def _drawn(shape: Shape, key: jax.Array) -> nnx.State:
+def _drawn(shape: Shape, key: jax.Array) -> Any:
     return nnx.state(Decoder(shape, nnx.Rngs(key)), nnx.Param)
 
 

@@ -41,7 +41,9 @@ class Pair:
 
     @property
     def verdict(self) -> str:
-        """as predicted, tie, or reversed."""
+        """What came of it: "as predicted", "reversed" or "tie"; "tie, as predicted" or "parted" where a tie was predicted."""
+        if self.predicted_tie:
+            return "tie, as predicted" if self.tie else "parted"
         return "tie" if self.tie else "as predicted" if self.difference > 0 else "reversed"
 
 

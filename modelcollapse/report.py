@@ -345,10 +345,10 @@ def findings(run: Run) -> list[str]:
     ]  # fmt: skip
     lines.append(f"In the 90 % bands, by seed and generation: {'; '.join(scored)}.")
     last = [pair for pair in run.order if pair.generation == e.generations]
-    said = [f"{pair.higher} > {pair.lower}: {pair.difference:+.3f} ± {pair.standard_error:.3f}, {pair.verdict}"
-            + (" (predicted so)" if pair.predicted_tie and pair.tie else "") for pair in last]  # fmt: skip
+    said = [f"{pair.higher} {'=' if pair.predicted_tie else '>'} {pair.lower}: {pair.difference:+.3f} ± "
+            f"{pair.standard_error:.3f}, {pair.verdict}" for pair in last]  # fmt: skip
     if said:
-        lines.append(f"Order in generation {e.generations}, as predicted: {'; '.join(said)}.")
+        lines.append(f"Order in generation {e.generations}, with the difference measured: {'; '.join(said)}.")
     if "replace" in run.measures:
         measures = run.measures["replace"]
         rises = np.all(np.diff(measures["loss"].mean(axis=0)) > 0)

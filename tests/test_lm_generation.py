@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -21,13 +22,16 @@ FALSE_ALARM = 1e-6  # of one test; keys are fixed, so it is spent once
 
 leaves, tree = jax.tree.flatten(fresh(SMALL, jax.random.key(0)))
 PARAMS = jax.tree.unflatten(
-    tree, [a + 0.5 * jax.random.normal(jax.random.key(i), a.shape, a.dtype) for i, a in enumerate(leaves)]
+    tree, [a + 0.2 * jax.random.normal(jax.random.key(100 + i), a.shape, a.dtype) for i, a in enumerate(leaves)]
 )
 ALL = np.array(list(itertools.product((1, 2, 3), repeat=3)), np.int32)  # every window there is
 
 
-def write(n: int, sampling: Sampling = Sampling(), **more: object) -> np.ndarray:
-    return generate(SMALL, PARAMS, n, KEY, sampling, **{"batch": 512, **more})
+PLAIN = Sampling()
+
+
+def write(n: int, sampling: Sampling = PLAIN, *, batch: int = 512, first: int = 0, given: Any = None) -> np.ndarray:
+    return generate(SMALL, PARAMS, n, KEY, sampling, batch=batch, first=first, given=given)
 
 
 def sharpened(p: np.ndarray, temperature: float, top_p: float) -> np.ndarray:
@@ -90,7 +94,7 @@ def test_temperature_schedule_and_nucleus_do_what_their_sentence_says(sampling: 
 
 
 def test_a_small_temperature_and_a_small_nucleus_take_the_most_probable_token() -> None:
-    best = []
+    best: list[int] = []
     for _ in range(3):
         best.append(int(next_token(SMALL, PARAMS, np.array([best], np.int32).reshape(1, -1))[0].argmax()))
     for sampling in (Sampling(temperature=0.001), Sampling(top_p=1e-6)):
@@ -126,9 +130,9 @@ def test_what_is_given_is_kept_and_read() -> None:
 
 
 def test_a_token_is_where_the_distribution_function_passes_the_uniform() -> None:
-    """Exactly, in weights that floats hold: eighths."""
+    """In weights of eighths, with uniforms halfway between the places where rounding could matter."""
     logits = jnp.log(jnp.array([0.0, 0.125, 0.5, 0.0, 0.375]))
-    uniform = jnp.arange(64, dtype=jnp.float32) / 64
+    uniform = (jnp.arange(64, dtype=jnp.float32) + 0.5) / 64
     tokens = np.asarray(drawn(jnp.tile(logits, (64, 1)), uniform))
     assert tokens.tolist() == [1] * 8 + [2] * 32 + [4] * 24
     cut = np.asarray(drawn(jnp.tile(logits, (64, 1)), uniform, jnp.float32(0.5625)))
