@@ -8,8 +8,8 @@ and counted.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
+from typing import assert_never
 
 import numpy as np
 
@@ -20,6 +20,8 @@ from modelcollapse.theory.drift import drift_reaches, l1_drift
 
 from .tabular import TabularLM
 
+Sized = Replace | FixedReal | FreshReal | Accumulate | AccumulateSubsample
+
 
 @dataclass(frozen=True, eq=False)
 class Contexts:
@@ -29,9 +31,9 @@ class Contexts:
     """
 
     table: TabularLM
-    w: Workflow
+    w: Sized
     visited: np.ndarray
-    workflows: tuple[Workflow, ...]
+    workflows: tuple[Sized, ...]
 
     @property
     def weight(self) -> np.ndarray:
@@ -47,7 +49,7 @@ class Contexts:
     @property
     def samples(self) -> np.ndarray:
         """(K,) training samples of generation 1 in each."""
-        return np.array([_first(w) for w in self.workflows])
+        return np.array([w.train if isinstance(w, AccumulateSubsample) else w.real for w in self.workflows])
 
     @property
     def pairs(self) -> int:
@@ -78,33 +80,36 @@ def divide(table: TabularLM, w: Workflow) -> Contexts:
     ([1, 3, 1], 0)
     """
     theory.workflow.check("divide", w)
+    if isinstance(w, theory.Schedule):
+        raise arg.refuse("divide", "w", w, "a workflow with sizes: a Schedule is not divided among contexts")
     arg.one_size("divide", w)
     seen = table.seen
+    real = apportioned(w.real, seen)
+    if isinstance(w, Replace) and isinstance(w.synthetic, tuple):
+        synthetic = np.stack([apportioned(size, seen) for size in w.synthetic], axis=1)
+    else:
+        synthetic = apportioned(w.synthetic, seen)[:, None]
+    # rounding may give a context more to train on than it has
+    train = np.minimum(apportioned(w.train, seen), real) if isinstance(w, AccumulateSubsample) else real
+    visited = np.flatnonzero((real > 0) & (synthetic > 0).all(axis=1) & (train > 0))
+    if not len(visited):
+        raise arg.refuse("divide", "w", w, "no context gets a sample in every generation: use larger sizes")
+    sizes = ((int(real[place]), tuple(map(int, synthetic[place])), int(train[place])) for place in visited)
+    return Contexts(table, w, visited, tuple(_sized(w, *each) for each in sizes))
+
+
+def _sized(w: Sized, real: int, synthetic: tuple[int, ...], train: int) -> Sized:
+    """The same workflow with other sizes."""
     match w:
         case Replace():
-            rows = [
-                apportioned(size, seen) for size in (w.synthetic if isinstance(w.synthetic, tuple) else [w.synthetic])
-            ]
-            columns = {"synthetic": np.stack(rows, axis=1), "real": apportioned(w.real, seen)}
-        case FixedReal() | FreshReal() | Accumulate() | AccumulateSubsample():
-            columns = {"synthetic": apportioned(w.synthetic, seen)[:, None], "real": apportioned(w.real, seen)}
-        case _:
-            raise arg.refuse("divide", "w", w, "a workflow with sizes: a Schedule is not divided among contexts")
-    if isinstance(w, AccumulateSubsample):  # rounding may give a context more to train on than it has
-        columns["train"] = np.minimum(apportioned(w.train, seen), columns["real"])
-    alive = np.all([np.atleast_2d(column.T).min(axis=0) > 0 for column in columns.values()], axis=0)
-    visited = np.flatnonzero(alive)
-    many = isinstance(w, Replace) and isinstance(w.synthetic, tuple)
-    workflows = []
-    for place in visited:
-        sizes: dict[str, Any] = {name: column[place] for name, column in columns.items() if name != "synthetic"}
-        own = tuple(map(int, columns["synthetic"][place]))
-        workflows.append(
-            replace(w, synthetic=own if many else own[0], **{name: int(each) for name, each in sizes.items()})
-        )
-    if not workflows:
-        raise arg.refuse("divide", "w", w, "no context gets a sample in every generation: use larger sizes")
-    return Contexts(table, w, visited, tuple(workflows))
+            return Replace(synthetic if isinstance(w.synthetic, tuple) else synthetic[0], real)
+        case FreshReal():
+            return FreshReal(real, synthetic[0], w.weight)
+        case AccumulateSubsample():
+            return AccumulateSubsample(real, synthetic[0], train, w.replacement)
+        case FixedReal() | Accumulate():
+            return type(w)(real, synthetic[0])
+    assert_never(w)
 
 
 def apportioned(total: int, weights: np.ndarray) -> np.ndarray:
@@ -119,10 +124,6 @@ def apportioned(total: int, weights: np.ndarray) -> np.ndarray:
     missing = int(total) - int(shares.sum())
     shares[np.argsort(-remainders.astype(np.int64), kind="stable")[:missing]] += 1
     return shares.astype(np.int64)
-
-
-def _first(w: Workflow) -> int:
-    return int(w.train if isinstance(w, AccumulateSubsample) else w.real) if not isinstance(w, theory.Schedule) else 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,9 +172,13 @@ def predict(contexts: Contexts, generations: int) -> Prediction:
     return Prediction(contexts, error, diversity, alive, np.array(exact), drift)
 
 
-def _answers(f: Categorical, w: Workflow, at: np.ndarray) -> tuple[np.ndarray, ...]:
+def _answers(f: Categorical, w: Sized, at: np.ndarray) -> tuple[np.ndarray, ...]:
     alive = theory.survivors(f, w, at)
     drift = l1_drift(f, w, at) if drift_reaches(w, len(at)) else np.full(len(at), np.nan)
-    if isinstance(w, AccumulateSubsample) and w.real == 1 and not w.replacement:
-        w = w.schedule(len(at))  # one sample has no closed form; the algebra of schedules has
-    return theory.error(f, w, at), theory.diversity(f, w, at), alive, drift
+    exact = w.schedule(len(at)) if lonely(w) else w
+    return theory.error(f, exact, at), theory.diversity(f, exact, at), alive, drift
+
+
+def lonely(w: Sized) -> bool:
+    """Whether one real sample is subsampled: its closed form divides by zero, the algebra of schedules answers."""
+    return isinstance(w, AccumulateSubsample) and w.real == 1 and not w.replacement

@@ -63,7 +63,7 @@ class ContextRun:
 def fixed_counts(contexts: Contexts, generations: int, chains: int, key: jax.Array) -> ContextRun:
     """Independent chains of every visited context, by the exact laws of `simulate.chains`.
 
-    Chain c of the context in place j of the table is a function of the key, j, c and the settings alone.
+    The same key and settings give the same numbers. Raises InputError for what no chain can follow, as `simulate.chains`.
 
     >>> import jax
     >>> from modelcollapse import theory
@@ -73,9 +73,9 @@ def fixed_counts(contexts: Contexts, generations: int, chains: int, key: jax.Arr
     >>> run.error.shape, run.total().diversity.shape, run.contexts.samples.tolist()
     ((3, 2, 3), (2, 3), [1, 3, 1])
     """
-    for f, w in zip(contexts.families[:1], contexts.workflows[:1], strict=True):
-        _check(f, w, generations, chains, key)
     families = contexts.families
+    largest = int(np.argmax(contexts.samples))
+    _check(families[largest], contexts.workflows[largest], generations, chains, key)
     pools = [pool(f, w, generations) for f, w in zip(families, contexts.workflows, strict=True)]
     seen = {name: np.zeros((len(families), chains, generations)) for name in (*MEANS, "alive")}
     tokens = np.array([len(f.p) for f in families])

@@ -32,13 +32,9 @@ def frozen(laboratory: Laboratory, calibrated: Mapping[int, Any]) -> tuple[calib
     priors = calibration.Priors.continued() if e.continued else calibration.Priors()
 
     def make() -> dict[str, np.ndarray]:
-        found = calibration.predict(
-            seen,
-            {name: predicted_as(each) for name, each in e.all_workflows.items()},
-            e.generations,
-            jax.random.key(e.seeds[0]),
-            priors=priors,
-        )
+        predicted = {name: predicted_as(each) for name, each in e.all_workflows.items()}
+        with jax.default_device(jax.devices("cpu")[0]):
+            found = calibration.predict(seen, predicted, e.generations, jax.random.key(e.seeds[0]), priors=priors)
         arrays = {f"loss/{name}": draws for name, draws in found.loss.items()}
         arrays |= {f"linear/{name}": draws for name, draws in found.linear.items()}
         arrays |= {f"posterior/{name}": draws for name, draws in found.posterior.items()}

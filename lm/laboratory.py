@@ -195,7 +195,7 @@ class Laboratory:
 
             stopping = None if e.training.patience is None else e.windows["stopping"].tokens
             order = self.key(seed, generation, ORDER, number)
-            done = train(e.shape, start, data.tokens, stopping, order, e.training, state=state, keep=keep,
+            done = train(e.shape, start, data.tokens, stopping, order, e.training, weight=weight, state=state, keep=keep,
                          progress=lambda step, most: moved(0.95 * step / most))  # fmt: skip
         with ocp.StandardCheckpointer() as store:
             store.save(model.folder.absolute() / "weights", done.params, force=True)

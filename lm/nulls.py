@@ -13,7 +13,7 @@ implementation.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, assert_never
 
 import jax.numpy as jnp
 import numpy as np
@@ -22,7 +22,7 @@ from modelcollapse.simulate import Agreement, Trajectory, agree
 from modelcollapse.theory import Accumulate, AccumulateSubsample, Categorical, FixedReal, FreshReal, Replace, Workflow
 from modelcollapse.theory import arguments as arg
 
-from .contexts import Prediction
+from .contexts import Prediction, Sized
 from .fixed_counts import ContextRun
 
 REFERENCES = 8  # chains of the second implementation, for each chain of the run
@@ -74,12 +74,12 @@ def judge(run: ContextRun, prediction: Prediction, rng: np.random.Generator, bud
     >>> import jax
     >>> from modelcollapse import theory
     >>> from modelcollapse.lm import contexts, fixed_counts, tabular
-    >>> table = tabular.fit(np.array([[1, 2, 1, 2], [1, 1, 1, 2]]), 1, vocabulary=3)
+    >>> table = tabular.fit(np.array([[1, 2, 2, 1], [2, 1, 1, 2]]), 1, vocabulary=3)
     >>> divided = contexts.divide(table, theory.Replace(12))
     >>> run = fixed_counts.fixed_counts(divided, generations=3, chains=100, key=jax.random.key(0))
     >>> found = judge(run, contexts.predict(divided, 3), np.random.default_rng(0), budget=0.1)
     >>> found.passed, sorted(each.samples for each in found.contexts)
-    (True, [1, 3, 8])
+    (True, [3, 4, 5])
     """
     if not 0 < budget < 1:
         raise arg.refuse("judge", "budget", budget, "the chance of a false alarm, above 0 and below 1")
@@ -96,8 +96,9 @@ def judge(run: ContextRun, prediction: Prediction, rng: np.random.Generator, bud
         means = {name: getattr(prediction, name)[k] for name in NAMES}
         if not exact[k]:
             means["alive"] = np.full(generations, np.nan)
-        columns = (np.concatenate([each[name] for name in NAMES], axis=1) for each in (null, _seen(run, k)))
-        off = resampled.deviation(*columns, np.concatenate([means[name] for name in NAMES]))
+        drawn = np.concatenate([null[name] for name in NAMES], axis=1)
+        seen = np.concatenate([getattr(run, name)[k] for name in NAMES], axis=1)
+        off = resampled.deviation(drawn, seen, np.concatenate([means[name] for name in NAMES]))
         worst = int(off.argmax())
         found.append(
             (int(place), least_samples(w), NAMES[worst // generations], worst % generations + 1, float(off[worst]))
@@ -106,7 +107,7 @@ def judge(run: ContextRun, prediction: Prediction, rng: np.random.Generator, bud
     return Judgement(_total(run, prediction, exact, reached, apart, budget / 2), tuple(verdicts), budget)
 
 
-def least_samples(w: Workflow) -> int:
+def least_samples(w: Sized) -> int:
     """The fewest samples that a model of the workflow is fitted on."""
     match w:
         case Replace(synthetic=tuple()):
@@ -117,11 +118,7 @@ def least_samples(w: Workflow) -> int:
             return w.train
         case FixedReal() | FreshReal() | Accumulate():
             return w.real
-    raise arg.refuse("least_samples", "w", w, "a workflow with sizes, not a Schedule")
-
-
-def _seen(run: ContextRun, k: int) -> dict[str, np.ndarray]:
-    return {name: getattr(run, name)[k] for name in NAMES}
+    assert_never(w)
 
 
 def _total(

@@ -73,8 +73,8 @@ class Run:
 def run(experiment: Experiment, folder: Path, *, processes: int | None = None, told: Told | None = None) -> Run:
     """Everything, into ``folder``, from where it stands there.
 
-    ``processes``: for the seeds; None: one a core on a processor, and one on an accelerator; 0: in this process. ``told``: is
-    called with the trainings done, the trainings in all, and what is going on.
+    ``processes``: for the seeds; None: one a seed on a processor (two a core at most), one on an accelerator; 0: this one.
+    ``told``: is called with the trainings done, the trainings in all, and what is going on.
 
     Raises InputError where the folder holds another run or another process writes there, and where the text is too short.
     """
@@ -84,7 +84,7 @@ def run(experiment: Experiment, folder: Path, *, processes: int | None = None, t
         laboratory = Laboratory(experiment, folder)
         seeds = list(experiment.seeds)
         if processes is None:
-            processes = min(len(seeds), os.cpu_count() or 1) if jax.default_backend() == "cpu" else 0
+            processes = min(len(seeds), 2 * (os.cpu_count() or 1)) if jax.default_backend() == "cpu" else 1
         told = told or (lambda done, total, what: None)
         team = Team(laboratory, processes, told)
         try:

@@ -77,6 +77,7 @@ def fit(tokens: Any, order: int, *, vocabulary: int, start: int = 0) -> TabularL
     >>> table.law(1).p.tolist()
     [0.4, 0.6]
     """
+    check_order("tabular.fit", order)
     ids = checked("tabular.fit", tokens, vocabulary, start)
     return counted(pair_codes(ids, order, vocabulary, start).ravel(), order, vocabulary, start)
 

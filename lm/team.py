@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -11,11 +12,18 @@ from contextlib import suppress
 from queue import Queue
 from typing import Any
 
+import jax
+
+from modelcollapse.theory import arguments as arg
+
 from . import worker
 from .laboratory import Laboratory
 from .recursion import trainings
 
 Told = Callable[[float, float, str], None]  # trainings done, trainings in all, what is going on
+
+
+NOT_ALL_MEMORY = "XLA_PYTHON_CLIENT_PREALLOCATE"  # of an accelerator: for this process, not for those that train
 
 
 class _Waiting(Exception):
@@ -33,17 +41,11 @@ class Team:
         self.total = float(len(seeds) * trainings(laboratory))
         self.workers: list[subprocess.Popen[str]] = []
         self.found: dict[str, dict[int, Any]] = {"calibrated": {}, "finished": {}}
-        for core in range(processes):
-            mine = [str(seed) for seed in seeds[core::processes]]
-            command = [
-                sys.executable,
-                "-m",
-                worker.__name__,
-                str(laboratory.folder),
-                str(core if processes > 1 else -1),
-                *mine,
-            ]
-            process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        for first in range(processes):
+            mine = [str(seed) for seed in seeds[first::processes]]
+            command = [sys.executable, "-m", worker.__name__, str(laboratory.folder), *mine]
+            pipe = subprocess.PIPE
+            process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=_environment())
             self.workers.append(process)
             threading.Thread(target=self._listen, args=(process,), daemon=True).start()
 
@@ -87,6 +89,8 @@ class Team:
         return self.found[what]
 
     def _hear(self, line: dict[str, Any]) -> None:
+        if "refused" in line:
+            raise arg.InputError(line["refused"])
         for what, found in self.found.items():
             if what in line:
                 found[line[what]] = line["models"]
@@ -106,3 +110,11 @@ class Team:
         with suppress(_Waiting):
             worker.work(self.laboratory, list(self.laboratory.experiment.seeds), self._hear, wait)
         return self.found
+
+
+def _environment() -> dict[str, str]:
+    """What a process that trains is told: one thread on a processor, where a second gains nothing at these sizes."""
+    told = {name: value for name, value in os.environ.items() if name != NOT_ALL_MEMORY}
+    if jax.default_backend() == "cpu":
+        told["XLA_FLAGS"] = " ".join([*filter(None, [told.get("XLA_FLAGS")]), "--xla_cpu_multi_thread_eigen=false"])
+    return told

@@ -68,6 +68,7 @@ def train(
     key: jax.Array,
     training: Training,
     *,
+    weight: Any = None,
     state: State | None = None,
     progress: Callable[[int, int], None] | None = None,
     keep: Callable[[State], None] | None = None,
@@ -75,7 +76,8 @@ def train(
     """The model trained on a pool of windows ``tokens`` (n, L), from the weights ``params`` on.
 
     ``stopping`` (s, L): text to stop on; None only without patience. ``key``: of the order of the windows. Batches
-    follow shuffled passes over the pool, each window once in each. ``state``: where to go on, from an earlier call with
+    follow shuffled passes over the pool, each window once in each; with ``weight`` (n,) the windows of a pass are drawn, each
+    in proportion to its weight, so that the loss is weighted in expectation. ``state``: where to go on, from an earlier call with
     the same arguments. After each segment ``keep`` is called with the state, to write it down, and ``progress`` with the
     steps taken and the most there can be. More than one device share each batch where they divide it.
 
@@ -89,7 +91,7 @@ def train(
     elif len(state.losses) != total:
         raise arg.refuse("train", "state", f"one of {len(state.losses)} steps", f"this training has {total} of them")
     while not ended(state, training):
-        state = _advanced(shape, state, pool, stop, key, training)
+        state = _advanced(shape, state, pool, stop, key, training, weight)
         if keep is not None:
             keep(state)
         if progress is not None:
@@ -128,25 +130,38 @@ def outcome(state: State, training: Training) -> Trained:
     return Trained(state.best if best else state.params, state.losses[:step], stopping, best_step, stopped_by)
 
 
-def order(key: jax.Array, windows: int, first: int, count: int) -> np.ndarray:
+def order(key: jax.Array, windows: int, first: int, count: int, weight: Any = None) -> np.ndarray:
     """Numbers of the windows at places first .. first + count - 1 of the shuffled passes over a pool.
+
+    With ``weight`` (windows,) a pass is as many independent draws, each in proportion to the weight.
 
     >>> sorted(order(jax.random.key(0), 5, 5, 5).tolist())
     [0, 1, 2, 3, 4]
     """
     seed = np.asarray(jax.random.key_data(key)).ravel().tolist()
     passes = range(first // windows, (first + count - 1) // windows + 1)
-    shuffled = np.concatenate([np.random.default_rng([*seed, number]).permutation(windows) for number in passes])
+    chance = None if weight is None else np.asarray(weight, float) / np.sum(weight)
+
+    def one(rng: np.random.Generator) -> np.ndarray:
+        return rng.permutation(windows) if chance is None else rng.choice(windows, windows, p=chance)
+
+    shuffled = np.concatenate([one(np.random.default_rng([*seed, number])) for number in passes])
     return shuffled[first - passes[0] * windows :][:count]
 
 
 def _advanced(
-    shape: Shape, state: State, pool: np.ndarray, stop: np.ndarray | None, key: jax.Array, training: Training
+    shape: Shape,
+    state: State,
+    pool: np.ndarray,
+    stop: np.ndarray | None,
+    key: jax.Array,
+    training: Training,
+    weight: Any = None,
 ) -> State:
     begun, size, place = int(state.step), training.evaluate_every, placement(training.batch)
     taken = min(size, len(state.losses) - begun)
     index = np.zeros((size, training.batch), np.int64)  # always of one shape: what is not taken is not looked at
-    index[:taken] = order(key, len(pool), begun * training.batch, taken * training.batch).reshape(taken, -1)
+    index[:taken] = order(key, len(pool), begun * training.batch, taken * training.batch, weight).reshape(taken, -1)
     rates = np.zeros(size, np.float32)
     rates[:taken] = training.rates(len(pool))[begun : begun + taken]
     params, moments, losses = segment(

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from modelcollapse.theory import arguments as arg
 
 from .experiment import Experiment, restored
 from .laboratory import Laboratory
@@ -22,21 +25,26 @@ EVERY = 0.5  # seconds between two words about the same training
 
 
 def main(arguments: list[str]) -> None:
-    """``folder core seed ...``: work for these seeds; a core of -1 leaves the choice to the system."""
-    folder, core, *seeds = arguments
-    if int(core) >= 0 and hasattr(os, "sched_setaffinity"):
-        allowed = sorted(os.sched_getaffinity(0))
-        os.sched_setaffinity(0, {allowed[int(core) % len(allowed)]})
+    """``folder seed ...``: work for these seeds."""
+    folder, *seeds = arguments
     record = json.loads((Path(folder) / "run.json").read_text())
 
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started this process decides
+
     def told(line: dict[str, Any]) -> None:
-        print(json.dumps(line), flush=True)
+        try:
+            print(json.dumps(line), flush=True)
+        except BrokenPipeError:
+            os._exit(1)  # who listened is gone
 
     def frozen() -> None:
         if sys.stdin.readline() != GO:
             sys.exit(1)  # who waited for us is gone
 
-    work(Laboratory(restored(record), Path(folder)), [int(each) for each in seeds], told, frozen)
+    try:
+        work(Laboratory(restored(record), Path(folder)), [int(each) for each in seeds], told, frozen)
+    except arg.InputError as problem:
+        told({"refused": str(problem)})
 
 
 def work(

@@ -294,7 +294,7 @@ def train_command(
         ),
     ] = "replace,accumulate,subsample,fixed:0.5",
     generations: Annotated[str, typer.Option(help="Last generation; 1 is the first model.")] = "5",
-    seeds: Annotated[str, typer.Option(help="How many seeds, one process a core.")] = "2",
+    seeds: Annotated[str, typer.Option(help="How many seeds.")] = "2",
     seed: Annotated[int, typer.Option(help="The first seed.")] = 0,
     real: Annotated[str, typer.Option(help="Tokens of real text that generation 1 is trained on.")] = "32768",
     length: Annotated[str, typer.Option(help="Tokens in a window, the unit of sampling.")] = "64",
@@ -331,7 +331,7 @@ def train_command(
     ] = None,
     retrainings: Annotated[str, typer.Option(help="Re-trainings of generation 1, which measure the noise.")] = "3",
     calibration: Annotated[str, typer.Option(help="Steps of replacing that the prediction may see.")] = "1",
-    processes: Annotated[int | None, typer.Option(help="Processes for the seeds. Default: one a core.")] = None,
+    processes: Annotated[int | None, typer.Option(help="Processes for the seeds. Default: one a seed.")] = None,
     out: Annotated[Path, typer.Option("--out", help="Folder of the run; an interrupted one goes on there.")] = Path(
         "train-out"
     ),
@@ -402,12 +402,21 @@ def demo_command(
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
-    """The main job on the built-in text: plan it, verify every theorem against chains, leave pictures."""
+    """The main job on the built-in text: plan it, verify every theorem against chains, train a small model on its own text.
+
+    Leaves pictures. The recursion: predictions frozen, then four generations of a decoder under four workflows, two seeds.
+    """
     from . import plan as plans
-    from . import report
+    from . import report, train
 
     _folder(out)
     size = _check_chains(chains, seed, 1e-3)
+    _use_double()
+    experiment = train.experiment(
+        corpus, "replace,accumulate,subsample,fixed:0.5", real=16_384, length=64, seed=seed, seeds=2, width=48, layers=2,
+        steps=200, generations=4,
+    )  # fmt: skip
+    place = train.checked(experiment, out)
     made = _plan(corpus, "words", None, None, None, None, None, "20", "0.1", False)
     if not as_json:
         report.plan(made)
@@ -420,10 +429,11 @@ def demo_command(
         return [*_draw_plan(made, where), *_draw_chains(where, size, seed)]
 
     pictures = _pictures(out, record, draw)
-    if as_json:
-        _print_json(record | pictures)
-    else:
+    if not as_json:
         report.files(pictures)
+    recursion = _train(experiment, place, None, as_json)
+    if as_json:
+        _print_json(record | pictures | {"recursion": recursion})
     if not all(each.passed for each in verdicts):
         raise typer.Exit(1)
 
@@ -469,8 +479,13 @@ def _pictures(out: Path | None, record: dict[str, Any], draw: Callable[[Path], l
 
 
 def _use_double() -> None:
-    """The command line computes in float64, and ends at once on ctrl-C: an exception inside a compilation crashes JAX."""
+    """The command line computes in float64, and ends at once on ctrl-C: an exception inside a compilation crashes JAX.
+
+    It leaves the memory of an accelerator to the processes that train.
+    """
     import signal
+
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
 
     import jax
 

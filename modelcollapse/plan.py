@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,6 +16,9 @@ from modelcollapse import theory
 from modelcollapse.theory import arguments as arg
 from modelcollapse.theory import survival
 from modelcollapse.theory.assumption import POOLED_SECOND_MOMENT, TWO_SAMPLES
+
+if TYPE_CHECKING:
+    from modelcollapse.lm.contexts import Contexts
 
 GAUSSIAN_ONLY = (POOLED_SECOND_MOMENT, TWO_SAMPLES)  # say nothing about tokens
 
@@ -140,6 +143,107 @@ def _rare(workflow: theory.Workflow, generation: int) -> float:
     """Chance (at least) that generation m knows a token seen once in the first real set, whose probability is 1/N."""
     (_, first), *later = survival.real_items(workflow, int(generation))
     return float(1 - (1 - first) * math.exp(-sum(chance for _, chance in later)))
+
+
+@dataclass(frozen=True)
+class OrderRow:
+    """One workflow of a plan for text whose tokens depend on the last k; lists run over generations 1, 2, ...
+
+    ``error``: weighted over contexts by how often each is seen; ``gain``: in units of the error of the real samples alone, and
+    ``limit`` for m to infinity. ``exceeds``: the first of the generations whose gain is above 1 + tolerance, None where none is.
+    ``alive``: pairs (context, token) that a model knows, ``alive_are`` exactly or at least. ``unvisited``: contexts too rare for
+    a sample in every generation, left out, and the share of the text that follows them.
+    """
+
+    workflow: theory.Workflow
+    name: str
+    error: list[float]
+    gain: list[float]
+    limit: float
+    exceeds: int | None
+    alive: list[float]
+    alive_are: str
+    unvisited: int
+    unvisited_share: float
+
+
+@dataclass(frozen=True)
+class OrderPlan:
+    """What `plan_order` answers: ``contexts`` and ``pairs`` (context, token) of the text, and a row for each workflow."""
+
+    order: int
+    contexts: int
+    pairs: int
+    real: int
+    synthetic: int
+    train: int
+    tolerance: float
+    generations: list[int]
+    rows: list[OrderRow]
+
+
+def plan_order(
+    tokens: Any,
+    order: int,
+    *,
+    vocabulary: int,
+    start: int = 0,
+    real: int | None = None,
+    synthetic: int | None = None,
+    train: int | None = None,
+    generations: int = 10,
+    tolerance: float = 0.1,
+) -> OrderPlan:
+    """The plan for windows ``tokens`` (n, L) of a text, as a table of what follows each context of ``order`` tokens.
+
+    The table is taken as the truth. Sizes are in tokens, divided among contexts as the text divides (`lm.contexts`); ``real``
+    defaults to the size of the text, ``synthetic`` and ``train`` to ``real``.
+
+    Raises InputError as `plan`, and for an order other than 0, 1, 2.
+
+    >>> answer = plan_order(np.array([[1, 2, 1, 2], [1, 1, 1, 2]]), 1, vocabulary=3, real=80, generations=2)
+    >>> [(row.name, round(row.gain[1], 3)) for row in answer.rows][:2]
+    [('replace', 1.98), ('fixedreal', 1.245)]
+    """
+    from modelcollapse.lm import contexts, tabular
+
+    table = tabular.fit(tokens, order, vocabulary=vocabulary, start=start)
+    real = arg.size("plan_order", "real", table.size if real is None else real)
+    synthetic = arg.size("plan_order", "synthetic", real if synthetic is None else synthetic)
+    train = arg.size("plan_order", "train", real if train is None else train)
+    arg.size("plan_order", "generations", generations)
+    arg.positive("plan_order", "tolerance", tolerance, "how much the error may grow")
+    at = np.arange(1, generations + 1)
+    rows = [_order_row(contexts.divide(table, each), at, tolerance) for each in workflows(real, synthetic, train)]
+    return OrderPlan(order, len(table.context), table.pairs, real, synthetic, train, tolerance, at.tolist(), rows)
+
+
+def _order_row(divided: Contexts, at: np.ndarray, tolerance: float) -> OrderRow:
+    from modelcollapse.lm.contexts import lonely
+
+    gains: dict[Any, np.ndarray] = {}  # of sizes, whatever the family; the last number is the limit
+    pairs = list(zip(divided.families, divided.workflows, strict=True))
+    for f, w in pairs:
+        if w not in gains:
+            # one point of a pool is on average a draw of the truth, however often it is copied
+            gains[w] = np.ones(len(at) + 1) if lonely(w) else np.append(theory.gain(f, w, at), theory.gain_limit(f, w))
+    alone = divided.weight * np.array([f.v / w.real for f, w in pairs])
+    error = alone @ np.array([gains[w] for w in divided.workflows])
+    gain = error / alone.sum() if alone.sum() else np.ones_like(error)
+    evidence = {theory.explain(theory.survivors, f, w).evidence for f, w in pairs}
+    beyond = at[gain[:-1] > 1 + tolerance]
+    return OrderRow(
+        workflow=divided.w,
+        name=type(divided.w).__name__.lower(),
+        error=error[:-1].tolist(),
+        gain=gain[:-1].tolist(),
+        limit=float(gain[-1]),
+        exceeds=int(beyond[0]) if len(beyond) else None,
+        alive=np.sum([theory.survivors(f, w, at) for f, w in pairs], axis=0).tolist(),
+        alive_are="at least" if theory.Evidence.BOUND in evidence else "exactly",
+        unvisited=divided.unvisited,
+        unvisited_share=divided.unvisited_share,
+    )
 
 
 def as_json(plan: Plan) -> dict[str, Any]:

@@ -120,9 +120,9 @@ def _schedule(path: str) -> theory.Schedule:
 
 
 def experiment(
-    corpus: str, names: str, *, length: int, real: int, seed: int, seeds: int, learning_rate: float, fixed_steps: bool,
-    by_epochs: bool, temperature: float, top_p: float, steps: int, batch: int, checks: Sequence[str], cells: str | None,
-    **rest: Any,
+    corpus: str, names: str, *, length: int, real: int, seed: int, seeds: int, steps: int, batch: int = 32,
+    learning_rate: float = 1e-2, fixed_steps: bool = False, by_epochs: bool = False, temperature: float = 1.0, top_p: float = 1.0,
+    checks: Sequence[str] = (), cells: str | None = None, **rest: Any,
 ) -> Experiment:  # fmt: skip
     """The experiment of the options; ``real`` in tokens."""
     from modelcollapse.lm.experiment import Experiment
@@ -144,6 +144,14 @@ def experiment(
         sampling=Sampling(temperature=temperature, top_p=top_p),
         **rest,
     )
+
+
+def checked(experiment: Experiment, out: Path) -> Path:
+    """The folder under ``out`` that is this experiment's own; what its text is too short for is refused here."""
+    from modelcollapse.lm.store import digest
+
+    _ = experiment.windows
+    return out / f"train-{digest(experiment.record())[:8]}"
 
 
 def as_json(run: Run) -> dict[str, Any]:
