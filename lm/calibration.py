@@ -26,7 +26,8 @@ from numpyro.infer import MCMC, NUTS
 
 from modelcollapse.theory import algebra
 from modelcollapse.theory import arguments as arg
-from modelcollapse.theory.workflow import Replace, Workflow, first_size
+from modelcollapse.theory.stable import geometric_sum
+from modelcollapse.theory.workflow import Workflow, first_size
 
 CHAINS, WARMUP, DRAWS = 4, 500, 500
 LEVEL = 0.9  # of the bands
@@ -101,6 +102,7 @@ def curve(workflow: Workflow, generations: int, size: Any, heritability: Any) ->
 
     ``size`` and ``heritability`` may be JAX values.
 
+    >>> from modelcollapse.theory import Replace
     >>> [round(float(each), 3) for each in curve(Replace(100), 4, 1e6, 1.0)]
     [0.0, 1.0, 2.0, 3.0]
     >>> [round(float(each), 3) for each in curve(Replace(100), 4, 5.0, 0.5)]  # lambda = 0.4
@@ -182,7 +184,8 @@ def _model(seen: Observed, priors: Priors) -> None:
     level = numpyro.sample("level", dist.Normal(seen.first.mean(), 1.0).expand([seeds]).to_event(1))
     numpyro.sample("first", dist.Normal(level, noise).to_event(1), obs=seen.first)
     numpyro.sample("again", dist.Normal(level[:, None], noise).expand(seen.again.shape).to_event(2), obs=seen.again)
-    rise = step * curve(Replace(1), steps + 1, size, heritability)[1:]
+    kept = heritability * (1 - 1 / size)
+    rise = step * geometric_sum(jnp, kept, kept - 1, jnp.arange(1.0, steps + 1))
     numpyro.sample("replaced", dist.Normal(level[:, None] + rise, noise).to_event(2), obs=seen.replaced)
     measured = np.flatnonzero(np.isfinite(seen.moved) & (seen.moved > 0))
     if measured.size:

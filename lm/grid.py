@@ -9,6 +9,8 @@ three batches.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
 
 import numpy as np
 
@@ -33,13 +35,13 @@ class Grid:
         if 0 not in self.synthetic:
             object.__setattr__(self, "synthetic", (0, *self.synthetic))
 
-    def predicted(self, teacher: int, scale: float) -> np.ndarray:
-        """Error of the student over that without synthetic text, (real, synthetic); ``scale``: effective size of a window.
+    def predicted(self, teacher: int) -> np.ndarray:
+        """Error of the student over that without synthetic text, (real, synthetic), a window for a sample.
 
-        >>> Grid((60,), (12, 30)).predicted(100, 1.0).round(4).tolist()  # worst at 12, and break-even at 30
+        >>> Grid((60,), (12, 30)).predicted(100).round(4).tolist()  # worst at 12, and break-even at 30
         [[1.0, 1.0167, 1.0002]]
         """
-        return np.array([[_ratio(each, n, teacher, scale) for n in self.synthetic] for each in self.real])
+        return np.array([[_ratio(each, n, teacher) for n in self.synthetic] for each in self.real])
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,20 +66,19 @@ class GridResult:
         return np.where(np.array(self.grid.synthetic) == 0, "", names)
 
 
-def judged(grid: Grid, loss: np.ndarray, teacher: int, scale: float, noise: float) -> GridResult:
+def judged(grid: Grid, loss: np.ndarray, teacher: int, noise: float) -> GridResult:
     """Compare losses (seeds, real, synthetic) with theory; ``noise``: standard deviation of one training's loss."""
     change = (loss - loss[:, :, :1]).mean(axis=0)
-    return GridResult(grid, grid.predicted(teacher, scale), loss.mean(axis=0), change, noise * (2 / len(loss)) ** 0.5)
+    return GridResult(grid, grid.predicted(teacher), loss.mean(axis=0), change, noise * (2 / len(loss)) ** 0.5)
 
 
-def _ratio(real: int, synthetic: int, teacher: int, scale: float) -> float:
+def _ratio(real: int, synthetic: int, teacher: int) -> float:
     if synthetic == 0:
         return 1.0
-    rest, share = teacher - real, real / (real + synthetic)
+    total, rest = real + synthetic, teacher - real
     sizes, source = [real, synthetic], [[1, 0, 0], [0, 1, 0]]
-    weight = [[1.0, 0.0], [share, 1 - share]]
-    if rest:
+    weight: list[list[Any]] = [[Fraction(real, teacher), 0], [Fraction(real, total), Fraction(synthetic, total)]]
+    if rest:  # what the teacher has seen and the student has not
         sizes, source = [*sizes, rest], [*source, [1, 0, 0]]
-        weight = [[real / teacher, 0.0, rest / teacher], [share, 1 - share, 0.0]]
-    error = algebra.error(Schedule(np.array(sizes, float) * scale, np.array(source, float), np.array(weight)), -1, 2)
-    return float(error[1]) * real * scale
+        weight = [[*weight[0], Fraction(rest, teacher)], [*weight[1], 0]]
+    return float(algebra.error(Schedule(sizes, source, weight), -1, 2)[1] * real)

@@ -128,7 +128,7 @@ def _judged(
     grid = None
     if e.grid is not None:
         cells = [[[float(measures(each)["loss"]) for each in row] for row in models[seed]["grid"]] for seed in e.seeds]
-        grid = judged(e.grid, np.array(cells), e.real, float(prediction.posterior["size"].mean()) / e.real, noise)
+        grid = judged(e.grid, np.array(cells), e.real, noise)
     named = {name: [list(models[seed]["workflows"][name]) for seed in e.seeds] for name in e.workflows}
     done = Run(e, folder, found, shown, scores, pairs, noise, floor, frozen, named, grid)
     write_json(folder / "score.json", {

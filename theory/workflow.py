@@ -66,15 +66,16 @@ class Schedule:
             for value in self.size:
                 arg.size("Schedule", "size", value)
         _check_rows("weight", self.weight)
+        born = self.born
         for model, row in enumerate(np.asarray(self.weight), start=1):
             for batch in np.flatnonzero(row != 0):
-                if self.born[batch] > model:
+                if born[batch] > model:
                     raise arg.refuse(
                         "Schedule",
                         "weight",
                         f"row {model - 1}, batch {batch}",
                         f"model {model} uses a batch "
-                        f"drawn from model {self.born[batch] - 1}: use batches of earlier models only",
+                        f"drawn from model {born[batch] - 1}: use batches of earlier models only",
                     )
         if self.train is not None:
             self._check_train()
