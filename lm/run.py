@@ -9,15 +9,19 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
+from modelcollapse.simulate import Trajectory
 from modelcollapse.theory import series, verdicts
+from modelcollapse.theory.family import Categorical
 
 from . import calibration, drift, score
 from .experiment import Experiment
 from .forecast import frozen
 from .grid import GridResult, judged
 from .laboratory import Laboratory, Model
+from .rephrasing import predicted_as
 from .store import claim, owned, write_json
 from .team import Team, Told
 
@@ -46,6 +50,16 @@ class Run:
     frozen: str
     models: Mapping[str, Sequence[Sequence[str]]]
     grid: GridResult | None = None
+
+    def trajectory(self, name: str) -> Trajectory:
+        """The record of one workflow in the form of `simulate.chains`: a chain is a seed, the family the tokens of the test."""
+        e, measured = self.experiment, self.measures[name]
+        counts = np.bincount(e.windows["test"].tokens.ravel(), minlength=e.shape.vocabulary)
+        columns = {"loss": measured["loss"], "diversity": measured["context_gini"], "drift": measured["drift"]}
+        unknown = jnp.full(measured["loss"].shape, jnp.nan)
+        family = Categorical(counts / counts.sum())
+        return Trajectory(family, predicted_as(e.workflows[name]), error=unknown,
+                          **{each: jnp.asarray(value) for each, value in columns.items()})  # fmt: skip
 
     @property
     def verdicts(self) -> dict[str, tuple[verdicts.Verdict, ...]]:

@@ -359,13 +359,14 @@ def train_command(
         raise refused("seed", seed, "a whole number from 0 to 2^31 - 1")
     if processes is not None and processes < 0:
         raise refused("processes", processes, "a number of processes, or 0 for this one")
-    _folder(out)
     _use_double()
     experiment = train.experiment(
         corpus, workflows, length=length_, real=real_, seed=seed, learning_rate=number("learning-rate", learning_rate),
         fixed_steps=fixed_steps, by_epochs=by_epochs, continued=continued, temperature=number("temperature", temperature),
         top_p=number("top-p", top_p), squeeze=squeeze, checks=filter_ or (), cells=grid, **sizes,
     )  # fmt: skip
+    _ = experiment.windows, experiment.shape  # refused before anything is written
+    _folder(out)
     record = _train(experiment, out, processes, as_json)
     if as_json:
         _print_json(record)

@@ -14,7 +14,18 @@ from modelcollapse.theory.workflow import Workflow
 if TYPE_CHECKING:
     import xarray
 
-OBSERVABLES = ("error", "diversity", "alive", "drift", "mean", "log_variance", "log_mean", "collapsed", "collapse_time")
+OBSERVABLES = (
+    "error",
+    "diversity",
+    "alive",
+    "drift",
+    "mean",
+    "log_variance",
+    "log_mean",
+    "loss",
+    "collapsed",
+    "collapse_time",
+)
 
 LONG_NAMES = {
     "error": "squared distance of the mean parameter from the truth",
@@ -24,12 +35,17 @@ LONG_NAMES = {
     "mean": "mean parameter",
     "log_variance": "logarithm of the determinant of the covariance against the truth, divided by its dimension",
     "log_mean": "logarithm of the mean against the truth",
+    "loss": "held-out cross-entropy",
     "collapsed": "whether total collapse is reached",
     "collapse_time": "generation of total collapse, if it is no later than the next",
 }
 
 
-UNITS = {"error": "squared units of the mean parameter", "mean": "units of the mean parameter"}  # else 1
+UNITS = {
+    "loss": "nats per token",
+    "error": "squared units of the mean parameter",
+    "mean": "units of the mean parameter",
+}  # else 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +57,10 @@ class Trajectory:
     ``drift``: L1 distance from the chain's first model (both categorical). ``mean``: of the Gaussian with a third axis,
     coordinate; not kept for the categorical. ``log_variance`` (Gaussian): log(det of the covariance / det of the true
     one)/d, -inf where it is singular. ``log_mean`` (Gamma): log(theta_m/theta). What a family does not have is None.
+
+    Of language models (`lm.run.Run.trajectory`) a chain is a seed, ``diversity`` and ``drift`` are means over next-token
+    distributions after fixed contexts, ``loss`` is the held-out cross-entropy in nats per token, and ``error`` is NaN: the truth
+    is not known.
     """
 
     f: Family
@@ -52,6 +72,7 @@ class Trajectory:
     mean: jax.Array | None = None
     log_variance: jax.Array | None = None
     log_mean: jax.Array | None = None
+    loss: jax.Array | None = None
 
     @property
     def chains(self) -> int:
@@ -76,7 +97,8 @@ class Trajectory:
     @property
     def collapsed(self) -> jax.Array | None:
         """Whether total collapse is reached: one outcome only (categorical, binomial); no other family gets there."""
-        return self.diversity == 0 if isinstance(self.f, Categorical | Binomial) else None
+        chain = isinstance(self.f, Categorical | Binomial) and self.loss is None
+        return self.diversity == 0 if chain else None
 
     @property
     def collapse_time(self) -> jax.Array | None:

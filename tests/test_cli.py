@@ -212,6 +212,42 @@ def test_bad_input_is_refused_in_one_line_that_names_it(
 
 
 @pytest.mark.parametrize(
+    ("arguments", "fragments"),
+    [
+        (["--temperature", "0"], ["temperature=0", "0.05"]),
+        (["--real", "10"], ["--real 10", "one window"]),
+        (["--real", "1e7"], ["real=156250", "fewer real ones, or a longer text"]),
+        (
+            ["--workflows", "fresh:0.5", "--real", "200000"],
+            ["fresh:0.5(real=3125)", "15625 real windows", "a longer text"],
+        ),
+        (["--length", "100000", "--real", "1e6"], ["length=100000", "longest document"]),
+        (["--bpe", "100000"], ["size=100000", "ask for at most that many"]),
+        (["--heads", "3"], ["width=64", "multiple of 6"]),
+        (["--filter", "magic"], ["--filter magic", "likelihood"]),
+        (["--grid", "5"], ["--grid 5", "colon"]),
+        (["--grid", "99999:64"], ["grid=", "teacher"]),
+        (["--generations", "1"], ["generations=1", "at least 2"]),
+        (["--seeds", "0"], ["--seeds 0", "at least 1"]),
+        (["--seed", "-1"], ["--seed -1", "from 0"]),
+        (["--calibration", "5"], ["calibration=5", "at most 4"]),
+        (["--workflows", "fixed:1.5"], ["--workflows fixed:1.5", "below 1"]),
+        (["--workflows", "gone.json"], ["--workflows gone.json", "No such file"]),
+        (["--corpus", "gone.txt"], ["gone.txt", "no such file"]),
+        (["--processes", "-1"], ["--processes -1"]),
+    ],
+)
+def test_a_training_that_cannot_be_is_refused_in_one_line_and_nothing_is_written(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, arguments: list[str], fragments: list[str]
+) -> None:
+    code, out, err = run(capsys, "train", *arguments, "--out", str(tmp_path / "out"))
+    assert (code, out, err.count("\n")) == (2, "", 1), err
+    for fragment in fragments:
+        assert fragment in err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
     ("name", "content", "fragment"),
     [
         ("empty.txt", b"", "empty"),

@@ -96,6 +96,11 @@ def test_a_run_is_predicted_first_and_killed_anywhere_it_resumes_to_the_same_num
             low < high for low, high in zip(*(record["workflows"][name][end] for end in ("low", "high")), strict=True)
         )
 
+    t = whole.trajectory("replace")
+    assert t.to_xarray()["loss"].dims == ("chain", "generation")
+    np.testing.assert_allclose(t.loss, whole.measures["replace"]["loss"], rtol=1e-6)
+    assert t.collapsed is None and np.isnan(t.error).all()
+
     here = Path(__file__).parent
     (tmp_path / "tests_lm.py").write_text(
         f"import importlib.util, sys\nspec = importlib.util.spec_from_file_location('these', {str(here / 'test_lm_run.py')!r})\n"
