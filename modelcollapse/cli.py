@@ -77,6 +77,9 @@ def plan_command(
     as_truth: Annotated[
         bool, typer.Option("--as-truth", help="Read the corpus as the truth, not as the data of generation 1.")
     ] = False,
+    order: Annotated[
+        int | None, typer.Option(help="Plan for a table of bytes given the last 0, 1 or 2 bytes, context by context.")
+    ] = None,
     out: Out = None,
     as_json: Json = False,
 ) -> None:
@@ -87,6 +90,10 @@ def plan_command(
     Examples: modelcollapse plan --corpus notes.txt --tolerance 0.1;
     modelcollapse plan --real 1000000 --vocabulary 50000 --zipf 1.1 --synthetic 250000 --json
     """
+    if order is not None:
+        given = {"unit": unit, "real": real, "vocabulary": vocabulary, "zipf": zipf, "as-truth": as_truth or None}
+        _plan_order(corpus, order, synthetic, train, generations, tolerance, given, out, as_json)
+        return
     if out is not None:
         _folder(out)
     made = _plan(corpus, unit, real, vocabulary, zipf, synthetic, train, generations, tolerance, as_truth)
@@ -101,6 +108,47 @@ def plan_command(
 
     report.plan(made)
     report.files(pictures)
+
+
+def _plan_order(corpus: str | None, order: int, synthetic: str | None, train: str | None, generations: str, tolerance: str,
+                given: dict[str, Any], out: Path | None, as_json: bool) -> None:  # fmt: skip
+    """The plan for what follows each context of a text."""
+    if corpus is None:
+        raise refused("order", order, "what follows what is read from a text: name a --corpus")
+    for name, value in given.items():
+        if value is not None:
+            raise refused(name, value, "leave it out: --order reads the bytes of a --corpus as the truth")
+    last, wanted = whole("generations", generations), number("tolerance", tolerance)
+    assert last is not None
+    if last > MOST_ORDER_GENERATIONS:
+        raise refused("generations", generations, f"at most {MOST_ORDER_GENERATIONS} generations with --order")
+    from modelcollapse.lm import text, tokenizer, windows
+
+    from . import plan as plans
+    from . import report
+
+    read = text.read(corpus)
+    letters = tokenizer.fit_bytes(read.documents)
+    tokens = windows.cut(read.documents, letters, ORDER_LENGTH).tokens
+    if out is not None:
+        _folder(out)
+    with bar("planning") as moved:
+        made = plans.plan_order(
+            tokens, order, vocabulary=letters.size, synthetic=whole("synthetic", synthetic), train=whole("train", train),
+            generations=last, tolerance=wanted, progress=moved,
+        )  # fmt: skip
+    record = {
+        "source": {"kind": "corpus", "name": corpus, "sha256": read.sha256, "window": ORDER_LENGTH}
+    } | plans.order_json(made)
+    files = _pictures(out, record, lambda where: [])
+    if as_json:
+        _print_json(record | files)
+        return
+    report.order_plan(corpus, made)
+    report.files(files)
+
+
+ORDER_LENGTH, MOST_ORDER_GENERATIONS = 64, 200
 
 
 def _plan(corpus: str | None, unit: str | None, real: str | None, vocabulary: str | None, zipf: str | None, synthetic: str | None,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -193,6 +193,7 @@ def plan_order(
     train: int | None = None,
     generations: int = 10,
     tolerance: float = 0.1,
+    progress: Callable[[int, int], None] | None = None,
 ) -> OrderPlan:
     """The plan for windows ``tokens`` (n, L) of a text, as a table of what follows each context of ``order`` tokens.
 
@@ -214,7 +215,11 @@ def plan_order(
     arg.size("plan_order", "generations", generations)
     arg.positive("plan_order", "tolerance", tolerance, "how much the error may grow")
     at = np.arange(1, generations + 1)
-    rows = [_order_row(contexts.divide(table, each), at, tolerance) for each in workflows(real, synthetic, train)]
+    rows, compared = [], workflows(real, synthetic, train)
+    for place, each in enumerate(compared, start=1):
+        rows.append(_order_row(contexts.divide(table, each), at, tolerance))
+        if progress is not None:
+            progress(place, len(compared))
     return OrderPlan(order, len(table.context), table.pairs, real, synthetic, train, tolerance, at.tolist(), rows)
 
 
@@ -290,3 +295,15 @@ def finite(value: float | Sequence[float]) -> Any:
     if isinstance(value, Sequence):
         return [finite(each) for each in value]
     return value if np.isfinite(value) else str(float(value))
+
+
+def order_json(plan: OrderPlan) -> dict[str, Any]:
+    """The plan as plain data; infinite numbers are the text "inf"."""
+    plain = {
+        name: getattr(plan, name) for name in ("order", "contexts", "pairs", "real", "synthetic", "train", "tolerance")
+    }
+    rows = {}
+    for row in plan.rows:
+        record = {each.name: getattr(row, each.name) for each in fields(row) if each.name not in ("workflow", "name")}
+        rows[row.name] = record | {name: finite(record[name]) for name in ("error", "gain", "limit", "alive")}
+    return plain | {"generations": plan.generations, "workflows": rows}

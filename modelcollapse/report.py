@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from modelcollapse.lm.run import Run
     from modelcollapse.theory import Theorem
 
-    from .plan import Plan, Row
+    from .plan import OrderPlan, Plan, Row
     from .verify import Verdict
 
 NARROW = 110  # columns that a table may count on when nobody watches
@@ -91,6 +91,29 @@ def plan(made: Plan) -> None:
         out.print(f"  {line}", soft_wrap=False)
     out.print("[dim]Safe amounts are synthetic samples per generation, and hold for all generations. Assumed: "
               + "; ".join(made.rows[0].assumptions[:2]) + ". `--json` lists every assumption by workflow.[/]")  # fmt: skip
+
+
+def order_plan(name: str, made: OrderPlan) -> None:
+    """The plan for what follows each context: gain, limit, and the pairs that are still known."""
+    out, last = console(), made.generations[-1]
+    out.print(f"[bold]{escape(name)}[/]: {made.real:,} bytes, {made.contexts:,} contexts of {made.order} bytes, {made.pairs:,} "
+              f"pairs of context and byte, read as the truth; {made.synthetic:,} synthetic bytes per generation")  # fmt: skip
+    title = "Error in units of real data alone, and pairs that the model still knows"
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.add_column("workflow", no_wrap=True)
+    shown = sorted({2, last} & set(made.generations) or {last})
+    gains, pairs = ([f"{what} {each}" for each in shown] for what in ("gen.", "pairs"))
+    heads = (*gains, "long run", f"above {percent(made.tolerance)} from", *pairs)
+    for head in (*heads, "unvisited"):
+        table.add_column(head, justify="right", no_wrap=True)
+    for row in made.rows:
+        sign = "≥ " if row.alive_are == "at least" else ""
+        table.add_row(row.name, *(number(row.gain[each - 1]) for each in shown), number(row.limit),
+                      "never" if row.exceeds is None else f"gen. {row.exceeds}",
+                      *(sign + number(round(row.alive[each - 1])) for each in shown), str(row.unvisited))  # fmt: skip
+    out.print(table)
+    out.print("[dim]Every context is a chain of its own with its share of the samples; contexts too rare for a sample in every "
+              "generation are left out and counted (unvisited).[/]")  # fmt: skip
 
 
 def _limit(row: Row) -> str:

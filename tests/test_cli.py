@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from modelcollapse import cli, report, theory
+from modelcollapse import cli, plan, report, theory
 
 TEXT = "the cat sat on the mat and the dog sat on the log while a bird sang " * 40
 RARE = "once upon midnight dreary"
@@ -134,6 +134,28 @@ def test_the_printed_verdicts_show_prediction_and_observation_in_their_columns(
     out = run(capsys, "verify", "replace", "--chains", "500")[1]
     cells = next(line for line in out.splitlines() if line.strip().startswith("replace ")).split()
     assert cells[3:5] == [f"{record['predicted']:.4g}", f"{record['observed']:.4g}"]
+
+
+def test_a_plan_by_order_is_what_python_says_of_the_bytes(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    path = tmp_path / "text.jsonl"
+    path.write_text("".join(json.dumps({"text": TEXT[i : i + 640]}) + "\n" for i in range(0, 2560, 640)))
+    options = ("plan", "--corpus", str(path), "--order", "1", "--synthetic", "5000", "--generations", "3")
+    record = json.loads(run(capsys, *options, "--json")[1])
+    letters = sorted(set(TEXT[:2560].encode()))
+    tokens = np.array([letters.index(each) + 1 for each in TEXT[:2560].encode()]).reshape(-1, 64)
+    made = plan.plan_order(tokens, 1, vocabulary=len(letters) + 1, synthetic=5000, generations=3)
+    assert (record["real"], record["contexts"], record["pairs"]) == (2560, made.contexts, made.pairs)
+    for row in made.rows:
+        assert record["workflows"][row.name]["gain"] == pytest.approx(row.gain, rel=1e-12)
+        assert record["workflows"][row.name]["alive"] == pytest.approx(row.alive, rel=1e-12)
+    code, out, _ = run(capsys, *options)
+    assert code == 0
+    line = next(line for line in out.splitlines() if line.strip().startswith("replace "))
+    assert line.split()[1] == report.number(made.rows[0].gain[1])
+    for wrong in (["--order", "3"], ["--order", "1", "--unit", "words"], ["--order", "1", "--generations", "1e6"]):
+        code, out, err = run(capsys, "plan", "--corpus", str(path), *wrong)
+        assert (code, out, err.count("\n")) == (2, "", 1)
+    assert run(capsys, "plan", "--order", "1")[0] == 2
 
 
 def test_a_corpus_is_generation_one_unless_it_is_said_to_be_the_truth(
