@@ -8,6 +8,7 @@ r"""Documents of what a user names, one by one.
     hf:name[:column]       split ``train`` of a data set of the Hugging Face hub (extra ``hub``), or hf:./folder, one on disk
     builtin:pydoc          a document for each help topic of the running Python
     builtin:stdlib         a document for each module of its standard library: the docstrings; nothing is executed
+    source:NAME            text of known entropy: markov, zipf or pcfg (`lm.known`)
     -                      the text on standard input
 
 A path that exists is that path, colons and all. Only ``hf:`` with a name touches the network.
@@ -29,11 +30,13 @@ from modelcollapse import corpus
 from modelcollapse.corpus import UnfitError
 from modelcollapse.theory.arguments import shown
 
+from . import known
+
 PIECE = 2_000  # characters that a document cut from a plain text has at least
 REACH = 10_000  # and how many are searched for a blank line
 BATCH = 1_024  # rows of parquet that are read at once
 
-FORMS = "name a text file, a .jsonl or .parquet[:column], hf:name[:column], builtin:pydoc, builtin:stdlib, or -"
+FORMS = "name a text file, a .jsonl or .parquet[:column], hf:name[:column], builtin:pydoc, builtin:stdlib, source:markov, or -"
 BREAKS = (re.compile(r"\n(?:[^\S\n]*\n)+"), re.compile(r"\n"), re.compile(r"\s"))
 NO_LETTER = re.compile("[\ud800-\udfff]")
 NO_MODULES = {"test", "tests", "idle_test", "site-packages", "dist-packages", "__pycache__"}
@@ -82,6 +85,11 @@ def _found(spec: str) -> Iterator[str]:
                 return iter(corpus.topics())
             case "builtin", ":", "stdlib":
                 return _docstrings(Path(sysconfig.get_path("stdlib")))
+            case "source", ":", name:
+                source = known.named(name)
+                if source is None:
+                    raise UnfitError("no such source: there are source:markov, source:zipf and source:pcfg")
+                return known.documents(source)
             case "builtin", ":", _:
                 raise UnfitError("no such text: there are builtin:pydoc and builtin:stdlib")
     return _file(spec)

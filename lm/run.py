@@ -16,7 +16,8 @@ from modelcollapse.simulate import Trajectory
 from modelcollapse.theory import series, verdicts
 from modelcollapse.theory.family import Categorical
 
-from . import calibration, drift, score
+from . import calibration, drift, known, score
+from .effective_size import EffectiveSize, effective_size
 from .experiment import Experiment
 from .forecast import frozen
 from .grid import GridResult, judged
@@ -37,6 +38,7 @@ class Run:
     ``measures``: by workflow and name, (seeds, generations), generation 1 first. ``prediction`` and ``score``: what was said
     before and how good it was. ``noise``: standard deviation of one training's loss, ``floor``: of the drift between
     re-trainings. ``models``: by workflow, their names (seeds, generations).
+    ``effective``: by workflow, the effective size (drift + bias) of each step from one generation to the next, seeds pooled.
     """
 
     experiment: Experiment
@@ -49,7 +51,13 @@ class Run:
     floor: drift.Floor
     frozen: str
     models: Mapping[str, Sequence[Sequence[str]]]
+    effective: Mapping[str, tuple[EffectiveSize, ...]]
     grid: GridResult | None = None
+
+    @property
+    def entropy(self) -> float | None:
+        """The least loss that there is, where the text comes from a known source."""
+        return known.entropy(self.experiment.corpus, self.experiment.length)
 
     def trajectory(self, name: str) -> Trajectory:
         """The record of one workflow in the form of `simulate.chains`: a chain is a seed, the family the tokens of the test."""
@@ -139,14 +147,25 @@ def _judged(
     shown = calibration.Prediction(exact, linear, prediction.posterior, prediction.mixing)
     scores = score.table(shown, loss, steps=e.calibration)
     pairs = tuple(pair for each in range(2, e.generations + 1) for pair in score.order(shown, loss, noise, each))
+    effective = {
+        name: _effective(laboratory, [models[seed]["workflows"][name] for seed in e.seeds]) for name in e.workflows
+    }
     grid = None
     if e.grid is not None:
         cells = [[[float(measures(each)["loss"]) for each in row] for row in models[seed]["grid"]] for seed in e.seeds]
         grid = judged(e.grid, np.array(cells), e.real, noise)
     named = {name: [list(models[seed]["workflows"][name]) for seed in e.seeds] for name in e.workflows}
-    done = Run(e, folder, found, shown, scores, pairs, noise, floor, frozen, named, grid)
+    done = Run(e, folder, found, shown, scores, pairs, noise, floor, frozen, named, effective, grid)
     write_json(folder / "score.json", {
         "predictions_sha256": frozen, "scores": scores, "order": [asdict(each) | {"verdict": each.verdict} for each in pairs],
         "noise": noise,
     })  # fmt: skip
     return done
+
+
+def _effective(laboratory: Laboratory, names: Sequence[Sequence[str]]) -> tuple[EffectiveSize, ...]:
+    """Effective size of each step, from next-token distributions; seeds are the units, pooled before inverting."""
+    tables = np.array(
+        [[Model(laboratory.folder / "models" / each, 0, 0).measures["probabilities"] for each in row] for row in names]
+    )
+    return tuple(effective_size(tables[:, at], tables[:, at + 1]) for at in range(tables.shape[1] - 1))

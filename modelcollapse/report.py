@@ -372,6 +372,11 @@ def findings(run: Run) -> list[str]:
             f"{pair.standard_error:.3f}, {pair.verdict}" for pair in last]  # fmt: skip
     if said:
         lines.append(f"Order in generation {e.generations}, with the difference measured: {'; '.join(said)}.")
+    if run.entropy is not None:
+        lines.append(f"The source itself has {run.entropy:.3f} nats per token: no loss can be lower.")
+    sizes = {name: [each.size for each in steps] for name, steps in run.effective.items()}
+    lines.append("Effective size (drift + bias) of each step, over seeds: " + "; ".join(
+        f"{name} {', '.join(f'{size:.1f}' for size in each)}" for name, each in sizes.items()) + ".")  # fmt: skip
     if "replace" in run.measures:
         measures = run.measures["replace"]
         rises = np.all(np.diff(measures["loss"].mean(axis=0)) > 0)

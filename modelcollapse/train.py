@@ -159,6 +159,7 @@ def as_json(run: Run) -> dict[str, Any]:
     from dataclasses import asdict
 
     from modelcollapse.lm import calibration
+    from modelcollapse.lm.diversity import LESS_DIVERSE
 
     e = run.experiment
     rows = {}
@@ -170,10 +171,12 @@ def as_json(run: Run) -> dict[str, Any]:
             "loss": loss.mean(axis=0), "predicted": draws.mean(axis=0), "low": low, "high": high,
             "sd": loss.std(axis=0, ddof=1) if len(loss) > 1 else np.full(loss.shape[1], math.nan), "by_seed": loss,
             "linear": run.prediction.linear[name].mean(axis=(0, 1)), "score": run.scores[name],
+            "effective_size": [asdict(each) for each in run.effective[name]],
             "measures": {each: table.mean(axis=0) for each, table in measured.items() if each != "loss"},
         }  # fmt: skip
     return plain({
         "corpus": e.corpus, "seeds": list(e.seeds), "parameters": e.shape.parameters, "noise": run.noise,
+        "source_entropy": run.entropy, "less_diverse": dict(LESS_DIVERSE),
         "stopping": "real text" if e.training.patience is not None else "fixed steps", "predictions_sha256": run.frozen,
         "drift_floor": asdict(run.floor.l1), "order": [asdict(each) | {"verdict": each.verdict} for each in run.order],
         "verdicts": {name: [asdict(each) for each in answers] for name, answers in run.verdicts.items()},
