@@ -552,6 +552,9 @@ def _print_json(record: dict[str, Any]) -> None:
     typer.echo(json.dumps(record, indent=1))
 
 
+TRAINING = ("flax", "optax", "orbax", "numpyro")  # what the extra lm brings
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; a refusal is one line on standard error and exit code 2."""
     import gc
@@ -571,6 +574,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         asked = type(problem).__name__ == "NoArgsIsHelpError"
         typer.echo(message if asked else f"modelcollapse: {' '.join(message.split())}", err=not asked)
         code = 0 if asked else 2
+    except ModuleNotFoundError as problem:
+        if (problem.name or "").split(".")[0] not in TRAINING:
+            raise
+        typer.echo("modelcollapse: this needs the extra lm: pip install 'modelcollapse[lm]'", err=True)
+        code = 2
     except (KeyboardInterrupt, typer.Abort):
         typer.echo("modelcollapse: stopped", err=True)
         code = 130

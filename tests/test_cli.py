@@ -385,3 +385,10 @@ def test_demo_refuses_before_it_works(capsys: pytest.CaptureFixture[str], tmp_pa
     for arguments in (["--out", str(taken)], ["--out", str(tmp_path), "--chains", "1"]):
         code, out, err = run(capsys, "demo", *arguments)
         assert (code, out, err.count("\n")) == (2, "", 1)
+
+
+def test_training_without_its_libraries_names_the_extra(tmp_path: Path) -> None:
+    program = "import sys\nsys.modules['flax'] = None\nfrom modelcollapse import cli\ncli.main(['train', '--out', sys.argv[1]])"
+    done = subprocess.run([sys.executable, "-c", program, str(tmp_path / "out")], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "modelcollapse: this needs the extra lm: pip install 'modelcollapse[lm]'\n"

@@ -98,7 +98,7 @@ def test_a_run_is_predicted_first_and_killed_anywhere_it_resumes_to_the_same_num
 
     t = whole.trajectory("replace")
     assert t.to_xarray()["loss"].dims == ("chain", "generation")
-    np.testing.assert_allclose(t.loss, whole.measures["replace"]["loss"], rtol=1e-6)
+    np.testing.assert_allclose(np.asarray(t.loss), whole.measures["replace"]["loss"], rtol=1e-6)
     assert t.collapsed is None and np.isnan(t.error).all()
 
     here = Path(__file__).parent

@@ -45,6 +45,7 @@ def l1_drift(f: Family, w: Workflow, generation: Any) -> Any:
     if not isinstance(f, Categorical) or not drift_reaches(w, last):
         raise arg.refuse("l1_drift", "w", w, f"exact for a Categorical under Replace, FixedReal or Accumulate with sizes "
                          f"of at most {alleles.LARGEST}: elsewhere simulate it, or use l1_drift_upper_bound")  # fmt: skip
+    assert isinstance(w, Replace | FixedReal | Accumulate)
     real = int(w.real)
     if f.counts is None:
         share, multiplicity = np.unique(np.asarray(f.p, float), return_counts=True)
