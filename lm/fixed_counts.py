@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from modelcollapse.simulate import Trajectory, sampling
-from modelcollapse.simulate.chains import _check, _run, _typed
+from modelcollapse.simulate.chains import check_run, run_chains, typed
 from modelcollapse.simulate.pool import pool
 from modelcollapse.theory import AccumulateSubsample, Categorical
 
@@ -75,7 +75,7 @@ def fixed_counts(contexts: Contexts, generations: int, chains: int, key: jax.Arr
     """
     families = contexts.families
     largest = int(np.argmax(contexts.samples))
-    _check(families[largest], contexts.workflows[largest], generations, chains, key)
+    check_run(families[largest], contexts.workflows[largest], generations, chains, key)
     pools = [pool(f, w, generations) for f, w in zip(families, contexts.workflows, strict=True)]
     seen = {name: np.zeros((len(families), chains, generations)) for name in (*MEANS, "alive")}
     tokens = np.array([len(f.p) for f in families])
@@ -87,11 +87,11 @@ def fixed_counts(contexts: Contexts, generations: int, chains: int, key: jax.Arr
         width = _width(int(tokens[group].max()), most)
         p = np.stack([np.pad(families[k].p, (0, width - len(families[k].p))) for k in group])
         rows = jax.tree.map(lambda *each: np.stack(each), *(pools[k].rows for k in group))
-        keys = jax.vmap(jax.random.fold_in, (None, 0))(_typed(key), contexts.visited[group])
+        keys = jax.vmap(jax.random.fold_in, (None, 0))(typed(key), contexts.visited[group])
         one = pools[group[0]]
 
         def run(key: Any, p: Any, rows: Any, one: Any = one, most: int = most) -> dict[str, jax.Array]:
-            return _run(key, {"p": p, "counts": None}, one.room, rows, kind=Categorical, fixed=(), memory=one.memory,
+            return run_chains(key, {"p": p, "counts": None}, one.room, rows, kind=Categorical, fixed=(), memory=one.memory,
                                    step=one.step, most=most, chains=chains)  # fmt: skip
 
         for name, value in jax.vmap(run)(keys, p, rows).items():

@@ -62,13 +62,13 @@ def chains(f: Family, w: Workflow, generations: int, chains: int, key: jax.Array
     >>> t.diversity.tolist()  # one sample has no diversity
     [[0.0, 0.0, 0.0], [0.0, 0.0, 0.0]]
     """
-    _check(f, w, generations, chains, key)
+    check_run(f, w, generations, chains, key)
     return _trajectory(f, w, pool(f, w, generations), chains, key)
 
 
 def point_chains(f: Family, w: Workflow, generations: int, chains: int, key: jax.Array) -> Trajectory:
     """The same law as `chains`, from points that are all drawn, kept and fitted: slow, for checking `chains`."""
-    _check(f, w, generations, chains, key)
+    check_run(f, w, generations, chains, key)
     if isinstance(f, Categorical) and f.counts is not None:
         raise arg.refuse("point_chains", "f", "from_counts", "draws its real points: use Categorical(f.p)")
     return _trajectory(f, w, point_pool(w, generations), chains, key)
@@ -82,7 +82,7 @@ def _trajectory(f: Family, w: Workflow, p: Pool, chains: int, key: jax.Array) ->
         for name, value in settings.items()
         if name not in STATIC
     }
-    seen = _run(_typed(key), free, p.room, p.rows, kind=type(f), fixed=fixed, memory=p.memory, step=p.step,
+    seen = run_chains(typed(key), free, p.room, p.rows, kind=type(f), fixed=fixed, memory=p.memory, step=p.step,
                 most=p.most, chains=int(chains))  # fmt: skip
     if isinstance(f, Categorical) and f.counts is not None:
         seen["error"] = seen["error"] + f.v / float(f.counts.sum())
@@ -90,7 +90,7 @@ def _trajectory(f: Family, w: Workflow, p: Pool, chains: int, key: jax.Array) ->
 
 
 @partial(jax.jit, static_argnames=("kind", "fixed", "memory", "step", "most", "chains"))
-def _run(
+def run_chains(
     key: jax.Array,
     free: dict[str, Any],
     room: Any,
@@ -103,6 +103,11 @@ def _run(
     most: int,
     chains: int,
 ) -> dict[str, jax.Array]:
+    """The loop over generations, for all chains: observables (chain, generation).
+
+    The family is ``kind(**free, **dict(fixed))``; ``memory`` and ``step`` are those of a workflow's pool, ``room`` and ``rows`` its
+    sizes. Works under vmap.
+    """
     f = kind(**free, **dict(fixed))
     generations = jax.tree.leaves(rows)[0].shape[0]
 
@@ -123,12 +128,13 @@ def _run(
     return jax.vmap(chain)(jnp.arange(chains))
 
 
-def _typed(key: jax.Array) -> jax.Array:
+def typed(key: jax.Array) -> jax.Array:
     """A typed key: a legacy one (two words) is wrapped as the default generator's."""
     return key if jnp.issubdtype(key.dtype, jax.dtypes.prng_key) else random.wrap_key_data(key)
 
 
-def _check(f: Any, w: Any, generations: Any, chains: Any, key: Any) -> None:
+def check_run(f: Any, w: Any, generations: Any, chains: Any, key: Any) -> None:
+    """Refuse what cannot be run."""
     family.check("chains", f)
     workflow.check("chains", w)
     for name, value in (("generations", generations), ("chains", chains)):

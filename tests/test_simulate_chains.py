@@ -34,7 +34,7 @@ def test_other_sizes_and_parameters_do_not_compile_again(caplog: pytest.LogCaptu
         simulate.chains(theory.Poisson(7.5), theory.Replace(6, real=7), 3, 4, jax.random.key(1))
         assert "Compiling" not in caplog.text
         simulate.chains(POISSON, REPLACE, 3, 5, KEY)
-        assert "_run" in caplog.text  # another shape does: the log is listened to
+        assert "run_chains" in caplog.text  # another shape does: the log is listened to
 
 
 def test_a_typed_and_a_legacy_key_of_one_seed_run_the_same_chains() -> None:
