@@ -105,8 +105,8 @@ def run_chains(
 ) -> dict[str, jax.Array]:
     """The loop over generations, for all chains: observables (chain, generation).
 
-    The family is ``kind(**free, **dict(fixed))``; ``memory`` and ``step`` are those of a workflow's pool, ``room`` and ``rows`` its
-    sizes. Works under vmap.
+    The family is ``kind(**free, **dict(fixed))``; ``memory`` and ``step`` are those of a workflow's pool, ``room`` and ``rows``
+    its sizes. Works under vmap.
     """
     f = kind(**free, **dict(fixed))
     generations = jax.tree.leaves(rows)[0].shape[0]
