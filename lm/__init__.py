@@ -1,5 +1,5 @@
-"""Second floor: language models trained recursively on their own text.
+"""Second floor: language models trained recursively on their own text, predicted first and scored afterwards.
 
-Empty for now.  The recursion over language models, with the workflows of `modelcollapse.theory` and the
-observables of `modelcollapse.simulate`, comes later.
+`run.run` does it all for an `experiment.Experiment`: `forecast` freezes what `calibration` predicts, `recursion` trains, `score`
+compares. `tabular`, `fixed_counts` and `free_running` do the same for tables, where theory is exact.
 """
