@@ -277,16 +277,32 @@ def theorems_command(
 @app.command("verify")
 def verify_command(
     names: Annotated[list[str] | None, typer.Argument(help="Theorems to verify; leave out for all.")] = None,
-    chains: Chains = "4096",
+    chains: Annotated[
+        str | None, typer.Option(help="Number of simulated chains. Default: 4096; of tables 256.")
+    ] = None,
     seed: Seed = 0,
     budget: Annotated[float, typer.Option(help="Chance of a false alarm in the whole table.")] = 1e-3,
+    corpus: Annotated[
+        str | None, typer.Option(help="Verify on tables of the bytes of this text, context by context.")
+    ] = None,
+    order: Annotated[int | None, typer.Option(help="With --corpus: bytes in a context, 0, 1 or 2. Default: 1.")] = None,
+    samples: Annotated[str | None, typer.Option(help="With --corpus: tokens per generation. Default: 10240.")] = None,
     as_json: Json = False,
 ) -> None:
     """Check theorems against simulated chains; exit code 1 if one does not hold.
 
-    Examples: modelcollapse verify; modelcollapse verify accumulate fixed-real --chains 100000
+    Examples: modelcollapse verify; modelcollapse verify accumulate fixed-real --chains 100000;
+    modelcollapse verify --corpus builtin:pydoc --order 1
     """
-    size = _check_chains(chains, seed, budget)
+    if corpus is not None:
+        _verify_tables(
+            names, corpus, 1 if order is None else order, samples or "10240", chains or "256", seed, budget, as_json
+        )
+        return
+    for name, value in (("order", order), ("samples", samples)):
+        if value is not None:
+            raise refused(name, value, "says how a text is read: name the --corpus, or leave it out")
+    size = _check_chains(chains or "4096", seed, budget)
     verdicts = _verify(names, size, seed, budget)
     if as_json:
         from .report import verdict_json
@@ -300,6 +316,31 @@ def verify_command(
         report.verdicts(verdicts, size, budget)
     if not all(each.passed for each in verdicts):
         raise typer.Exit(1)
+
+
+def _verify_tables(names: list[str] | None, corpus: str, order: int, samples: str, chains: str, seed: int, budget: float,
+                   as_json: bool) -> None:  # fmt: skip
+    """Theory against tables of a real text."""
+    if names:
+        raise refused("corpus", corpus, f"verifies every workflow: leave out {' '.join(names)}, or leave out --corpus")
+    count, size = _check_chains(chains, seed, budget), whole("samples", samples)
+    assert size is not None
+    from . import report, tables
+
+    if not tables.LENGTH <= size <= MOST_SAMPLES:
+        raise refused("samples", samples, f"from {tables.LENGTH} to {MOST_SAMPLES:,} tokens")
+    _use_double()
+    with bar("simulating tables") as moved:
+        rows, identities = tables.verify(corpus, order, size, count, seed, budget, moved)
+    if as_json:
+        _print_json({"corpus": corpus, "chains": count, "samples": size, **tables.as_json(rows, identities)})
+    else:
+        report.tables(rows, identities, corpus, size, count, budget)
+    if not all([*(each.passed for each in rows), *(each.passed for each in identities)]):
+        raise typer.Exit(1)
+
+
+MOST_SAMPLES = 1_000_000
 
 
 def _check_chains(chains: str, seed: int, budget: float) -> int:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from modelcollapse.theory import Theorem
 
     from .plan import OrderPlan, Plan, Row
+    from .tables import Identity, TableVerdict
     from .verify import Verdict
 
 NARROW = 110  # columns that a table may count on when nobody watches
@@ -257,6 +258,42 @@ def verdicts(every: Sequence[Verdict], chains: int, budget: float) -> None:
     out.print(f"[bold red]broken: {', '.join(broken)}[/]" if broken else f"[green]all {len(every)} hold[/]")
 
 
+def tables(
+    rows: Sequence[TableVerdict], identities: Sequence[Identity], corpus: str, samples: int, chains: int, budget: float
+) -> None:
+    """Theory against tables of a real text."""
+    out = console()
+    what = f"{samples:,} bytes per generation given the last {rows[0].order}, {chains:,} chains, no free parameter"
+    judged = f"error, diversity, tokens alive and L1 drift of 10 generations; false alarms {budget:g} in all"
+    title = f"{escape(corpus)}: {what};\n{judged}"
+    table = _table(out, title)
+    for head in ("workflow", "worst", "of allowed", "contexts", "alarms", "left out", "verdict"):
+        table.add_column(head, justify="left" if head in ("workflow", "worst", "verdict") else "right", no_wrap=True)
+    for each in rows:
+        verdict = "[green]holds[/]" if each.passed else "[bold red]BROKEN[/]"
+        left, share = f"{each.unvisited} ({each.unvisited_share:.2%})", f"{each.share_of_allowed:.0%}"
+        table.add_row(each.workflow, each.worst, share, str(each.visited), str(each.alarms), left, verdict)
+    out.print(table)
+    names = {
+        "wald": "E[sum (K - n p)^2 - n G] = 0 over contexts",
+        "start_shrinkage": "E[G' - (1 - 1/n) G] = 0 after the start",
+    }
+    for one in identities:
+        verdict = "[green]holds[/]" if one.passed else "[bold red]BROKEN[/]"
+        out.print(
+            f"writing its own text, {escape(names[one.name])}: worst z {one.z:+.2f}, allowed {one.allowed:.2f}: {verdict}"
+        )
+    alive = identities[0].contexts_alive
+    out.print("[dim]left out: contexts too rare for a sample in every generation, and the share of the text that follows them; "
+              f"{alive:.1f} contexts are alive in the last generation of their own text.[/]")  # fmt: skip
+
+
+def _table(out: Console, title: str) -> Table:
+    """A table below its title, which may be wider."""
+    out.print(f"[italic]{title}[/]")
+    return Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+
+
 def files(pictures: dict[str, Any]) -> None:
     """Where the pictures went."""
     for each in pictures.get("files", []):
@@ -283,7 +320,7 @@ def train(run: Run) -> None:
     title = (
         f"Held-out loss, nats per token: measured ± s.d. over seeds, below it the predicted {level} band of the mean"
     )
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table = _table(out, title)
     table.add_column("workflow", no_wrap=True)
     for generation in range(1, e.generations + 1):
         table.add_column(f"gen. {generation}", justify="right", no_wrap=True)
@@ -305,7 +342,7 @@ def train(run: Run) -> None:
     _drift(out, run)
     if run.grid is not None:
         _grid(out, run)
-    table = Table(title="Eight definitions of collapse", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table = _table(out, "Eight definitions of collapse")
     table.add_column("definition", no_wrap=True)
     for name in run.measures:
         table.add_column(name, no_wrap=True)
@@ -321,7 +358,7 @@ def _drift(out: Console, run: Run) -> None:
     floor = run.floor.l1
     title = (f"L1 drift of next-token distributions from generation 1 over {run.experiment.contexts} real contexts\n"
              f"re-training on the same data alone: {floor.mean:.3f} ± {floor.standard_error:.3f}; * above that")  # fmt: skip
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table = _table(out, title)
     table.add_column("workflow", no_wrap=True)
     for generation in range(2, run.experiment.generations + 1):
         table.add_column(f"gen. {generation}", justify="right", no_wrap=True)
@@ -338,7 +375,7 @@ def _grid(out: Console, run: Run) -> None:
     length = run.experiment.length
     title = (f"Loss less that without synthetic text, by tokens of real (rows) and synthetic text; ± {found.standard_error:.3f}\n"
              "theory's sign below; the teacher has seen the student's real text")  # fmt: skip
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table = _table(out, title)
     table.add_column("real", justify="right")
     for each in found.grid.synthetic[1:]:
         table.add_column(f"{each * length:,}", justify="right", no_wrap=True)

@@ -313,6 +313,23 @@ def test_every_theorem_has_a_cell_in_verify_and_its_oracle_may_be_judged() -> No
             assert allowed[-1] if cell.last_only else allowed.all(), cell.theorem
 
 
+def test_tables_of_a_text_are_verified_and_a_wrong_prediction_is_seen(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = ("verify", "--corpus", "builtin:pydoc", "--order", "0", "--samples", "640", "--chains", "128")
+    code, out, _ = run(capsys, *options)
+    assert code == 0
+    assert out.count("holds") == 6 and "BROKEN" not in out and "[sum (K - n p)^2 - n G]" in out
+    right = theory.error
+    monkeypatch.setattr(theory, "error", lambda *given: 1.1 * right(*given))
+    code, out, _ = run(capsys, *options, "--json")
+    assert code == 1
+    assert [each["passed"] for each in json.loads(out)["tables"]] == [False] * 4
+    for wrong in (["replace"], ["--samples", "5"], ["--order", "3"]):
+        assert run(capsys, "verify", "--corpus", "builtin:pydoc", *wrong)[0] == 2
+    assert run(capsys, "verify", "--order", "1")[0] == 2
+
+
 def test_verify_fails_when_a_prediction_is_wrong(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
