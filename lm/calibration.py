@@ -5,10 +5,13 @@ The loss of generation m of a seed s is the seed's level, the excess that recurs
 .. math:: L_{s,m} = a_s + \Delta\, c_w(m) + \sigma \varepsilon_{s,m}, \qquad
           c_w(m) = \frac{T_w(m) - T_w(1)}{T_{\text{replace}}(2) - T_{\text{replace}}(1)}.
 
-:math:`\Delta` is the rise of one step of replacing. The curve :math:`c_w` has no free parameter beyond two: T is theory's exact
-error of the workflow (`theory.algebra`), with the effective size :math:`N_e` in place of the real samples, all other sizes in
-proportion, and the heritability h, the share of its data's error that a fit passes on. For replacing this is
-:math:`(1 - \lambda^{m-1}) / (1 - \lambda)` with :math:`\lambda = h (1 - 1/N_e)`. One step cannot tell h; its prior then speaks.
+:math:`\Delta` is the rise of one step of replacing. T is theory's exact error of the workflow (`theory.algebra`) for a learner
+with three numbers: the effective size :math:`N_e`; the heritability h, the share of its data's error that a fit passes on; and
+the share :math:`\varphi` of its own error that comes from its sample, the rest being noise of training, which no amount of data
+averages out. The real text stands for :math:`N_e/\varphi` samples and other sizes in proportion; training adds the noise of
+:math:`N_e/(1-\varphi)`. For replacing the curve is nearly :math:`(1 - \lambda^{m-1}) / (1 - \lambda)` with
+:math:`\lambda = h (1 - 1/N_e)`, whatever :math:`\varphi`. One step of replacing cannot tell h, nor :math:`\varphi` at all: the
+priors speak, and the bands say so.
 """
 
 from __future__ import annotations
@@ -26,7 +29,6 @@ from numpyro.infer import MCMC, NUTS
 
 from modelcollapse.theory import algebra
 from modelcollapse.theory import arguments as arg
-from modelcollapse.theory.stable import geometric_sum
 from modelcollapse.theory.workflow import Workflow, first_size
 
 CHAINS, WARMUP, DRAWS = 4, 500, 500
@@ -40,7 +42,8 @@ class Priors:
     ``step``: mean and standard deviation of the rise of one replace step (normal: it may fall). ``noise``: scale of the
     half-normal noise of one training. ``size``: median of N_e - 1 and standard deviation of its logarithm. ``heritability``:
     median and standard deviation of the logarithm, below 1 for a model started afresh, above 1 for one trained on.
-    ``drift``: standard deviation of the logarithm of a measured 1/N_e.
+    ``drift``: standard deviation of the logarithm of a measured 1/N_e. ``share``: the two parameters of the beta law of the
+    share of sampling in the noise; 1 and 1 say nothing.
     """
 
     step: tuple[float, float] = (0.2, 0.3)
@@ -48,6 +51,7 @@ class Priors:
     size: tuple[float, float] = (8.0, 1.0)
     heritability: tuple[float, float] = (0.75, 0.3)
     drift: float = 0.3
+    share: tuple[float, float] = (1.0, 1.0)
 
     @staticmethod
     def continued() -> Priors:
@@ -97,10 +101,10 @@ class Prediction:
     mixing: tuple[float, float]
 
 
-def curve(workflow: Workflow, generations: int, size: Any, heritability: Any) -> Any:
+def curve(workflow: Workflow, generations: int, size: Any, heritability: Any, share: Any = 1.0) -> Any:
     r"""c(m) for generations 1, 2, ...: the rise of the error, in units of the first step of replacing.
 
-    ``size`` and ``heritability`` may be JAX values.
+    ``size``, ``heritability`` and ``share`` (of the sample in the noise) may be JAX values.
 
     >>> from modelcollapse.theory import Replace
     >>> [round(float(each), 3) for each in curve(Replace(100), 4, 1e6, 1.0)]
@@ -108,13 +112,18 @@ def curve(workflow: Workflow, generations: int, size: Any, heritability: Any) ->
     >>> [round(float(each), 3) for each in curve(Replace(100), 4, 5.0, 0.5)]  # lambda = 0.4
     [0.0, 1.0, 1.4, 1.56]
     """
-    real = first_size(workflow)
-    table = _scaled(workflow, generations, jnp.asarray(size, float) / float(real))
-    error = algebra.error(table, -1, generations, heritability=heritability)
-    # the first step of replacing, by its law: T' = h (T + (1 - T) / n), from T = h / n
-    start = heritability / size
-    step = heritability * (start + (1 - start) / size) - start
-    return (error - error[0]) / step
+    real, own = float(first_size(workflow)), (1 - share) / size
+    table = _scaled(workflow, generations, jnp.asarray(size, float) / share / real)
+    error = algebra.error(table, -1, generations, heritability=heritability, own_noise=own)
+    # the first two generations of replacing, by their law: shrink by h what one sample adds, then add one's own noise
+    once = _trained(0.0, size / share, heritability, own)
+    return (error - error[0]) / (_trained(once, size / share, heritability, own) - once)
+
+
+def _trained(error: Any, samples: Any, heritability: Any, own: Any) -> Any:
+    """Error, in units of V, of a model trained on samples of a model with this error."""
+    shrunk = heritability * (error + (1 - error) / samples)
+    return shrunk + own * (1 - shrunk)
 
 
 def _scaled(workflow: Workflow, generations: int, factor: Any) -> Any:
@@ -156,10 +165,8 @@ def predict(
     posterior = {name: np.asarray(each) for name, each in sampler.get_samples().items()}
     if progress is not None:
         progress("bands")
-    curves = jax.jit(
-        jax.vmap(lambda size, h: {name: curve(each, generations, size, h) for name, each in workflows.items()})
-    )
-    drawn = curves(posterior["size"], posterior["heritability"])
+    curves = jax.jit(jax.vmap(lambda *of: {name: curve(each, generations, *of) for name, each in workflows.items()}))
+    drawn = curves(*(posterior[name] for name in ("size", "heritability", "share")))
     limit = {name: np.asarray(curve(each, generations, 1e9, 1.0)) for name, each in workflows.items()}
     noise = np.random.default_rng(np.asarray(jax.random.key_data(predicting)))
     shape = (len(posterior["step"]), len(seen.first), generations)
@@ -184,8 +191,11 @@ def _model(seen: Observed, priors: Priors) -> None:
     level = numpyro.sample("level", dist.Normal(seen.first.mean(), 1.0).expand([seeds]).to_event(1))
     numpyro.sample("first", dist.Normal(level, noise).to_event(1), obs=seen.first)
     numpyro.sample("again", dist.Normal(level[:, None], noise).expand(seen.again.shape).to_event(2), obs=seen.again)
-    kept = heritability * (1 - 1 / size)
-    rise = step * geometric_sum(jnp, kept, kept - 1, jnp.arange(1.0, steps + 1))
+    share = numpyro.sample("share", dist.Beta(*priors.share))
+    error = [_trained(0.0, size / share, heritability, (1 - share) / size)]
+    for _ in range(steps):
+        error.append(_trained(error[-1], size / share, heritability, (1 - share) / size))
+    rise = step * jnp.stack([(each - error[0]) / (error[1] - error[0]) for each in error[1:]])
     numpyro.sample("replaced", dist.Normal(level[:, None] + rise, noise).to_event(2), obs=seen.replaced)
     measured = np.flatnonzero(np.isfinite(seen.moved) & (seen.moved > 0))
     if measured.size:

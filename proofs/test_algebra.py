@@ -111,8 +111,11 @@ def test_a_wrong_noise_of_subsampling_is_caught(wrong, monkeypatch):
     assert enumerated("categorical", workflow, 3) != list(algebra.error(workflow, -1, 3))
 
 
-def _smoothed(schedule, truth, kept):
-    """Errors of a smoothing learner of one coin, by going through every batch that can be drawn."""
+def _smoothed(schedule, truth, kept, own):
+    """Errors of a smoothing learner of one coin, by going through every batch that can be drawn.
+
+    ``own``: the size of a sample of the smoothed fit that the model is the mean of; None: the fit itself.
+    """
     states = {((), (truth,)): Fraction(1)}  # means of the batches so far, models 0, 1, ...
     errors = []
     for model, weights in enumerate(schedule.weight, start=1):
@@ -129,18 +132,24 @@ def _smoothed(schedule, truth, kept):
         fitted = {}
         for (means, models), chance in states.items():
             fit = sum(weight * mean for weight, mean in zip(weights, means, strict=False))
-            key = (means, (*models, truth + kept * (fit - truth)))
-            fitted[key] = fitted.get(key, 0) + chance
+            p = truth + kept * (fit - truth)
+            ends = [(p, 1)] if own is None else [
+                (Fraction(heads, own), math.comb(own, heads) * p**heads * (1 - p) ** (own - heads)) for heads in range(own + 1)
+            ]  # fmt: skip
+            for model_mean, likely in ends:
+                key = (means, (*models, model_mean))
+                fitted[key] = fitted.get(key, 0) + chance * likely
         states = fitted
         errors.append(sum(chance * (models[-1] - truth) ** 2 for (_, models), chance in states.items()))
     return errors
 
 
+@pytest.mark.parametrize("own", [None, 3])
 @pytest.mark.parametrize("workflow", [theory.Replace(2), theory.FixedReal(2, 1), theory.Accumulate(1, 2)], ids=repr)
-def test_a_learner_that_smooths_passes_on_a_share_of_its_errors(workflow):
+def test_a_learner_that_smooths_passes_on_a_share_of_its_errors_and_adds_noise_of_its_own(workflow, own):
     """Heritability 4/9: every model keeps 2/3 of the deviation of its data. The second witness is enumeration."""
     truth, kept = Fraction(1, 4), Fraction(2, 3)
-    found = algebra.error(workflow, -1, 3, heritability=float(kept**2))
-    expected = [float(each / (truth * (1 - truth))) for each in _smoothed(workflow.schedule(3), truth, kept)]
+    found = algebra.error(workflow, -1, 3, heritability=float(kept**2), own_noise=1 / own if own else 0)
+    expected = [float(each / (truth * (1 - truth))) for each in _smoothed(workflow.schedule(3), truth, kept, own)]
     assert found.astype(float).tolist() == pytest.approx(expected, rel=1e-14)
     assert algebra.error(workflow, -1, 3, heritability=1.0).tolist() == algebra.error(workflow, -1, 3).tolist()

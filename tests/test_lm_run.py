@@ -24,7 +24,6 @@ from modelcollapse.lm.rephrasing import Rephrased
 from modelcollapse.lm.training_set import real_windows, schedule, training_set, writers
 from modelcollapse.lm.verification import Duplicates, Likelihood, Realness
 from modelcollapse.lm.windows import Windows, written
-from modelcollapse.theory.stable import geometric_sum
 
 REAL = 24
 WORKFLOWS: dict[str, Any] = {
@@ -210,9 +209,28 @@ def test_the_curve_of_many_samples_is_theorys_gain_and_of_few_that_of_a_smoothin
         lam = h * (1 - 1 / size)
         expected = np.array([(1 - lam**m) / (1 - lam) for m in range(5)])
         np.testing.assert_allclose(calibration.curve(theory.Replace(9), 5, size, h), expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize("share", [1.0, 0.4])
+def test_the_step_of_replacing_that_calibrates_is_that_of_the_algebra(share: float) -> None:
+    size, h = 5.0, 0.7
+    for generations in (2, 5):
+        error = [calibration._trained(0.0, size / share, h, (1 - share) / size)]
+        for _ in range(generations - 1):
+            error.append(calibration._trained(error[-1], size / share, h, (1 - share) / size))
+        expected = (np.array(error) - error[0]) / (error[1] - error[0])
         np.testing.assert_allclose(
-            geometric_sum(np, np.float64(lam), np.float64(lam - 1), np.arange(5.0)), expected, rtol=1e-12
+            calibration.curve(theory.Replace(9), generations, size, h, share), expected, rtol=1e-4, atol=1e-6
         )
+
+
+def test_noise_of_training_makes_a_subsample_cost_less_and_leaves_replacing_alone() -> None:
+    replaced, subsampled = (
+        [np.asarray(calibration.curve(w, 5, 1e6, 1.0, share)) for share in (1.0, 0.5)]
+        for w in (theory.Replace(REAL), theory.AccumulateSubsample(10**9, 10**9))
+    )
+    np.testing.assert_allclose(replaced[0], replaced[1], rtol=1e-4)
+    assert [float(each[1]) for each in subsampled] == pytest.approx([0.75, 0.5], rel=1e-2)  # 1/4 + share/2
 
 
 def test_a_posterior_finds_the_parameters_that_made_its_data(monkeypatch: pytest.MonkeyPatch) -> None:

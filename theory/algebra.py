@@ -12,7 +12,8 @@ the spread of one point about the mean that it is drawn around: :math:`u` says w
 family whose variance function is quadratic with leading coefficient :math:`v_2`. Everything is linear in V, and V = 1 here.
 
 A learner that smooths passes on only part of its data's error: the model is :math:`\theta + \rho(\hat\theta - \theta)` with the
-maximum-likelihood fit :math:`\hat\theta`, and :math:`h = \rho^2` is the *heritability* of errors, 1 without smoothing.
+maximum-likelihood fit :math:`\hat\theta`, and :math:`h = \rho^2` is the *heritability* of errors, 1 without smoothing. One whose
+training is itself noisy adds the noise of a sample of :math:`1/\tau` points drawn from that model.
 """
 
 from __future__ import annotations
@@ -40,10 +41,11 @@ class Events:
     models: np.ndarray
 
 
-def events(schedule: Schedule, heritability: Any = 1) -> Events:
-    """The schedule as events, for a learner of this heritability."""
-    xp = arg.namespace(schedule.size, schedule.source, schedule.weight, schedule.train, heritability)
-    smooths = arg.is_traced(heritability) or np.any(np.asarray(heritability, float) != 1)
+def events(schedule: Schedule, heritability: Any = 1, own_noise: Any = 0) -> Events:
+    """The schedule as events, for a learner of this heritability and noise of its own."""
+    xp = arg.namespace(schedule.size, schedule.source, schedule.weight, schedule.train, heritability, own_noise)
+    plain = not arg.is_traced(heritability, own_noise) and heritability == 1 and own_noise == 0
+    smooths = not plain
     kept = xp.sqrt(xp.asarray(heritability, float)) if smooths else 1
     born, generations = schedule.born, schedule.generations
     order: list[tuple[str, int]] = [("truth", 0)]
@@ -72,8 +74,8 @@ def events(schedule: Schedule, heritability: Any = 1) -> Events:
             mixture = row(models, schedule.source[index])
             mean, origin, noise = [*mean, mixture], [*origin, mixture], [*noise, one / schedule.size[index]]
         elif kind_of == "model" and smooths:
-            mean.append(row(np.array([place["fit", index]]), kept))
-            origin, noise = [*origin, mean[-1]], [*noise, zero]
+            mean.append(row(np.array([place["truth", 0], place["fit", index]]), xp.stack([1 - kept, kept])))
+            origin, noise = [*origin, mean[-1]], [*noise, own_noise]
         else:
             weights = schedule.weight[index - 1]
             mean.append(row(batches, weights))
@@ -97,12 +99,13 @@ def _subsampling(schedule: Schedule, model: int, one: Any) -> Any:
     return (pool - train) / (train * (pool - 1) * one) if pool != 1 else 0 * one
 
 
-def covariance(workflow: Workflow, v2: Any, generations: int, *, heritability: Any = 1) -> Any:
+def covariance(workflow: Workflow, v2: Any, generations: int, *, heritability: Any = 1, own_noise: Any = 0) -> Any:
     r"""Covariance of models 1..M about the truth in units of V, shape (M, M): exact for any workflow and any ``v2``.
 
     The diagonal is the error over V. With whole sizes and a whole or rational ``v2`` the entries are fractions without
     rounding; with JAX arrays they can be differentiated by sizes, weights, ``v2`` and ``heritability``, the share of its
-    data's error that a smoothing learner passes on (1: all of it, as maximum likelihood does).
+    data's error that a smoothing learner passes on (1: all of it, as maximum likelihood does). ``own_noise``: 1 over the size
+    of a sample as noisy as training itself (0: none).
 
     >>> from .workflow import Replace
     >>> covariance(Replace(2), -1, 3).tolist()[2]
@@ -112,7 +115,8 @@ def covariance(workflow: Workflow, v2: Any, generations: int, *, heritability: A
     """
     unrolled = workflow.schedule(int(arg.size("covariance", "generations", generations)))
     arg.positive("covariance", "heritability", heritability, "the share of its data's error that a model passes on")
-    table = events(unrolled, heritability)
+    arg.probability("covariance", "own_noise", own_noise, "1 over the size of a sample as noisy as training itself")
+    table = events(unrolled, heritability, own_noise)
     if arg.is_jax(table.mean, v2):
         from .lower import scanned
 
@@ -134,6 +138,6 @@ def _event(full: Any, mean: Any, origin: Any, noise: Any, v2: Any) -> tuple[Any,
     return row, inherited + noise * (1 + (1 + v2) * (origin @ full.diagonal()) - inherited)
 
 
-def error(workflow: Workflow, v2: Any, generations: int, *, heritability: Any = 1) -> Any:
+def error(workflow: Workflow, v2: Any, generations: int, *, heritability: Any = 1, own_noise: Any = 0) -> Any:
     """Error over V of generations 1..M, shape (M,): the diagonal of `covariance`."""
-    return covariance(workflow, v2, generations, heritability=heritability).diagonal()
+    return covariance(workflow, v2, generations, heritability=heritability, own_noise=own_noise).diagonal()
