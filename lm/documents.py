@@ -142,6 +142,8 @@ def _hub(name: str) -> Iterator[str]:
         from datasets.exceptions import DatasetsError
     except ImportError:
         raise UnfitError("hf: is read with the extra hub: pip install 'modelcollapse[hub]'") from None
+    if not name.strip(":/ "):
+        raise UnfitError("name a data set: hf:owner/name[:column], or hf:./folder")
     column = "text"
     if ":" in name and not os.path.isdir(name):
         name, _, column = name.rpartition(":")

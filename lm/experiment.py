@@ -24,6 +24,8 @@ from .training_set import real_windows, schedule
 from .verification import Duplicates, Likelihood, Realness, Verification
 from .windows import Windows, cut
 
+MOST_SYNTHETIC = 64  # windows that a grid asks of its teacher, for each real one
+
 
 @dataclass(frozen=True, eq=False)
 class Experiment:
@@ -87,6 +89,9 @@ class Experiment:
         if self.grid is not None and max(self.grid.real) > self.real:
             remedy = f"at most the teacher's own {self.real} windows: it has seen what its students see"
             raise arg.refuse("Experiment", "grid", self.grid.real, remedy)
+        if self.grid is not None and max(self.grid.synthetic) > MOST_SYNTHETIC * self.real:
+            remedy = f"at most {MOST_SYNTHETIC} times the {self.real} real windows"
+            raise arg.refuse("Experiment", "grid", self.grid.synthetic, remedy)
 
     @property
     def all_workflows(self) -> dict[str, Arm]:

@@ -8,6 +8,8 @@ from typing import Any, assert_never
 
 import numpy as np
 
+from modelcollapse.theory import arguments as arg
+
 from .decoder import Shape
 from .filters import Distinct, Filter, classifier, likelihood_band
 
@@ -21,6 +23,12 @@ class Likelihood:
     low: float = 0.05
     high: float = 0.95
 
+    def __post_init__(self) -> None:
+        for name in ("low", "high"):
+            arg.probability("Likelihood", name, getattr(self, name), "a quantile")
+        if self.low >= self.high:
+            raise arg.refuse("Likelihood", "low", self.low, f"below high = {self.high}")
+
 
 @dataclass(frozen=True)
 class Duplicates:
@@ -29,12 +37,19 @@ class Duplicates:
     order: int | None = None
     similarity: float = 1.0
 
+    def __post_init__(self) -> None:
+        Distinct(self.order, self.similarity)
+
 
 @dataclass(frozen=True)
 class Realness:
     """Keep the windows that a classifier, trained on real text and on text of the first model, finds most real."""
 
     share: float = 0.5
+
+    def __post_init__(self) -> None:
+        if arg.probability("Realness", "share", self.share, "the share that is kept") == 0:
+            raise arg.refuse("Realness", "share", self.share, "above 0, or nothing is kept")
 
 
 Verification = Likelihood | Duplicates | Realness

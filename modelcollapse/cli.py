@@ -33,14 +33,26 @@ app = typer.Typer(
 )
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")]
-Out = Annotated[Path | None, typer.Option("--out", help="Write pictures (png) and the result (json) into this folder.")]
+
+
+def _path(text: str) -> Path:
+    if not text:
+        raise refused("out", '""', "name a folder to write to; . is this one")
+    return Path(text)
+
+
+Out = Annotated[
+    Path | None,
+    typer.Option("--out", parser=_path, metavar="FOLDER", help="Write pictures and the result (json) there."),
+]
 Seed = Annotated[int, typer.Option(help="Seed of the simulated chains.")]
 Chains = Annotated[str, typer.Option(help="Number of simulated chains.")]
 Real = Annotated[str | None, typer.Option(help="Number of real samples, without a corpus.")]
 Corpora = Annotated[
     str | None,
     typer.Option(
-        help="Your data: path.txt, path.jsonl[:column], a csv of counts, builtin:pydoc, or - for standard input."
+        help="path.txt, path.jsonl[:column], path.parquet[:column], a csv of counts, hf:name, builtin:pydoc, builtin:stdlib, "
+        "or - for standard input."
     ),
 ]
 
@@ -58,7 +70,9 @@ def root(version: Annotated[bool, typer.Option("--version", help="Print the vers
 @app.command("plan")
 def plan_command(
     corpus: Corpora = None,
-    unit: Annotated[str | None, typer.Option(help="What a token of a text is: words (the default) or bytes.")] = None,
+    unit: Annotated[
+        str | None, typer.Option(help="A token is: words (the default; case kept, joined over ' and -) or bytes.")
+    ] = None,
     real: Real = None,
     vocabulary: Annotated[str | None, typer.Option(help="Number of different tokens, without a corpus.")] = None,
     zipf: Annotated[
@@ -100,7 +114,7 @@ def plan_command(
     from . import plan as plans
 
     record = plans.as_json(made)
-    pictures = _pictures(out, record, lambda where: _draw_plan(made, where))
+    pictures = _pictures(out, record, lambda where: _draw_plan(made, where), "plan")
     if as_json:
         _print_json(record | pictures)
         return
@@ -140,7 +154,7 @@ def _plan_order(corpus: str | None, order: int, synthetic: str | None, train: st
     record = {
         "source": {"kind": "corpus", "name": corpus, "sha256": read.sha256, "window": ORDER_LENGTH}
     } | plans.order_json(made)
-    files = _pictures(out, record, lambda where: [])
+    files = _pictures(out, record, lambda where: [], f"plan-order-{order}")
     if as_json:
         _print_json(record | files)
         return
@@ -218,9 +232,20 @@ def _read(corpus: str, unit: str) -> Corpus:
     with bar(f"reading {corpus}") as moved:
         wanted = _unit(unit)
         try:
+            if _is_documents(corpus):
+                from modelcollapse.lm.documents import documents
+
+                return corpora.count(corpus, documents(corpus), wanted)
             return corpora.read(corpus, unit=wanted, progress=moved)
         except InputError as problem:
             raise refused("corpus", corpus, problem.remedy) from None
+
+
+def _is_documents(corpus: str) -> bool:
+    """Whether what is named comes as documents: parquet, a data set of the hub, docstrings, a known source."""
+    if os.path.exists(corpus):
+        return corpus.lower().endswith(".parquet")
+    return corpus.startswith(("hf:", "source:")) or corpus == "builtin:stdlib" or ".parquet:" in corpus.lower()
 
 
 def _unit(text: str) -> Unit:
@@ -258,6 +283,8 @@ def theorems_command(
 
         report.theorems(ledger.theorems())
         return
+    if latex + code + as_json > 1 or (derivation and (latex or code)):
+        raise refused("code" if code else "latex", True, "ask for one form: --json, --latex, --code or --derivation")
     theorem = ledger.named(name)
     if as_json:
         from .report import theorem_json
@@ -343,11 +370,14 @@ def _verify_tables(names: list[str] | None, corpus: str, order: int, samples: st
 MOST_SAMPLES = 1_000_000
 
 
+LEAST_CHAINS = 20
+
+
 def _check_chains(chains: str, seed: int, budget: float) -> int:
     size = whole("chains", chains)
     assert size is not None
-    if size < 2:
-        raise refused("chains", chains, "a number of chains, at least 2, to see their spread")
+    if size < LEAST_CHAINS:
+        raise refused("chains", chains, f"a number of chains, at least {LEAST_CHAINS}: fewer could not show an error")
     if not 0 <= seed < 2**63:
         raise refused("seed", seed, "a whole number from 0 to 2^63 - 1")
     if not 0 < budget < 1:
@@ -379,7 +409,8 @@ def train_command(
     workflows: Annotated[
         str,
         typer.Option(
-            help="Of replace, accumulate, subsample, fixed:SHARE, fresh:SHARE, rephrase:SHARE, NAME.json, with commas."
+            help="Of replace, accumulate, subsample, fixed, fresh, rephrase, NAME.json, with commas. fixed:0.3, fresh:0.3 and "
+            "rephrase:0.3 make 30 % of a pool synthetic beside all of the real text; without a share half of it."
         ),
     ] = "replace,accumulate,subsample,fixed:0.5",
     generations: Annotated[str, typer.Option(help="Last generation; 1 is the first model.")] = "5",
@@ -390,7 +421,9 @@ def train_command(
     width: Annotated[str, typer.Option(help="Width of the decoder.")] = "64",
     layers: Annotated[str, typer.Option(help="Layers of the decoder.")] = "3",
     heads: Annotated[str, typer.Option(help="Attention heads of the decoder.")] = "4",
-    steps: Annotated[str, typer.Option(help="Most training steps of a model.")] = "300",
+    steps: Annotated[
+        str, typer.Option(help="Most training steps of a model; with --by-epochs of the first one.")
+    ] = "300",
     batch: Annotated[str, typer.Option(help="Windows in a step.")] = "32",
     learning_rate: Annotated[str, typer.Option(help="Peak of the learning rate.")] = "1e-2",
     fixed_steps: Annotated[
@@ -421,9 +454,12 @@ def train_command(
     retrainings: Annotated[str, typer.Option(help="Re-trainings of generation 1, which measure the noise.")] = "3",
     calibration: Annotated[str, typer.Option(help="Steps of replacing that the prediction may see.")] = "1",
     processes: Annotated[int | None, typer.Option(help="Processes for the seeds. Default: one a seed.")] = None,
-    out: Annotated[Path, typer.Option("--out", help="Folder of the run; an interrupted one goes on there.")] = Path(
-        "train-out"
-    ),
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out", parser=_path, metavar="FOLDER", help="Folder of the run; an interrupted one goes on there."
+        ),
+    ] = Path("train-out"),
     as_json: Json = False,
 ) -> None:
     """Train language models on their own text: predictions are frozen first, then scored.
@@ -465,15 +501,15 @@ def _train(experiment: Any, out: Path, processes: int | None, as_json: bool) -> 
     """Run an experiment, with progress; write and show what came out."""
     from modelcollapse.lm import run as runs
 
-    from . import report, train
+    from . import report, run_report, train
     from .terminal import trainings
 
     with trainings() as told:
         done = runs.run(experiment, out, processes=processes, told=told)
     record = train.as_json(done)
-    files = _pictures(out, record, lambda where: _draw_run(done, where))
+    files = _pictures(out, record, lambda where: _draw_run(done, where), "result")
     if not as_json:
-        report.train(done)
+        run_report.show(done)
         report.files(files)
     return record | files
 
@@ -487,7 +523,9 @@ def _draw_run(done: Any, where: Path) -> list[Path]:
 @app.command("demo")
 def demo_command(
     corpus: Annotated[str, typer.Option(help="The text to plan for.")] = "builtin:pydoc",
-    out: Annotated[Path, typer.Option(help="Folder for pictures and results.")] = Path("demo-out"),
+    out: Annotated[
+        Path, typer.Option("--out", parser=_path, metavar="FOLDER", help="Folder for pictures and results.")
+    ] = Path("demo-out"),
     chains: Chains = "4096",
     seed: Seed = 0,
     as_json: Json = False,
@@ -518,7 +556,7 @@ def demo_command(
     def draw(where: Path) -> list[Path]:
         return [*_draw_plan(made, where), *_draw_chains(where, size, seed)]
 
-    pictures = _pictures(out, record, draw)
+    pictures = _pictures(out, record, draw, "demo")
     if not as_json:
         report.files(pictures)
     recursion = _train(experiment, place, None, as_json)
@@ -554,13 +592,15 @@ def _folder(out: Path) -> None:
         raise refused("out", str(out), f"name a folder to write to ({reason})") from None
 
 
-def _pictures(out: Path | None, record: dict[str, Any], draw: Callable[[Path], list[Path]]) -> dict[str, Any]:
+def _pictures(
+    out: Path | None, record: dict[str, Any], draw: Callable[[Path], list[Path]], name: str
+) -> dict[str, Any]:
     """Draw into the folder and write the record beside; a file is there whole or not at all."""
     if out is None:
         return {}
     try:
-        files, result = draw(out), out / "result.json"
-        part = out / "result.json.part"
+        files, result = draw(out), out / f"{name}.json"
+        part = out / f"{name}.json.part"
         part.write_text(json.dumps(record, indent=1) + "\n")
         part.replace(result)
     except OSError as problem:

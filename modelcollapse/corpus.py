@@ -114,11 +114,31 @@ def read(spec: str, *, unit: Unit = Unit.WORDS, progress: Callable[[int, int], N
     with refusing("corpus.read", spec, FORMS), opened(spec, digest.update, progress) as (path, column, chunks):
         counts, counted = _counted(chunks, path, column, unit)
         if counts.total() < 2:
-            raise UnfitError(f"it holds {counts.total()} {counted}: name one that holds at least 2")
+            raise UnfitError(
+                f"it holds {counts.total()} {counted}: name one that holds at least 2, or count --unit bytes"
+            )
+    return _corpus(spec, counted, counts, digest.hexdigest())
+
+
+def _corpus(name: str, unit: str, counts: Counter[str], sha256: str) -> Corpus:
     descending = np.sort(np.fromiter(counts.values(), np.int64))[::-1]
     descending.setflags(write=False)
     tokens = tuple(_label(token) for token, _ in counts.most_common(SHOWN))
-    return Corpus(spec, counted, descending, digest.hexdigest(), tokens)
+    return Corpus(name, unit, descending, sha256, tokens)
+
+
+def count(name: str, documents: Iterable[str], unit: Unit) -> Corpus:
+    """Token counts of documents that somebody else has read."""
+    digest = hashlib.sha256()
+    counts: Counter[str] = Counter()
+    with refusing("corpus.count", name, FORMS):
+        for document in documents:
+            raw = document.encode(errors="surrogatepass")
+            digest.update(raw)
+            counts.update(words(document) if unit is Unit.WORDS else _bytes([raw]))
+        if counts.total() < 2:
+            raise UnfitError(f"it holds {counts.total()} {unit.value}: name one that holds at least 2")
+    return _corpus(name, unit.value, counts, digest.hexdigest())
 
 
 def words(text: str) -> list[str]:
@@ -321,7 +341,7 @@ def _table(chunks: Iterable[bytes], *, tabs: bool) -> Counter[str]:
                 raise UnfitError(f"{line} repeats the token {shown(token)}: give each token one row")
             count = _number(row[where[0]])
             if count is None or not 0 <= count <= MOST or count != int(count):
-                raise UnfitError(f"{line} counts {shown(row[where[0]])}: give a whole number, 0 or more")
+                raise UnfitError(f"{line} counts {shown(row[where[0]])}: give a whole number from 0 to below 2**63")
             counts[token] = int(count)
     except csv.Error as error:
         raise UnfitError(f"line {reader.line_num} is no csv, {error}: double quotes in tokens") from None

@@ -146,7 +146,7 @@ def draw_run(run: Run, where: Path) -> list[Path]:
             draws = run.prediction.loss[name].mean(axis=1)
             low, high = calibration.band(draws)
             axes.fill_between(generations, low, high, color=colour, alpha=0.2, linewidth=0, label="predicted, 90 %")
-            axes.plot(generations, draws.mean(axis=0), color=colour, linewidth=1)
+            axes.plot(generations, draws.mean(axis=0), color=colour, linewidth=1, label="predicted mean")
             axes.plot(generations, run.prediction.linear[name].mean(axis=(0, 1)), color="0.5", linewidth=1, linestyle=":",
                       label="linear form")  # fmt: skip
             for row in measured["loss"]:
@@ -158,12 +158,14 @@ def draw_run(run: Run, where: Path) -> list[Path]:
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             axes.legend(loc="upper left", fontsize=8)
         seen = np.concatenate([each["loss"].ravel() for each in run.measures.values()])
-        bands = np.concatenate([run.prediction.loss[name].mean(axis=1).mean(axis=0) for name in run.measures])
-        low, high = min(seen.min(), bands.min()), max(seen.max(), bands.max())
+        ends = np.concatenate(
+            [np.ravel(calibration.band(run.prediction.loss[name].mean(axis=1))) for name in run.measures]
+        )
+        low, high = min(seen.min(), ends.min()), max(seen.max(), ends.max())
         panels[0, 0].set_ylim(low - 0.08 * (high - low), high + 0.35 * (high - low))
         panels[0, 0].set_ylabel("held-out loss [nats per token]")
         title = f"{Path(e.corpus).name}: predictions frozen after generation 1 and {e.calibration} replace step(s)"
-        figure.suptitle(f"{title}; small: each of {len(e.seeds)} seeds", fontsize=10, x=0.01, ha="left")
+        figure.suptitle(f"{title}; small marks: single seeds", fontsize=10, x=0.01, ha="left")
         files = [_save(panels[0, 0], where / "loss.png"), _drift(run, where)]
         return files if run.grid is None else [*files, _cells(run.grid, e.length, where)]
 
@@ -175,14 +177,15 @@ def _drift(run: Run, where: Path) -> Path:
         colour, marker = _look(name, place)
         drift = measured["drift"][:, 1:]
         spread = drift.std(axis=0, ddof=1) if len(drift) > 1 else None
-        axes.errorbar(generations + 0.04 * place, drift.mean(axis=0), yerr=spread, color=colour, marker=marker, markersize=4,
+        axes.errorbar(generations, drift.mean(axis=0), yerr=spread, color=colour, marker=marker, markersize=4,
                       capsize=2, label=name)  # fmt: skip
     axes.axhspan(
-        floor.mean - floor.spread, floor.mean + floor.spread, color="0.85", label="re-training on the same data"
+        floor.mean - floor.spread, floor.mean + floor.spread, color="0.85", label="re-training on the same data, ± s.d."
     )
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(loc="upper left", fontsize=8)
-    _named(axes, f"Drift of next-token distributions over {run.experiment.contexts} real contexts\nbars: s.d. over seeds",
+    bars = "\nbars: s.d. over seeds" if len(run.experiment.seeds) > 1 else ""
+    _named(axes, f"Drift of next-token distributions over {run.experiment.contexts} real contexts{bars}",
            "generation", "L1 distance from generation 1")  # fmt: skip
     return _save(axes, where / "drift.png")
 

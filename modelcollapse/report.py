@@ -16,7 +16,6 @@ from rich.table import Table
 from .terminal import percent
 
 if TYPE_CHECKING:
-    from modelcollapse.lm.run import Run
     from modelcollapse.theory import Theorem
 
     from .plan import OrderPlan, Plan, Row
@@ -67,11 +66,12 @@ def plan(made: Plan) -> None:
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.add_column("workflow", no_wrap=True)
     shown = sorted({2, last} & set(made.generations) or {last})
-    for head in (*(f"gen. {each}" for each in shown), "long run", "safe amount", "safe share"):
+    for head in (*(f"gen. {each}" for each in shown), "long run", "safe amount", "safe share", "yours"):
         table.add_column(head, justify="right", no_wrap=True)
     for row in made.rows:
         gains = [number(row.gain[generation - 1]) for generation in shown]
-        table.add_row(row.name, *gains, _limit(row), _safe(row), _share(row))
+        yours = "safe" if row.safe.at_least <= made.synthetic <= row.safe.samples else "not safe"
+        table.add_row(row.name, *gains, _limit(row), _safe(row), _share(row), yours)
     out.print(table)
     title = "Different tokens that the model still knows" + (
         ", of those in the corpus" if source.get("kind") == "corpus" else ""
@@ -90,7 +90,8 @@ def plan(made: Plan) -> None:
     out.print(table)
     for line in answers(made):
         out.print(f"  {line}", soft_wrap=False)
-    out.print("[dim]Safe amounts are synthetic samples per generation, and hold for all generations. Assumed: "
+    out.print("[dim]Safe amounts are synthetic samples per generation, and hold for all generations; under accumulate large "
+              "batches are safer, since each brings little noise and all are kept. Assumed: "
               + "; ".join(made.rows[0].assumptions[:2]) + ". `--json` lists every assumption by workflow.[/]")  # fmt: skip
 
 
@@ -113,8 +114,11 @@ def order_plan(name: str, made: OrderPlan) -> None:
                       "never" if row.exceeds is None else f"gen. {row.exceeds}",
                       *(sign + number(round(row.alive[each - 1])) for each in shown), str(row.unvisited))  # fmt: skip
     out.print(table)
-    out.print("[dim]Every context is a chain of its own with its share of the samples; contexts too rare for a sample in every "
-              "generation are left out and counted (unvisited).[/]")  # fmt: skip
+    out.print(
+        "[dim]The text is cut into windows of 64 bytes, the rest of a document left out; the start of a window is a "
+        "context too. Every context is a chain of its own with its share of the samples; those too rare for a sample in "
+        "every generation are left out and counted (unvisited).[/]"
+    )
 
 
 def _limit(row: Row) -> str:
@@ -266,7 +270,7 @@ def tables(
     what = f"{samples:,} bytes per generation given the last {rows[0].order}, {chains:,} chains, no free parameter"
     judged = f"error, diversity, tokens alive and L1 drift of 10 generations; false alarms {budget:g} in all"
     title = f"{escape(corpus)}: {what};\n{judged}"
-    table = _table(out, title)
+    table = titled(out, title)
     for head in ("workflow", "worst", "of allowed", "contexts", "alarms", "left out", "verdict"):
         table.add_column(head, justify="left" if head in ("workflow", "worst", "verdict") else "right", no_wrap=True)
     for each in rows:
@@ -288,7 +292,7 @@ def tables(
               f"{alive:.1f} contexts are alive in the last generation of their own text.[/]")  # fmt: skip
 
 
-def _table(out: Console, title: str) -> Table:
+def titled(out: Console, title: str) -> Table:
     """A table below its title, which may be wider."""
     out.print(f"[italic]{title}[/]")
     return Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
@@ -298,135 +302,3 @@ def files(pictures: dict[str, Any]) -> None:
     """Where the pictures went."""
     for each in pictures.get("files", []):
         console().print(f"wrote {escape(each)}", soft_wrap=True)
-
-
-def train(run: Run) -> None:
-    """Measured losses over predicted bands, and what they say."""
-    from modelcollapse.lm import calibration
-    from modelcollapse.lm.recipe import Epochs
-
-    out, e = console(), run.experiment
-    out.print(f"[bold]{escape(e.corpus)}[/]: {e.real * e.length:,} tokens of real text in windows of {e.length}, decoder of "
-              f"{e.shape.parameters:,} parameters, {len(e.seeds)} seeds")  # fmt: skip
-    stops = "real stopping text decides when a training ends, which leaks some of it into replace" if (
-        e.training.patience is not None) else f"every training takes {e.training.steps} steps"  # fmt: skip
-    matched = (
-        "epoch-matched"
-        if isinstance(e.training.matched, Epochs)
-        else "compute-matched: pools of all sizes get the same steps"
-    )
-    out.print(f"{stops}; {matched}; a model starts {'from the one before' if e.continued else 'afresh'}")
-    level = f"{calibration.LEVEL:.0%}"
-    title = (
-        f"Held-out loss, nats per token: measured ± s.d. over seeds, below it the predicted {level} band of the mean"
-    )
-    table = _table(out, title)
-    table.add_column("workflow", no_wrap=True)
-    for generation in range(1, e.generations + 1):
-        table.add_column(f"gen. {generation}", justify="right", no_wrap=True)
-    for name, measured in run.measures.items():
-        loss = measured["loss"]
-        low, high = calibration.band(run.prediction.loss[name].mean(axis=1))
-        seen = 1 + (e.calibration if name == "replace" else 0)
-        cells = []
-        for place, mean in enumerate(loss.mean(axis=0)):
-            spread = f" ±{loss[:, place].std(ddof=1):.3f}" if len(loss) > 1 else ""
-            inside = low[place] <= mean <= high[place]
-            colour = "dim" if place < seen else "green" if inside else "yellow"
-            band = "(calibrates)" if place < seen else f"{low[place]:.3f} to {high[place]:.3f}"
-            cells.append(f"[{colour}]{mean:.3f}{spread}[/]\n[dim]{band}[/]")
-        table.add_row(name, *cells)
-    out.print(table)
-    for line in findings(run):
-        out.print(f"  {escape(line)}", soft_wrap=False)
-    _drift(out, run)
-    if run.grid is not None:
-        _grid(out, run)
-    table = _table(out, "Eight definitions of collapse")
-    table.add_column("definition", no_wrap=True)
-    for name in run.measures:
-        table.add_column(name, no_wrap=True)
-    for answers in zip(*run.verdicts.values(), strict=True):
-        table.add_row(answers[0].name, *(each.answer.value for each in answers))
-    out.print(table)
-
-
-def _drift(out: Console, run: Run) -> None:
-    """Drift of next-token distributions against the floor that re-training gives."""
-    from modelcollapse.lm.drift import above_floor
-
-    floor = run.floor.l1
-    title = (f"L1 drift of next-token distributions from generation 1 over {run.experiment.contexts} real contexts\n"
-             f"re-training on the same data alone: {floor.mean:.3f} ± {floor.standard_error:.3f}; * above that")  # fmt: skip
-    table = _table(out, title)
-    table.add_column("workflow", no_wrap=True)
-    for generation in range(2, run.experiment.generations + 1):
-        table.add_column(f"gen. {generation}", justify="right", no_wrap=True)
-    for name, measured in run.measures.items():
-        columns = measured["drift"].T[1:]
-        table.add_row(name, *(f"{each.mean():.3f}{'*' if above_floor(each, floor).above else ' '}" for each in columns))
-    out.print(table)
-
-
-def _grid(out: Console, run: Run) -> None:
-    """Real by synthetic: the change of loss in every cell, with what theory said of its sign."""
-    found = run.grid
-    assert found is not None
-    length = run.experiment.length
-    title = (f"Loss less that without synthetic text, by tokens of real (rows) and synthetic text; ± {found.standard_error:.3f}\n"
-             "theory's sign below; the teacher has seen the student's real text")  # fmt: skip
-    table = _table(out, title)
-    table.add_column("real", justify="right")
-    for each in found.grid.synthetic[1:]:
-        table.add_column(f"{each * length:,}", justify="right", no_wrap=True)
-    colours = {"as predicted": "green", "reversed": "yellow", "tie": "dim"}
-    for place, real in enumerate(found.grid.real):
-        cells = []
-        for column in range(1, len(found.grid.synthetic)):
-            verdict, sign = found.verdict[place, column], "+" if found.predicted[place, column] > 1 else "-"
-            cells.append(f"[{colours[verdict]}]{found.change[place, column]:+.3f}[/]\n[dim]{sign} {verdict}[/]")
-        table.add_row(f"{real * length:,}", *cells)
-    out.print(table)
-
-
-def findings(run: Run) -> list[str]:
-    """What a run says, in one line each."""
-    import numpy as np
-
-    from modelcollapse.lm.diversity import LESS_DIVERSE
-
-    e, lines = run.experiment, []
-    step, size, heritability = (run.prediction.posterior[name] for name in ("step", "size", "heritability"))
-    lines.append(f"Calibrated: one replace step costs {step.mean():.3f} nats, effective size {size.mean():.1f}, heritability "
-                 f"{heritability.mean():.2f} ± {heritability.std():.2f}, noise of one training {run.noise:.3f}.")  # fmt: skip
-    scored = [
-        f"{name} {row['exact']['coverage']:.0%} of {row['exact']['points']} (miss {row['exact']['miss']:+.3f})"
-        for name, row in run.scores.items() if row["exact"]["points"]
-    ]  # fmt: skip
-    lines.append(f"In the 90 % bands, by seed and generation: {'; '.join(scored)}.")
-    last = [pair for pair in run.order if pair.generation == e.generations]
-    said = [f"{pair.higher} {'=' if pair.predicted_tie else '>'} {pair.lower}: {pair.difference:+.3f} ± "
-            f"{pair.standard_error:.3f}, {pair.verdict}" for pair in last]  # fmt: skip
-    if said:
-        lines.append(f"Order in generation {e.generations}, with the difference measured: {'; '.join(said)}.")
-    if run.entropy is not None:
-        lines.append(f"The source itself has {run.entropy:.3f} nats per token: no loss can be lower.")
-    sizes = {name: [each.size for each in steps] for name, steps in run.effective.items()}
-    lines.append("Effective size (drift + bias) of each step, over seeds: " + "; ".join(
-        f"{name} {', '.join(f'{size:.1f}' for size in each)}" for name, each in sizes.items()) + ".")  # fmt: skip
-    if "replace" in run.measures:
-        measures = run.measures["replace"]
-        rises = np.all(np.diff(measures["loss"].mean(axis=0)) > 0)
-        lines.append(
-            f"Under replace the loss {'rises at every generation' if rises else 'does not rise at every generation'}."
-        )
-        changes = {
-            name: (measures[name][:, -1] - measures[name][:, 0]).mean() * sign for name, sign in LESS_DIVERSE.items()
-        }
-        less, more = ([name for name, change in changes.items() if np.sign(change) == sign] for sign in (1, -1))
-        lines.append(f"Diversity under replace, first to last generation: falls by {', '.join(less) or 'no measure'}; "
-                     f"rises by {', '.join(more) or 'none'}.")  # fmt: skip
-        drift = measures["drift"][:, 1].mean()
-        lines.append(f"One generation moves next-token distributions by L1 {drift:.3f}; re-training on the same data alone by "
-                     f"{run.floor.l1.mean:.3f} ± {run.floor.l1.standard_error:.3f}.")  # fmt: skip
-    return lines

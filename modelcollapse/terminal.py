@@ -75,7 +75,14 @@ def trainings() -> Iterator[Callable[[float, float, str], None]]:
             nonlocal last
             if int(done) != last:
                 spent = time.monotonic() - started
-                left = f", about {spent * (total - done) / done / 60:.0f} min left" if done >= 1 else ""
+                rest = spent * (total - done) / done if done >= 1 else 0.0
+                left = (
+                    ""
+                    if done < 1
+                    else f", about {rest / 60:.0f} min left"
+                    if rest > 120
+                    else f", about {rest:.0f} s left"
+                )
                 print(
                     f"modelcollapse: {spent:.0f} s, {done:.1f} of {total:.0f} trainings{left}: {what}", file=sys.stderr
                 )

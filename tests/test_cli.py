@@ -106,7 +106,9 @@ def test_the_printed_plan_shows_the_numbers_of_the_json(capsys: pytest.CaptureFi
     tables = {(place // 5, cells[0]): cells[1:] for place, cells in enumerate(lines)}
     assert len(lines) == 10
     for name, row in record["workflows"].items():
-        second, last, limit, safe, share = tables[0, name]
+        second, last, limit, safe, share, yours = tables[0, name]
+        inside = row["safe"]["at_least"] <= 900 <= float(row["safe"]["samples"])
+        assert yours == ("safe" if inside else "not safe")
         shown = [report.number(each) for each in (row["gain"][1], row["gain"][-1], float(row["limit"]))]
         assert [second, last, limit] == shown
         least = row["safe"]["at_least"]
@@ -218,7 +220,7 @@ def test_a_plan_for_given_numbers_needs_neither_jax_nor_matplotlib() -> None:
         (["theorems", "--derivation"], ["--derivation", "name"]),
         (["theorems", "survivors", "--latex"], ["survivors", "--derivation"]),
         (["verify", "nothing"], ["nothing"]),
-        (["verify", "--chains", "1"], ["--chains 1", "at least 2"]),
+        (["verify", "--chains", "1"], ["--chains 1", "at least 20"]),
         (["verify", "--seed", "-1"], ["--seed -1"]),
         (["verify", "--budget", "1"], ["--budget 1"]),
     ],
@@ -247,6 +249,10 @@ def test_bad_input_is_refused_in_one_line_that_names_it(
         (["--bpe", "100000"], ["size=100000", "ask for at most that many"]),
         (["--heads", "3"], ["width=64", "multiple of 6"]),
         (["--filter", "magic"], ["--filter magic", "likelihood"]),
+        (["--filter", "likelihood:0.9:0.1"], ["low=0.9", "below high"]),
+        (["--filter", "classifier:2"], ["share=2.0", "between 0 and 1"]),
+        (["--grid", "64:99999999"], ["grid=", "at most 64 times"]),
+        (["--corpus", "hf:"], ["hf:", "name a data set"]),
         (["--grid", "5"], ["--grid 5", "colon"]),
         (["--grid", "99999:64"], ["grid=", "teacher"]),
         (["--generations", "1"], ["generations=1", "at least 2"]),
@@ -349,7 +355,7 @@ def test_pictures_and_results_are_written_where_asked(
     code, out, _ = run(capsys, "plan", "--corpus", text, "--out", str(tmp_path / "new" / "folder"), "--json")
     files = [Path(each) for each in json.loads(out)["files"]]
     assert code == 0
-    assert {each.name for each in files} == {"gain.png", "safe.png", "tokens.png", "result.json"}
+    assert {each.name for each in files} == {"gain.png", "safe.png", "tokens.png", "plan.json"}
     assert all(each.stat().st_size > 1000 for each in files)
     assert json.loads(files[-1].read_text())["workflows"]
 
@@ -409,3 +415,30 @@ def test_training_without_its_libraries_names_the_extra(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", program, str(tmp_path / "out")], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "modelcollapse: this needs the extra lm: pip install 'modelcollapse[lm]'\n"
+
+
+def test_a_plan_takes_what_training_takes(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    import pyarrow
+    from pyarrow import parquet
+
+    path = tmp_path / "rows.parquet"
+    parquet.write_table(pyarrow.table({"text": [TEXT, RARE]}), path)
+    words, raw = ([*TEXT.split(), *RARE.split()], (TEXT + RARE).encode())
+    for options, expected in (((), words), (("--unit", "bytes"), raw)):
+        record = json.loads(run(capsys, "plan", "--corpus", str(path), *options, "--json")[1])
+        assert (record["real"], record["source"]["vocabulary"]) == (len(expected), len(set(expected)))
+    code, out, err = run(capsys, "plan", "--corpus", f"{path}:nothing")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert f"--corpus {path}:nothing" in err
+
+
+def test_a_folder_keeps_the_results_of_other_commands(
+    capsys: pytest.CaptureFixture[str], text: str, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "result.json").write_text("of a training run")
+    assert run(capsys, "plan", "--corpus", text, "--out", str(out))[0] == 0
+    assert (out / "result.json").read_text() == "of a training run"
+    code, _, err = run(capsys, "plan", "--corpus", text, "--out", "")
+    assert code == 2 and "--out" in err
