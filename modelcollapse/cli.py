@@ -622,11 +622,13 @@ def _use_double() -> None:
     jax.config.update("jax_enable_x64", True)
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _stop)
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, _stop)
 
 
-def _stop(_number: int, _frame: Any) -> None:
+def _stop(number: int, _frame: Any) -> None:
     os.write(2, b"modelcollapse: stopped\n")
-    os._exit(130)
+    os._exit(128 + number)
 
 
 def _print_json(record: dict[str, Any]) -> None:
