@@ -83,6 +83,10 @@ class Experiment:
             workflows.check(name, predicted_as(each))
             table = schedule(name, each, self.generations)
             first = np.flatnonzero(np.asarray(table.weight[0], float))
+            if name == "replace" and each != Replace(self.real):
+                raise arg.refuse(
+                    "Experiment", "workflows", each, f"replace calibrates: Replace({self.real}), or another name"
+                )
             if not isinstance(each, Schedule) and round(float(table.size[first[0]])) != self.real:
                 remedy = f"its first real set has {self.real} windows, as in every other workflow"
                 raise arg.refuse(name, "real", table.size[first[0]], remedy)
@@ -157,9 +161,12 @@ class Experiment:
 _OF = {"generations": "generations", "length": "tokens", "retrainings": "trainings", "calibration": "generations"}
 
 
+COMPUTED = ("jax", "backend")  # of a record: what computed it
+
+
 def restored(record: Mapping[str, Any]) -> Experiment:
     """The experiment of a record. Raises InputError where the text has changed since."""
-    given = dict(record)
+    given = {name: value for name, value in record.items() if name not in COMPUTED}
     digest = given.pop("text")
     given["workflows"] = {name: _workflow(each) for name, each in given["workflows"].items()}
     matched = given["training"]["matched"]

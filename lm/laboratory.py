@@ -29,6 +29,7 @@ from .windows import Windows, written
 
 INITIAL, ORDER, WRITING, MEASURING, SUBSAMPLE, REAL, REPHRASED, VERIFYING = range(8)  # what a random number is for
 SECONDS = 20.0  # between checkpoints of one training
+HELD = 4  # models whose weights stay in memory
 
 Moved = Callable[[float], None]
 
@@ -114,7 +115,8 @@ class Laboratory:
         model = Model(self.folder / "models" / digest(identity), seed, generation)
         if not (model.folder / "measures.npz").exists():
             model.folder.mkdir(parents=True, exist_ok=True)
-            self.held[model.name], fit = self._fit(model, data, weight, parent, number, moved)
+            params, fit = self._fit(model, data, weight, parent, number, moved)
+            self._hold(model, params)
             kept(model.folder / "measures.npz", lambda: fit | self._measured(model))
         moved(1.0)
         return model
@@ -122,12 +124,16 @@ class Laboratory:
     def params(self, model: Model) -> Any:
         """The weights of a model."""
         if model.name not in self.held:
-            while len(self.held) > 3:
-                self.held.pop(next(iter(self.held)))
             like = jax.eval_shape(lambda: fresh(self.experiment.shape, jax.random.key(0)))
             with ocp.StandardCheckpointer() as store:
-                self.held[model.name] = store.restore(model.folder.absolute() / "weights", like)
+                self._hold(model, store.restore(model.folder.absolute() / "weights", like))
         return self.held[model.name]
+
+    def _hold(self, model: Model, params: Any) -> None:
+        """Keep the weights of the newest few models at hand."""
+        self.held[model.name] = params
+        while len(self.held) > HELD:
+            self.held.pop(next(iter(self.held)))
 
     def written(self, model: Model, count: int, number: int = 0, *, verifier: Model | None = None) -> Windows:
         """``count`` windows that a model writes and the filters let through; ``number``: which batch of that model.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .laboratory import REPHRASED, SUBSAMPLE, Laboratory, Model
+from .laboratory import REPHRASED, SUBSAMPLE, WRITING, Laboratory, Model
 from .rephrasing import Arm, Rephrased
 from .training_set import schedule, training_set, writers
 from .windows import Windows, join
@@ -53,7 +53,7 @@ def recursion(laboratory: Laboratory, seed: int, name: str, arm: Arm, generation
     for generation in range(1, generations + 1):
         for batch in np.flatnonzero(table.born == generation):
             parts = []
-            for writer, count in writers(table, int(batch), (seed, int(batch))).items():
+            for writer, count in writers(table, int(batch), (seed, generation, WRITING, int(batch))).items():
                 if writer == 0:
                     parts.append(real.next(count))
                 else:

@@ -102,7 +102,7 @@ def run(experiment: Experiment, folder: Path, *, processes: int | None = None, t
     """
     _ = experiment.windows, experiment.shape  # refused before anything is written
     with owned(folder):
-        claim(folder, experiment.record())
+        claim(folder, experiment.record() | {"jax": jax.__version__, "backend": jax.default_backend()})
         laboratory = Laboratory(experiment, folder)
         seeds = list(experiment.seeds)
         if processes is None:

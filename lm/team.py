@@ -40,6 +40,7 @@ class Team:
         self.shares: dict[int, float] = {}
         self.total = float(len(seeds) * trainings(laboratory))
         self.workers: list[subprocess.Popen[str]] = []
+        self.listeners: list[threading.Thread] = []
         self.found: dict[str, dict[int, Any]] = {"calibrated": {}, "finished": {}}
         for first in range(processes):
             mine = [str(seed) for seed in seeds[first::processes]]
@@ -47,7 +48,8 @@ class Team:
             pipe = subprocess.PIPE
             process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=_environment())
             self.workers.append(process)
-            threading.Thread(target=self._listen, args=(process,), daemon=True).start()
+            self.listeners.append(threading.Thread(target=self._listen, args=(process,), daemon=True))
+            self.listeners[-1].start()
 
     @property
     def done(self) -> float:
@@ -62,20 +64,26 @@ class Team:
         """Names of all models, by seed."""
         for process in self.workers:
             assert process.stdin is not None
-            process.stdin.write(worker.GO)
-            process.stdin.flush()
+            with suppress(BrokenPipeError):  # it has ended: that is heard below
+                process.stdin.write(worker.GO)
+                process.stdin.flush()
         return self._all("finished") if self.workers else self._alone(frozen=True)["finished"]
 
     def stop(self) -> None:
         """End what still works."""
-        for process in self.workers:
+        for process, listener in zip(self.workers, self.listeners, strict=True):
             process.kill()
             process.wait()
+            listener.join()
+            assert process.stdin is not None
+            with suppress(BrokenPipeError):
+                process.stdin.close()
 
     def _listen(self, process: subprocess.Popen[str]) -> None:
         assert process.stdout is not None
-        for line in process.stdout:
-            self.heard.put(json.loads(line))
+        with process.stdout:
+            for line in process.stdout:
+                self.heard.put(json.loads(line))
         self.heard.put({"ended": process.wait()})
 
     def _all(self, what: str) -> dict[int, Any]:
@@ -83,7 +91,8 @@ class Team:
             line = self.heard.get()
             if "ended" in line:
                 if line["ended"] != 0:
-                    raise RuntimeError(f"a process that trains ended with code {line['ended']}")
+                    remedy = "start again with the same options: what is finished is kept"
+                    raise arg.InputError(f"train: a process that trains ended with code {line['ended']}: {remedy}")
                 continue
             self._hear(line)
         return self.found[what]
@@ -107,7 +116,7 @@ class Team:
             if not frozen:
                 raise _Waiting
 
-        with suppress(_Waiting):
+        with jax.enable_x64(False), suppress(_Waiting):  # as in a process of its own
             worker.work(self.laboratory, list(self.laboratory.experiment.seeds), self._hear, wait)
         return self.found
 

@@ -9,9 +9,11 @@ import json
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from queue import Queue
 from typing import Any
 
 from modelcollapse.theory import arguments as arg
@@ -37,14 +39,24 @@ def main(arguments: list[str]) -> None:
         except BrokenPipeError:
             os._exit(1)  # who listened is gone
 
+    words: Queue[str] = Queue()
+
+    def listen() -> None:
+        for line in sys.stdin:
+            words.put(line)
+        os._exit(1)  # whoever started this process is gone
+
     def frozen() -> None:
-        if sys.stdin.readline() != GO:
-            sys.exit(1)  # who waited for us is gone
+        assert words.get() == GO
+
+    threading.Thread(target=listen, daemon=True).start()
 
     try:
         work(Laboratory(restored(record), Path(folder)), [int(each) for each in seeds], told, frozen)
     except arg.InputError as problem:
         told({"refused": str(problem)})
+    except OSError as problem:
+        told({"refused": f"train(out={folder!r}): {problem.strerror or problem}: make room, and start again"})
 
 
 def work(

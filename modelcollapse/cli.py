@@ -482,8 +482,8 @@ def train_command(
     sizes = {name: value for name, value in given.items() if value is not None}
     if not 0 <= seed < 2**31:
         raise refused("seed", seed, "a whole number from 0 to 2^31 - 1")
-    if processes is not None and processes < 0:
-        raise refused("processes", processes, "a number of processes, or 0 for this one")
+    if processes is not None and processes < 1:
+        raise refused("processes", processes, "a number of processes, at least 1")
     _use_double()
     experiment = train.experiment(
         corpus, workflows, length=length_, real=real_, seed=seed, learning_rate=number("learning-rate", learning_rate),

@@ -64,7 +64,7 @@ def _losses(out: Console, run: Run) -> None:
             colour = "dim" if place < seen else "green" if low[place] <= mean <= high[place] else "yellow"
             band = "(calibrates)" if place < seen else f"{low[place]:.3f} to {high[place]:.3f}"
             cells.append(f"[{colour}]{mean:.3f}{spread}[/]\n[dim]{band}[/]")
-        table.add_row(name, *cells)
+        table.add_row(escape(name), *cells)
     out.print(table)
 
 
@@ -82,7 +82,9 @@ def _drift(out: Console, run: Run) -> None:
         table.add_column(f"gen. {generation}", justify="right", no_wrap=True)
     for name, measured in run.measures.items():
         columns = measured["drift"].T[1:]
-        table.add_row(name, *(f"{each.mean():.3f}{'*' if above_floor(each, floor).above else ' '}" for each in columns))
+        table.add_row(
+            escape(name), *(f"{each.mean():.3f}{'*' if above_floor(each, floor).above else ' '}" for each in columns)
+        )
     out.print(table)
 
 
@@ -114,7 +116,7 @@ def _definitions(out: Console, run: Run) -> None:
     table = titled(out, "Definitions of collapse (no: not more than the noise; `--json` says why)")
     table.add_column("definition", no_wrap=True)
     for name in run.measures:
-        table.add_column(name, no_wrap=True)
+        table.add_column(escape(name), no_wrap=True)
     silent = []
     for answers in zip(*run.verdicts.values(), strict=True):
         if all(each.answer.value == "cannot say" for each in answers):

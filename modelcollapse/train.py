@@ -57,6 +57,8 @@ def workflows(text: str, real: int) -> dict[str, Arm]:
             case "rephrase":
                 found[name] = Rephrased(real, _beside(name, share or "0.5", real))
             case _ if name.endswith(".json"):
+                if Path(name).stem in found:
+                    raise refused("workflows", text, f"name {Path(name).stem} once")
                 found[Path(name).stem] = _schedule(name)
             case _:
                 raise refused("workflows", name, f"name {NAMES}")
