@@ -38,8 +38,8 @@ class Grid:
     def predicted(self, teacher: int) -> np.ndarray:
         """Error of the student over that without synthetic text, (real, synthetic), a window for a sample.
 
-        >>> Grid((60,), (12, 30)).predicted(100).round(4).tolist()  # worst at 12, and break-even at 30
-        [[1.0, 1.0167, 1.0002]]
+        >>> Grid((6000,), (1200, 3000)).predicted(10_000).round(4).tolist()  # worst at 1,200, even at 3,000
+        [[1.0, 1.0167, 1.0]]
         """
         return np.array([[_ratio(each, n, teacher) for n in self.synthetic] for each in self.real])
 
