@@ -511,7 +511,7 @@ def _train(experiment: Any, out: Path, processes: int | None, as_json: bool) -> 
     if not as_json:
         run_report.show(done)
         report.files(files)
-    return record | files
+    return files | record  # the workflows last
 
 
 def _draw_run(done: Any, where: Path) -> list[Path]:
