@@ -252,6 +252,7 @@ def test_a_posterior_finds_the_parameters_that_made_its_data(monkeypatch: pytest
         assert abs(draws.mean() - value) < 4 * draws.std(), name
         assert draws.std() < {"step": 0.05, "noise": 0.01, "heritability": 0.3, "size": 3}[name]
     assert found.mixing[0] < 1.1
+    assert found.posterior["size"].min() > 1
     measured_loss = measured((12, 4), truth["step"] * curve)
     assert score.score(found.loss["replace"], measured_loss, skip=1).coverage > 0.7  # 36 points: 1e-3 under 90 %
     assert score.score(found.linear["replace"], measured_loss, skip=2).miss > 0.05
