@@ -207,7 +207,7 @@ def _cells(found: GridResult, length: int, where: Path) -> Path:
     axes.figure.colorbar(image, label="change of held-out loss [nats per token]")
     _named(
         axes,
-        f"What synthetic text does to a student of real text; ± {found.standard_error:.3f}",
+        f"What synthetic text does to a student of real text (standard error {found.standard_error:.3f})",
         "synthetic tokens",
         "real tokens",
     )
