@@ -16,7 +16,7 @@ priors speak, and the bands say so.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -100,6 +100,11 @@ class Prediction:
     posterior: Mapping[str, np.ndarray]
     mixing: tuple[float, float]
 
+    def over_seeds(self, name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Of the mean over seeds: what is predicted for it, and the ends of its band; (generations,) each."""
+        draws = self.loss[name].mean(axis=1)
+        return draws.mean(axis=0), *band(draws)
+
 
 def curve(workflow: Workflow, generations: int, size: Any, heritability: Any, share: Any = 1.0) -> Any:
     r"""c(m) for generations 1, 2, ...: the rise of the error, in units of the first step of replacing.
@@ -112,16 +117,26 @@ def curve(workflow: Workflow, generations: int, size: Any, heritability: Any, sh
     >>> [round(float(each), 3) for each in curve(Replace(100), 4, 5.0, 0.5)]  # lambda = 0.4
     [0.0, 1.0, 1.4, 1.56]
     """
-    real, own = float(first_size(workflow)), (1 - share) / size
-    table = _scaled(workflow, generations, jnp.asarray(size, float) / share / real)
-    error = algebra.error(table, -1, generations, heritability=heritability, own_noise=own)
-    # the first two generations of replacing, by their law: shrink by h what one sample adds, then add one's own noise
-    once = _trained(0.0, size / share, heritability, own)
-    return (error - error[0]) / (_trained(once, size / share, heritability, own) - once)
+    table = _scaled(workflow, generations, jnp.asarray(size, float) / share / float(first_size(workflow)))
+    error = algebra.error(table, -1, generations, heritability=heritability, own_noise=(1 - share) / size)
+    first, second = _replacing(2, size, heritability, share)
+    return (error - error[0]) / (second - first)
+
+
+def _replacing(generations: int, size: Any, heritability: Any, share: Any) -> list[Any]:
+    """Error, in units of V, of generations 1, 2, ... of replacing, by its law."""
+    error, errors = 0.0, []
+    for _ in range(generations):
+        error = _trained(error, size / share, heritability, (1 - share) / size)
+        errors.append(error)
+    return errors
 
 
 def _trained(error: Any, samples: Any, heritability: Any, own: Any) -> Any:
-    """Error, in units of V, of a model trained on samples of a model with this error."""
+    """Error, in units of V, of a model trained on samples of a model with this error.
+
+    The fit shrinks by h what the sample adds; training then adds its own noise.
+    """
     shrunk = heritability * (error + (1 - error) / samples)
     return shrunk + own * (1 - shrunk)
 
@@ -140,11 +155,10 @@ def predict(
     key: jax.Array,
     *,
     priors: Priors | None = None,
-    progress: Callable[[str], None] | None = None,
 ) -> Prediction:
     """The posterior predictive of every workflow, from what calibration has seen and nothing else.
 
-    Raises InputError where a workflow trains on other real data in generation 1 than the first seen (Schedule apart).
+    Raises InputError where there are fewer generations than calibration itself reaches.
     """
     priors = priors or Priors()
     steps = seen.replaced.shape[1]
@@ -154,8 +168,6 @@ def predict(
     sampler = MCMC(
         kernel, num_warmup=WARMUP, num_samples=DRAWS, num_chains=CHAINS, chain_method="vectorized", progress_bar=False
     )
-    if progress is not None:
-        progress("posterior")
     sampling, predicting = jax.random.split(key)
     sampler.run(sampling, seen, priors)
     chains = sampler.get_samples(group_by_chain=True)
@@ -163,8 +175,6 @@ def predict(
     worst = max(float(np.max(row["r_hat"])) for each in mixing for row in each.values())
     least = min(float(np.min(row["n_eff"])) for each in mixing for row in each.values())
     posterior = {name: np.asarray(each) for name, each in sampler.get_samples().items()}
-    if progress is not None:
-        progress("bands")
     curves = jax.jit(jax.vmap(lambda *of: {name: curve(each, generations, *of) for name, each in workflows.items()}))
     drawn = curves(*(posterior[name] for name in ("size", "heritability", "share")))
     limit = {name: np.asarray(curve(each, generations, 1e9, 1.0)) for name, each in workflows.items()}
@@ -192,9 +202,7 @@ def _model(seen: Observed, priors: Priors) -> None:
     numpyro.sample("first", dist.Normal(level, noise).to_event(1), obs=seen.first)
     numpyro.sample("again", dist.Normal(level[:, None], noise).expand(seen.again.shape).to_event(2), obs=seen.again)
     share = numpyro.sample("share", dist.Beta(*priors.share))
-    error = [_trained(0.0, size / share, heritability, (1 - share) / size)]
-    for _ in range(steps):
-        error.append(_trained(error[-1], size / share, heritability, (1 - share) / size))
+    error = _replacing(steps + 1, size, heritability, share)
     rise = step * jnp.stack([(each - error[0]) / (error[1] - error[0]) for each in error[1:]])
     numpyro.sample("replaced", dist.Normal(level[:, None] + rise, noise).to_event(2), obs=seen.replaced)
     measured = np.flatnonzero(np.isfinite(seen.moved) & (seen.moved > 0))

@@ -16,7 +16,7 @@ from modelcollapse.theory import arguments as arg
 
 from . import calibration
 from .effective_size import effective_size
-from .laboratory import Laboratory, Model
+from .laboratory import Laboratory
 from .rephrasing import predicted_as
 from .store import kept, write_json
 
@@ -65,9 +65,8 @@ def _said(
     workflows = {}
     for name, sample in found.loss.items():
         low, high = calibration.band(sample)
-        over_seeds = sample.mean(axis=1)
-        ends = calibration.band(over_seeds)
-        workflows[name] = {"mean": over_seeds.mean(axis=0).tolist(), "low": ends[0].tolist(), "high": ends[1].tolist(),
+        mean, *ends = found.over_seeds(name)
+        workflows[name] = {"mean": mean.tolist(), "low": ends[0].tolist(), "high": ends[1].tolist(),
                            "low_by_seed": low.tolist(), "high_by_seed": high.tolist()}  # fmt: skip
     posterior = {name: {"mean": np.mean(value, axis=0).tolist(), "sd": np.std(value, axis=0).tolist()}
                  for name, value in found.posterior.items()}  # fmt: skip
@@ -78,18 +77,13 @@ def _said(
 
 def observed(laboratory: Laboratory, calibrated: Mapping[int, Any]) -> calibration.Observed:
     """What calibration has measured, seed by seed."""
-    e = laboratory.experiment
-
-    def measures(seed: int, name: str) -> dict[str, np.ndarray]:
-        return Model(laboratory.folder / "models" / name, seed, 0).measures
-
     first, again, replaced, moved = [], [], [], []
-    for seed in e.seeds:
+    for seed in laboratory.experiment.seeds:
         names = calibrated[seed]
-        start = measures(seed, names["first"])
-        steps = [measures(seed, each) for each in names["replaced"]]
+        start = laboratory.measures(names["first"])
+        steps = [laboratory.measures(each) for each in names["replaced"]]
         first.append(float(start["loss"]))
-        again.append([float(measures(seed, each)["loss"]) for each in names["again"]])
+        again.append([float(laboratory.measures(each)["loss"]) for each in names["again"]])
         replaced.append([float(each["loss"]) for each in steps])
         moved.append(effective_size(start["probabilities"][None], steps[0]["probabilities"][None]).F)
     return calibration.Observed(first, again, replaced, moved)

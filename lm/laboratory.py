@@ -51,12 +51,6 @@ class Model:
         """The digest of all that decides it."""
         return self.folder.name
 
-    @property
-    def measures(self) -> dict[str, np.ndarray]:
-        """What was measured, by name (`Laboratory.measure`)."""
-        with np.load(self.folder / "measures.npz") as file:
-            return dict(file)
-
 
 @dataclass(frozen=True, eq=False)
 class Laboratory:
@@ -120,6 +114,11 @@ class Laboratory:
             kept(model.folder / "measures.npz", lambda: fit | self._measured(model))
         moved(1.0)
         return model
+
+    def measures(self, name: str) -> dict[str, np.ndarray]:
+        """What was measured of the model of this name."""
+        with np.load(self.folder / "models" / name / "measures.npz") as file:
+            return dict(file)
 
     def params(self, model: Model) -> Any:
         """The weights of a model."""

@@ -21,7 +21,7 @@ from .effective_size import EffectiveSize, effective_size
 from .experiment import Experiment
 from .forecast import frozen
 from .grid import GridResult, judged
-from .laboratory import Laboratory, Model
+from .laboratory import Laboratory
 from .rephrasing import predicted_as
 from .store import claim, owned, write_json
 from .team import Team, Told
@@ -126,18 +126,16 @@ def _judged(
     calibrated: Mapping[int, Any],
     models: Mapping[int, Mapping[str, Any]],
 ) -> Run:
-    e, folder = laboratory.experiment, laboratory.folder
-
-    def measures(name: str) -> dict[str, np.ndarray]:
-        return Model(folder / "models" / name, 0, 0).measures
-
+    e, folder, measures = laboratory.experiment, laboratory.folder, laboratory.measures
     found: dict[str, dict[str, np.ndarray]] = {}
+    effective: dict[str, tuple[EffectiveSize, ...]] = {}
     for name in e.workflows:
         table = [[measures(each) for each in models[seed]["workflows"][name]] for seed in e.seeds]
         found[name] = {each: np.array([[float(cell[each]) for cell in row] for row in table]) for each in SCALARS}
         found[name]["drift"] = np.array(
             [[float(drift.drift(cell["probabilities"], row[0]["probabilities"]).l1) for cell in row] for row in table]
         )
+        effective[name] = _effective(np.array([[cell["probabilities"] for cell in row] for row in table]))
     trainings = {seed: [calibrated[seed]["first"], *calibrated[seed]["again"]] for seed in e.seeds}
     losses = np.array([[float(measures(each)["loss"]) for each in names] for names in trainings.values()])
     noise = float(np.sqrt(losses.var(axis=1, ddof=1).mean()))
@@ -147,9 +145,6 @@ def _judged(
     shown = calibration.Prediction(exact, linear, prediction.posterior, prediction.mixing)
     scores = score.table(shown, loss, steps=e.calibration)
     pairs = tuple(pair for each in range(2, e.generations + 1) for pair in score.order(shown, loss, noise, each))
-    effective = {
-        name: _effective(laboratory, [models[seed]["workflows"][name] for seed in e.seeds]) for name in e.workflows
-    }
     grid = None
     if e.grid is not None:
         cells = [[[float(measures(each)["loss"]) for each in row] for row in models[seed]["grid"]] for seed in e.seeds]
@@ -163,9 +158,9 @@ def _judged(
     return done
 
 
-def _effective(laboratory: Laboratory, names: Sequence[Sequence[str]]) -> tuple[EffectiveSize, ...]:
-    """Effective size of each step, from next-token distributions; seeds are the units, pooled before inverting."""
-    tables = np.array(
-        [[Model(laboratory.folder / "models" / each, 0, 0).measures["probabilities"] for each in row] for row in names]
-    )
+def _effective(tables: np.ndarray) -> tuple[EffectiveSize, ...]:
+    """Effective size of each step, from next-token distributions (seeds, generations, contexts, V).
+
+    Seeds are the units, pooled before inverting.
+    """
     return tuple(effective_size(tables[:, at], tables[:, at + 1]) for at in range(tables.shape[1] - 1))

@@ -18,7 +18,7 @@ from typing import Any
 
 from modelcollapse.theory import arguments as arg
 
-from .experiment import Experiment, restored
+from .experiment import restored
 from .laboratory import Laboratory
 from .recursion import Told, all_recursions, calibrated, students, trainings
 
@@ -63,7 +63,7 @@ def work(
     laboratory: Laboratory, seeds: list[int], told: Callable[[dict[str, Any]], None], frozen: Callable[[], None]
 ) -> None:
     """Train for these seeds. ``frozen`` returns when predictions are on disk."""
-    progress = {seed: _progress(laboratory.experiment, laboratory, seed, told) for seed in seeds}
+    progress = {seed: _progress(laboratory, seed, told) for seed in seeds}
     for seed in seeds:
         found = calibrated(laboratory, seed, progress[seed])
         names = {"first": found.first.name, "again": [each.name for each in found.again],
@@ -79,9 +79,7 @@ def work(
         told({"finished": seed, "models": done})
 
 
-def _progress(
-    experiment: Experiment, laboratory: Laboratory, seed: int, told: Callable[[dict[str, Any]], None]
-) -> Told:
+def _progress(laboratory: Laboratory, seed: int, told: Callable[[dict[str, Any]], None]) -> Told:
     done: dict[tuple[str, int], float] = {}
     last = 0.0
 

@@ -598,11 +598,11 @@ def _pictures(
     """Draw into the folder and write the record beside; a file is there whole or not at all."""
     if out is None:
         return {}
+    from modelcollapse.lm.store import write_json
+
     try:
         files, result = draw(out), out / f"{name}.json"
-        part = out / f"{name}.json.part"
-        part.write_text(json.dumps(record, indent=1) + "\n")
-        part.replace(result)
+        write_json(result, record)
     except OSError as problem:
         raise refused("out", str(out), f"a folder to write to ({problem.strerror or problem})") from None
     return {"files": [str(each) for each in (*files, result)]}

@@ -113,14 +113,12 @@ def read(spec: str, *, unit: Unit = Unit.WORDS, progress: Callable[[int, int], N
     digest = hashlib.sha256()
     with refusing("corpus.read", spec, FORMS), opened(spec, digest.update, progress) as (path, column, chunks):
         counts, counted = _counted(chunks, path, column, unit)
-        if counts.total() < 2:
-            raise UnfitError(
-                f"it holds {counts.total()} {counted}: name one that holds at least 2, or count --unit bytes"
-            )
-    return _corpus(spec, counted, counts, digest.hexdigest())
+        return _corpus(spec, counted, counts, digest.hexdigest())
 
 
 def _corpus(name: str, unit: str, counts: Counter[str], sha256: str) -> Corpus:
+    if counts.total() < 2:
+        raise UnfitError(f"it holds {counts.total()} {unit}: name one that holds at least 2, or count --unit bytes")
     descending = np.sort(np.fromiter(counts.values(), np.int64))[::-1]
     descending.setflags(write=False)
     tokens = tuple(_label(token) for token, _ in counts.most_common(SHOWN))
@@ -136,9 +134,7 @@ def count(name: str, documents: Iterable[str], unit: Unit) -> Corpus:
             raw = document.encode(errors="surrogatepass")
             digest.update(raw)
             counts.update(words(document) if unit is Unit.WORDS else _bytes([raw]))
-        if counts.total() < 2:
-            raise UnfitError(f"it holds {counts.total()} {unit.value}: name one that holds at least 2")
-    return _corpus(name, unit.value, counts, digest.hexdigest())
+        return _corpus(name, unit.value, counts, digest.hexdigest())
 
 
 def words(text: str) -> list[str]:

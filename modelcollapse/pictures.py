@@ -133,20 +133,18 @@ def _tokens(made: Plan, where: Path) -> Path:
 
 def draw_run(run: Run, where: Path) -> list[Path]:
     """The picture of a training run: loss.png, measured points over predicted bands."""
-    from modelcollapse.lm import calibration
-
     e = run.experiment
     with plt.rc_context(STYLE):
         figure, panels = plt.subplots(
             1, len(run.measures), sharey=True, figsize=(3.1 * len(run.measures) + 0.6, 4.4), squeeze=False
         )
-        generations = np.arange(1, e.generations + 1)
+        generations, ends = np.arange(1, e.generations + 1), []
         for place, (axes, (name, measured)) in enumerate(zip(panels[0], run.measures.items(), strict=True)):
             colour, marker = _look(name, place)
-            draws = run.prediction.loss[name].mean(axis=1)
-            low, high = calibration.band(draws)
+            mean, low, high = run.prediction.over_seeds(name)
+            ends += [low, high]
             axes.fill_between(generations, low, high, color=colour, alpha=0.2, linewidth=0, label="predicted, 90 %")
-            axes.plot(generations, draws.mean(axis=0), color=colour, linewidth=1, label="predicted mean")
+            axes.plot(generations, mean, color=colour, linewidth=1, label="predicted mean")
             axes.plot(generations, run.prediction.linear[name].mean(axis=(0, 1)), color="0.5", linewidth=1, linestyle=":",
                       label="linear form")  # fmt: skip
             for row in measured["loss"]:
@@ -158,10 +156,7 @@ def draw_run(run: Run, where: Path) -> list[Path]:
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             axes.legend(loc="upper left", fontsize=8)
         seen = np.concatenate([each["loss"].ravel() for each in run.measures.values()])
-        ends = np.concatenate(
-            [np.ravel(calibration.band(run.prediction.loss[name].mean(axis=1))) for name in run.measures]
-        )
-        low, high = min(seen.min(), ends.min()), max(seen.max(), ends.max())
+        low, high = min(seen.min(), np.min(ends)), max(seen.max(), np.max(ends))
         panels[0, 0].set_ylim(low - 0.08 * (high - low), high + 0.35 * (high - low))
         panels[0, 0].set_ylabel("held-out loss [nats per token]")
         title = f"{Path(e.corpus).name}: predictions frozen after generation 1 and {e.calibration} replace step(s)"

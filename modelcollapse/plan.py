@@ -6,7 +6,7 @@ Only theory is asked, in float64 without JAX, so that a plan for given numbers t
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
@@ -290,11 +290,15 @@ def _row_json(row: Row) -> dict[str, Any]:
     return record
 
 
-def finite(value: float | Sequence[float]) -> Any:
-    """Numbers as JSON has them; infinity as the text "inf"."""
-    if isinstance(value, Sequence):
+def finite(value: Any) -> Any:
+    """Numbers, lists and records as JSON has them; what is not finite is text: "inf", "nan"."""
+    if isinstance(value, Mapping):
+        return {str(name): finite(each) for name, each in value.items()}
+    if isinstance(value, np.ndarray | np.generic):
+        return finite(value.tolist())
+    if isinstance(value, list | tuple):
         return [finite(each) for each in value]
-    return value if np.isfinite(value) else str(float(value))
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def order_json(plan: OrderPlan) -> dict[str, Any]:
@@ -305,5 +309,5 @@ def order_json(plan: OrderPlan) -> dict[str, Any]:
     rows = {}
     for row in plan.rows:
         record = {each.name: getattr(row, each.name) for each in fields(row) if each.name not in ("workflow", "name")}
-        rows[row.name] = record | {name: finite(record[name]) for name in ("error", "gain", "limit", "alive")}
+        rows[row.name] = finite(record)
     return plain | {"generations": plan.generations, "workflows": rows}

@@ -63,7 +63,7 @@ def plan(made: Plan) -> None:
         out.print("One token only: there is no error to grow and nothing to lose.")
         return
     title = f"Error in units of real data alone (the sizes decide it); safe: at most {percent(made.tolerance)} more"
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table = titled(out, title)
     table.add_column("workflow", no_wrap=True)
     shown = sorted({2, last} & set(made.generations) or {last})
     for head in (*(f"gen. {each}" for each in shown), "long run", "safe amount", "safe share", "yours"):
@@ -76,7 +76,7 @@ def plan(made: Plan) -> None:
     title = "Different tokens that the model still knows" + (
         ", of those in the corpus" if source.get("kind") == "corpus" else ""
     )
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table = titled(out, title)
     shown = sorted({1, 2, min(5, last), last} & set(made.generations))
     table.add_column("workflow", no_wrap=True)
     for generation in shown:
@@ -101,7 +101,7 @@ def order_plan(name: str, made: OrderPlan) -> None:
     out.print(f"[bold]{escape(name)}[/]: {made.real:,} bytes, {made.contexts:,} contexts of {made.order} bytes, {made.pairs:,} "
               f"pairs of context and byte, read as the truth; {made.synthetic:,} synthetic bytes per generation")  # fmt: skip
     title = "Error in units of real data alone, and pairs that the model still knows"
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table = titled(out, title)
     table.add_column("workflow", no_wrap=True)
     shown = sorted({2, last} & set(made.generations) or {last})
     gains, pairs = ([f"{what} {each}" for each in shown] for what in ("gen.", "pairs"))
@@ -228,15 +228,17 @@ def theorem_json(one: Theorem, *, derivation: bool) -> dict[str, Any]:
 
 def verdict_json(one: Verdict) -> dict[str, Any]:
     """One verdict as plain data; what is not finite is text."""
-    return {name: str(value) if isinstance(value, float) and not math.isfinite(value) else value
-            for name, value in asdict(one).items()}  # fmt: skip
+    from .plan import finite
+
+    plain: dict[str, Any] = finite(asdict(one))
+    return plain
 
 
 def verdicts(every: Sequence[Verdict], chains: int, budget: float) -> None:
     """The table of theorems against chains."""
     out = console()
     title = f"Theorems against {chains:,} chains: the worst generation of each; false alarms {budget:g} in all"
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table = titled(out, title)
     table.add_column("theorem", no_wrap=True)
     for name in ("gen.", "observable", "predicted", "observed", "s.e.", "z"):
         table.add_column(name, justify="left" if name == "observable" else "right", no_wrap=True)

@@ -56,7 +56,7 @@ def _losses(out: Console, run: Run) -> None:
         table.add_column(f"gen. {generation}", justify="right", no_wrap=True)
     for name, measured in run.measures.items():
         loss = measured["loss"]
-        low, high = calibration.band(run.prediction.loss[name].mean(axis=1))
+        _, low, high = run.prediction.over_seeds(name)
         seen = 1 + (e.calibration if name == "replace" else 0)
         cells = []
         for place, mean in enumerate(loss.mean(axis=0)):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ import numpy as np
 from modelcollapse import theory
 from modelcollapse.theory.arguments import InputError
 
+from .plan import finite
 from .terminal import number, refused
 
 if TYPE_CHECKING:
@@ -160,23 +161,21 @@ def as_json(run: Run) -> dict[str, Any]:
     """A finished run as plain data; what is not finite is text."""
     from dataclasses import asdict
 
-    from modelcollapse.lm import calibration
     from modelcollapse.lm.diversity import LESS_DIVERSE
 
     e = run.experiment
     rows = {}
     for name, measured in run.measures.items():
-        draws = run.prediction.loss[name].mean(axis=1)
-        low, high = calibration.band(draws)
+        predicted, low, high = run.prediction.over_seeds(name)
         loss = measured["loss"]
         rows[name] = {
-            "loss": loss.mean(axis=0), "predicted": draws.mean(axis=0), "low": low, "high": high,
+            "loss": loss.mean(axis=0), "predicted": predicted, "low": low, "high": high,
             "sd": loss.std(axis=0, ddof=1) if len(loss) > 1 else np.full(loss.shape[1], math.nan), "by_seed": loss,
             "linear": run.prediction.linear[name].mean(axis=(0, 1)), "score": run.scores[name],
             "effective_size": [asdict(each) for each in run.effective[name]],
             "measures": {each: table.mean(axis=0) for each, table in measured.items() if each != "loss"},
         }  # fmt: skip
-    return plain({
+    return finite({
         "corpus": e.corpus, "seeds": list(e.seeds), "parameters": e.shape.parameters, "noise": run.noise,
         "source_entropy": run.entropy, "less_diverse": dict(LESS_DIVERSE),
         "stopping": "real text" if e.training.patience is not None else "fixed steps", "predictions_sha256": run.frozen,
@@ -188,16 +187,3 @@ def as_json(run: Run) -> dict[str, Any]:
         },
         "workflows": rows,
     })  # fmt: skip
-
-
-def plain(value: Any) -> Any:
-    """Numbers and lists as JSON has them; what is not finite is text."""
-    if isinstance(value, Mapping):
-        return {str(name): plain(each) for name, each in value.items()}
-    if isinstance(value, np.ndarray):
-        return plain(value.tolist())
-    if isinstance(value, list | tuple):
-        return [plain(each) for each in value]
-    if isinstance(value, np.generic):
-        return plain(value.item())
-    return str(value) if isinstance(value, float) and not math.isfinite(value) else value

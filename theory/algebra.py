@@ -44,8 +44,7 @@ class Events:
 def events(schedule: Schedule, heritability: Any = 1, own_noise: Any = 0) -> Events:
     """The schedule as events, for a learner of this heritability and noise of its own."""
     xp = arg.namespace(schedule.size, schedule.source, schedule.weight, schedule.train, heritability, own_noise)
-    plain = not arg.is_traced(heritability, own_noise) and heritability == 1 and own_noise == 0
-    smooths = not plain
+    smooths = arg.is_traced(heritability, own_noise) or heritability != 1 or own_noise != 0
     kept = xp.sqrt(xp.asarray(heritability, float)) if smooths else 1
     born, generations = schedule.born, schedule.generations
     order: list[tuple[str, int]] = [("truth", 0)]
