@@ -86,15 +86,15 @@ def fixed_counts(contexts: Contexts, generations: int, chains: int, key: jax.Arr
         most = max(pools[k].most for k in group)
         width = _width(int(tokens[group].max()), most)
         p = np.stack([np.pad(families[k].p, (0, width - len(families[k].p))) for k in group])
-        rows = jax.tree.map(lambda *each: np.stack(each), *(pools[k].rows for k in group))
+        tables = jax.tree.map(lambda *each: np.stack(each), *((pools[k].sizes, pools[k].rows) for k in group))
         keys = jax.vmap(jax.random.fold_in, (None, 0))(typed(key), contexts.visited[group])
         one = pools[group[0]]
 
-        def run(key: Any, p: Any, rows: Any, one: Any = one, most: int = most) -> dict[str, jax.Array]:
-            return run_chains(key, {"p": p, "counts": None}, one.room, rows, kind=Categorical, fixed=(), memory=one.memory,
+        def run(key: Any, p: Any, tables: Any, one: Any = one, most: int = most) -> dict[str, jax.Array]:
+            return run_chains(key, {"p": p, "counts": None}, one.room, *tables, kind=Categorical, fixed=(), memory=one.memory,
                                    step=one.step, most=most, chains=chains)  # fmt: skip
 
-        for name, value in jax.vmap(run)(keys, p, rows).items():
+        for name, value in jax.vmap(run)(keys, p, tables).items():
             seen[name][group] = np.asarray(value)
     return ContextRun(contexts, **seen)
 
@@ -116,4 +116,4 @@ def _groups(most: np.ndarray, compilation: int) -> list[np.ndarray]:
 
 def _width(tokens: int, most: int) -> int:
     """Room for ``tokens``, and enough for samples to be counted token by token, which compiles and runs fastest."""
-    return max(tokens, most // sampling.TOKENS_PER_BINOMIAL) if most <= sampling.MOST_TOKENS else tokens
+    return max(tokens, most // sampling.TOKENS_PER_POISSON) if most <= sampling.MOST_TOKENS else tokens

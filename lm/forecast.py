@@ -18,7 +18,7 @@ from . import calibration
 from .effective_size import effective_size
 from .laboratory import Laboratory
 from .rephrasing import predicted_as
-from .store import kept, write_json
+from modelcollapse.simulate.store import kept, write_json
 
 
 def frozen(laboratory: Laboratory, calibrated: Mapping[int, Any]) -> tuple[calibration.Prediction, str]:

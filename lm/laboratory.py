@@ -21,7 +21,7 @@ from .experiment import Experiment, plain
 from .filters import Filter, accepted
 from .generation import generate
 from .likelihood import loss, next_token
-from .store import digest, kept
+from modelcollapse.simulate.store import digest, kept
 from .tails import tails, word_counts
 from .training import State, begin, train
 from .verification import MOST, filters

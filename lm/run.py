@@ -23,7 +23,7 @@ from .forecast import frozen
 from .grid import GridResult, judged
 from .laboratory import Laboratory
 from .rephrasing import predicted_as
-from .store import claim, owned, write_json
+from modelcollapse.simulate.store import claim, owned, write_json
 from .team import Team, Told
 
 SCALARS = ("loss", "context_entropy", "context_gini", "distinct_1", "distinct_2", "distinct_3", "distinct_4", "heaps",

@@ -598,7 +598,7 @@ def _pictures(
     """Draw into the folder and write the record beside; a file is there whole or not at all."""
     if out is None:
         return {}
-    from modelcollapse.lm.store import write_json
+    from modelcollapse.simulate.store import write_json
 
     try:
         files, result = draw(out), out / f"{name}.json"

@@ -151,7 +151,7 @@ def experiment(
 
 def checked(experiment: Experiment, out: Path) -> Path:
     """The folder under ``out`` that is this experiment's own; what its text is too short for is refused here."""
-    from modelcollapse.lm.store import digest
+    from modelcollapse.simulate.store import digest
 
     _ = experiment.windows
     return out / f"train-{digest(experiment.record())[:8]}"

@@ -36,9 +36,11 @@ from modelcollapse.theory.workflow import (
 from . import kernel
 from .observe import observe
 from .pool import Memory, Pool, Step, point_pool, pool
+from .stream import fold, start
 from .trajectory import Trajectory
 
 MOST = 2**27  # chains times generations of one run
+PLACES = {"size", "real"}  # columns of a pool that are places in its sizes
 STATIC = {"dimension", "unbiased"}  # fields of a family that fix shapes or choose a formula
 
 
@@ -82,7 +84,7 @@ def _trajectory(f: Family, w: Workflow, p: Pool, chains: int, key: jax.Array) ->
         for name, value in settings.items()
         if name not in STATIC
     }
-    seen = run_chains(typed(key), free, p.room, p.rows, kind=type(f), fixed=fixed, memory=p.memory, step=p.step,
+    seen = run_chains(typed(key), free, p.room, p.sizes, p.rows, kind=type(f), fixed=fixed, memory=p.memory, step=p.step,
                 most=p.most, chains=int(chains))  # fmt: skip
     if isinstance(f, Categorical) and f.counts is not None:
         seen["error"] = seen["error"] + f.v / float(f.counts.sum())
@@ -94,7 +96,9 @@ def run_chains(
     key: jax.Array,
     free: dict[str, Any],
     room: Any,
+    sizes: kernel.Size,
     rows: dict[str, Any],
+    start_at: Any = 0,
     *,
     kind: Callable[..., Family],
     fixed: tuple[tuple[str, Any], ...],
@@ -105,27 +109,28 @@ def run_chains(
 ) -> dict[str, jax.Array]:
     """The loop over generations, for all chains: observables (chain, generation).
 
-    The family is ``kind(**free, **dict(fixed))``; ``memory`` and ``step`` are those of a workflow's pool, ``room`` and ``rows``
-    its sizes. Works under vmap.
+    The family is ``kind(**free, **dict(fixed))``; ``memory`` and ``step`` are those of a workflow's pool, ``room``, ``sizes``
+    and ``rows`` its tables; the first chain has the number ``start_at``. Works under vmap.
     """
     f = kind(**free, **dict(fixed))
     generations = jax.tree.leaves(rows)[0].shape[0]
 
     def chain(index: jax.Array) -> dict[str, jax.Array]:
-        own = random.fold_in(key, index)
+        own = start(key, index)
 
         def generation(carry: Any, row: Any) -> tuple[Any, dict[str, jax.Array]]:
             (state, first), (number, row) = carry, row
-            state = step(random.fold_in(own, number), f, state, row, most)
+            row = {name: kernel.take(sizes, value) if name in PLACES else value for name, value in row.items()}
+            state = step(fold(own, number), f, state, row, most)
             if first is not None:
                 first = jnp.where(number == 1, state[0], first)
             return (state, first), observe(f, state[0], first)
 
-        start = kernel.truth(f)
-        first = start if isinstance(f, Categorical) else None
-        return lax.scan(generation, ((start, memory(f, room)), first), (jnp.arange(1, generations + 1), rows))[1]
+        truth = kernel.truth(f)
+        first = truth if isinstance(f, Categorical) else None
+        return lax.scan(generation, ((truth, memory(f, room)), first), (jnp.arange(1, generations + 1), rows))[1]
 
-    return jax.vmap(chain)(jnp.arange(chains))
+    return jax.vmap(chain)(jnp.arange(chains, dtype=jnp.uint32) + jnp.asarray(start_at, jnp.uint32))
 
 
 def typed(key: jax.Array) -> jax.Array:

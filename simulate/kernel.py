@@ -4,8 +4,8 @@ A model is the fitted statistic itself: probabilities (V,) for the categorical f
 triangular factor of the covariance) for the Gaussian; the mean, a scalar, for all others. Averages of
 sufficient statistics are fits, so one draw from a known law replaces n samples, whatever n is.
 
-``draw`` takes the size n as an array, so that another size does not compile again; ``most``, a static bound
-on it, only chooses the way of sampling. Sizes are at least 1.
+A `Size` holds the size n as an array, so that another size does not compile again, and what can be worked out from it
+beforehand; ``most``, a static bound on it, only chooses the way of sampling. Sizes are at least 1.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, assert_never
 
 import jax
 import jax.numpy as jnp
-from jax import random
+import numpy as np
 
 from modelcollapse.theory.family import (
     Binomial,
@@ -26,16 +26,30 @@ from modelcollapse.theory.family import (
     Poisson,
 )
 
-from . import sampling
+from . import chi_square, counts, sampling
+from .stream import Stream, fold, normal, pair, part
 
 
 class Normal(NamedTuple):
-    """A Gaussian model: ``mean`` (d,) and ``factor`` (d, d), lower triangular, covariance = factor factor^T."""
+    """A Gaussian model: ``mean`` (d,) and ``factor`` (d, d), lower triangular, covariance = factor factor^T.
+
+    ``log_variance``: log of det of the covariance against the truth's, divided by d. It is carried beside the factor, whose
+    smallest entries may fall below what a float holds.
+    """
 
     mean: jax.Array
     factor: jax.Array
+    log_variance: jax.Array
 
 
+class Size(NamedTuple):
+    """A number of samples ``n``, or an array of them; of families that need it a `chi_square.table`, else None."""
+
+    n: Any
+    chi: Any = None
+
+
+REGULAR = 2  # samples a coordinate, above which the covariance of a fit is far from singular
 Model = Any  # (V,) probabilities | Normal | scalar mean
 
 
@@ -46,7 +60,7 @@ def truth(f: Family) -> Model:
             return jnp.asarray(f.p, float)
         case Gaussian():
             scale = jnp.sqrt(jnp.asarray(f.variance, float))
-            return Normal(jnp.zeros(f.dimension, float), scale * jnp.eye(f.dimension, dtype=float))
+            return Normal(jnp.zeros(f.dimension, float), scale * jnp.eye(f.dimension, dtype=float), jnp.zeros((), float))
         case Binomial():
             return jnp.asarray(f.trials, float) * jnp.asarray(f.p, float)
         case Poisson() | Gamma() | NegativeBinomial():
@@ -69,33 +83,113 @@ def put(models: Model, index: jax.Array, new: Model) -> Model:
     return jax.tree.map(lambda leaf, value: leaf.at[index].set(value, mode="drop"), models, new)
 
 
-def draw(key: jax.Array, f: Family, model: Model, n: Any, most: int) -> Model:
-    r"""The model fitted on ``n`` iid samples of ``model``, drawn from its exact law.
+def sizes(f: Family, n: Any) -> Size:
+    """Numbers of samples ``n`` (U,), with the tables for drawing fits of them."""
+    n = np.asarray(n, float)
+    match f:
+        case Gaussian():
+            degrees = n[:, None] - 1 - np.arange(f.dimension)
+        case Gamma() | NegativeBinomial():
+            degrees = 2 * n * float(f.shape if isinstance(f, Gamma) else f.size)
+        case _:
+            return Size(n)
+    return Size(n, np.moveaxis(chi_square.table(degrees, jnp.result_type(float)), -1, 1))
+
+
+def lengthened(size: Size, length: int) -> Size:
+    """Sizes whose tables are at least so long, which changes nothing but the program that reads them."""
+    if size.chi is None or size.chi.shape[1] >= length:
+        return size
+    room = [(0, 0)] * size.chi.ndim
+    room[1] = (0, length - size.chi.shape[1])
+    return Size(size.n, np.pad(size.chi, room))
+
+
+def draw(stream: Stream, f: Family, model: Model, size: Size, most: int) -> Model:
+    r"""The model fitted on ``size.n`` iid samples of ``model``, drawn from its exact law.
 
     Multinomial(n, p)/n; for the Gaussian, mean + L z / sqrt(n) and L A A^T L^T / n with Bartlett's triangular A
     of n - 1 degrees of freedom; Binomial(n K, theta/K)/n; Poisson(n theta)/n; theta Gamma(n k)/(n k);
     Poisson(Gamma(n s) theta/s)/n.
     """
-    n = jnp.asarray(n, float)
+    n = jnp.asarray(size.n, float)
     match f:
         case Categorical():
-            return sampling.multinomial(key, n, model, most) / n
+            return sampling.multinomial(stream, n, model, most) / n
         case Gaussian():
-            mean_key, factor_key = random.split(key)
-            mean = model.mean + model.factor @ random.normal(mean_key, model.mean.shape, float) / jnp.sqrt(n)
-            bartlett = sampling.bartlett(factor_key, f.dimension, n - 1)
-            return Normal(mean, model.factor @ bartlett / jnp.sqrt(n - 1 if f.unbiased else n))
+            return moved(model, standard(stream, f, size))
         case Binomial():
-            return random.binomial(key, n * f.trials, jnp.clip(model / f.trials, 0, 1)) / n
+            return counts.binomial(stream, n * f.trials, jnp.clip(model / f.trials, 0, 1)) / n
         case Poisson():
-            return random.poisson(key, n * model, dtype=int).astype(float) / n
+            return counts.poisson(stream, n * model) / n
         case Gamma():
-            return model * random.gamma(key, n * f.shape) / (n * f.shape)
+            return model * _gamma(stream, size, n * f.shape)
         case NegativeBinomial():
-            rate_key, count_key = random.split(key)
-            rate = random.gamma(rate_key, n * f.size) * model / f.size
-            return random.poisson(count_key, rate, dtype=int).astype(float) / n
+            rate = _gamma(part(stream, 0), size, n * f.size) * n * model
+            return counts.poisson(part(stream, 1), rate) / n
     assert_never(f)
+
+
+def _gamma(stream: Stream, size: Size, shape: Any) -> jax.Array:
+    """A Gamma number of a shape over its mean."""
+    if size.chi is None:
+        return jnp.exp(chi_square.rejected(stream, 2 * shape))
+    return jnp.exp(chi_square.transformed(size.chi, normal(stream)))
+
+
+def standard(stream: Stream, f: Gaussian, size: Size) -> Normal:
+    """The fit on points of the standard normal law."""
+    n, d = jnp.asarray(size.n, float), f.dimension
+    divisor, lost = (n - 1, 0) if f.unbiased else (n, 1)
+    degrees = n - 1 - jnp.arange(d, dtype=float)
+    if d == 1 and size.chi is not None:
+        mean, square = (each[None] for each in pair(stream))
+        logs, rest = chi_square.transformed(size.chi, square), square
+    else:
+        mean, square, rest = jnp.split(normal(part(stream, 0), (2 * d + sampling.triangle_size(d),)), (d, 2 * d))
+        logs = (
+            chi_square.rejected(part(stream, 1), jnp.maximum(degrees, 1))
+            if size.chi is None
+            else chi_square.transformed(size.chi, square)
+        )
+    share = jnp.maximum(degrees, 0) / divisor
+    factor = sampling.bartlett(rest / jnp.sqrt(divisor), jnp.exp(logs / 2) * jnp.sqrt(share), degrees)
+    shares = jnp.mean(jnp.log1p(-jnp.minimum((jnp.arange(d) + lost) / divisor, 1)))  # of degrees: -inf where one is none
+    return Normal(mean / jnp.sqrt(n), factor, jnp.mean(logs) + shares)
+
+
+def moved(model: Normal, fit: Normal) -> Normal:
+    """What a ``fit`` in the coordinates in which a model is standard normal is in those of the model itself."""
+    times = jnp.multiply if model.mean.shape[0] == 1 else jnp.matmul
+    mean = model.mean + times(model.factor, fit.mean[:, None])[:, 0]
+    return Normal(mean, times(model.factor, fit.factor), model.log_variance + fit.log_variance)
+
+
+def blended(kept: Any, new: Normal) -> Normal:
+    r"""The Gaussian model of a standard normal pool at weight ``kept`` > 0, and of ``new`` data at weight 1 - ``kept``.
+
+    Its covariance :math:`w I + (1-w) (F F^T + w \delta \delta^T)` is far from singular, whatever the new data is.
+    """
+    dimension = new.mean.shape[0]
+    if dimension == 1:
+        square = kept + (1 - kept) * (new.factor**2 + kept * new.mean**2)
+        return Normal((1 - kept) * new.mean, jnp.sqrt(square), jnp.log(square[0, 0]))
+    rows = jnp.concatenate([new.factor, jnp.sqrt(kept) * new.mean[:, None]], axis=1)
+    factor = jnp.linalg.cholesky(kept * jnp.eye(dimension, dtype=float) + (1 - kept) * (rows @ rows.T))
+    return Normal((1 - kept) * new.mean, factor, 2 * jnp.mean(jnp.log(jnp.diagonal(factor))))
+
+
+def pooled(f: Family, kept: Any, old: Model, new: Model) -> Model:
+    """The weighted mean of the statistics of two models: of the ``old`` at weight ``kept``."""
+    stacked = jax.tree.map(lambda one, other: jnp.stack([one, other]), old, new)
+    return combine(f, jnp.stack([kept, 1 - kept]), stacked)
+
+
+def summed(f: Gaussian, kept: Any, old: Normal, new: Normal) -> Normal:
+    """As `pooled`, by adding up covariances: quick, for a sum that is far from singular."""
+    difference = jnp.sqrt(kept * (1 - kept)) * (old.mean - new.mean)
+    covariance = kept * old.factor @ old.factor.T + (1 - kept) * new.factor @ new.factor.T + jnp.outer(difference, difference)
+    return fitted(f, kept * old.mean + (1 - kept) * new.mean, jnp.linalg.cholesky(covariance))
 
 
 def combine(f: Family, weights: jax.Array, models: Model) -> Model:
@@ -109,11 +203,17 @@ def combine(f: Family, weights: jax.Array, models: Model) -> Model:
     if isinstance(f, Gaussian):
         mean = weights @ models.mean
         rows = jnp.concatenate([jnp.swapaxes(models.factor, 1, 2), (models.mean - mean[None])[:, None, :]], axis=1)
-        return Normal(mean, triangle((jnp.sqrt(weights)[:, None, None] * rows).reshape(-1, f.dimension)))
+        return fitted(f, mean, triangle((jnp.sqrt(weights)[:, None, None] * rows).reshape(-1, f.dimension)))
     used = jnp.expand_dims(weights > 0, tuple(range(1, models.ndim)))
     least = jnp.min(jnp.where(used, models, jnp.inf), axis=0)
     greatest = jnp.max(jnp.where(used, models, -jnp.inf), axis=0)
     return jnp.clip(jnp.tensordot(weights, models, 1), least, greatest)
+
+
+def fitted(f: Gaussian, mean: jax.Array, factor: jax.Array) -> Normal:
+    """The Gaussian model of a mean and a factor of the covariance."""
+    diagonal = jnp.abs(jnp.diagonal(factor)) / jnp.sqrt(jnp.asarray(f.variance, float))
+    return Normal(mean, factor, 2 * jnp.mean(jnp.log(diagonal)))
 
 
 def triangle(rows: jax.Array) -> jax.Array:
@@ -126,53 +226,57 @@ def triangle(rows: jax.Array) -> jax.Array:
     return jnp.linalg.qr(rows, mode="r").T
 
 
-def mixture(key: jax.Array, f: Family, models: Model, shares: jax.Array, n: Any, most: int) -> Model:
-    """The model fitted on ``n`` iid samples of a mixture: ``models`` with leading axis K, ``shares`` (K,).
+def mixture(stream: Stream, f: Family, models: Model, shares: jax.Array, size: Size, most: int) -> Model:
+    """The model fitted on ``size.n`` iid samples of a mixture: ``models`` with leading axis K, ``shares`` (K,).
 
     The size is split over the sources by a multinomial; a mixture of categoricals is itself one.
     """
     sources = shares.shape[0]
     if sources == 1:
-        return draw(key, f, take(models, 0), n, most)
+        return draw(stream, f, take(models, 0), size, most)
     if isinstance(f, Categorical):
-        return draw(key, f, shares @ models, n, most)
-    split_key, draw_key = random.split(key)
-    sizes = sampling.multinomial(split_key, jnp.asarray(n, float), shares, most)
-    fitted = jax.vmap(lambda k, model, size: draw(k, f, model, jnp.maximum(size, 1.0), most))(
-        random.split(draw_key, sources), models, sizes
-    )
-    return combine(f, sizes / n, fitted)
+        return draw(stream, f, shares @ models, size, most)
+    n = jnp.asarray(size.n, float)
+    parts = sampling.multinomial(part(stream, 0), n, shares, most)
+    each = jax.vmap(lambda number, model, n: draw(fold(stream, number), f, model, Size(jnp.maximum(n, 1.0)), most))
+    drawn = each(jnp.arange(1, sources + 1, dtype=jnp.uint32), models, parts)
+    return combine(f, parts / n, drawn)
 
 
-def points(key: jax.Array, f: Family, model: Model, n: int) -> jax.Array:
+def points(stream: Stream, f: Family, model: Model, n: int) -> jax.Array:
     """``n`` (static) samples of a model themselves: (n,) tokens or numbers; (n, d) for the Gaussian."""
     match f:
         case Categorical():
-            return sampling.tokens(key, model, n)
+            return sampling.tokens(stream, model, n)
         case Gaussian():
-            return model.mean[None] + random.normal(key, (n, f.dimension), float) @ model.factor.T
+            return model.mean[None] + normal(stream, (n, f.dimension)) @ model.factor.T
         case Binomial():
-            return random.binomial(key, f.trials, jnp.clip(model / f.trials, 0, 1), (n,))
+            return counts.binomial(stream, jnp.full(n, f.trials, float), jnp.clip(model / f.trials, 0, 1))
         case Poisson():
-            return random.poisson(key, model, (n,), dtype=int).astype(float)
+            return counts.poisson(stream, jnp.full(n, model))
         case Gamma():
-            return model * random.gamma(key, f.shape, (n,), float) / f.shape
+            return model * jnp.exp(chi_square.rejected(stream, jnp.full(n, 2 * f.shape, float)))
         case NegativeBinomial():
-            rate_key, count_key = random.split(key)
-            rate = random.gamma(rate_key, f.size, (n,), float) * model / f.size
-            return random.poisson(count_key, rate, dtype=int).astype(float)
+            rate = jnp.exp(chi_square.rejected(part(stream, 0), jnp.full(n, 2 * f.size, float))) * model
+            return counts.poisson(part(stream, 1), rate)
     assert_never(f)
 
 
-def fit(f: Family, samples: jax.Array, weights: jax.Array) -> Model:
-    """The model fitted on points: ``samples`` (N,) or (N, d), ``weights`` (N,), none below 0, summing to one."""
+def fit(f: Family, samples: jax.Array, weights: jax.Array | None = None) -> Model:
+    """The model fitted on points: ``samples`` (N,) or (N, d), ``weights`` (N,), none below 0, summing to one; None: all alike."""
+    if weights is None and isinstance(f, Gaussian) and not f.unbiased and samples.shape[0] > REGULAR * f.dimension:
+        mean = jnp.mean(samples, axis=0)
+        apart = samples - mean
+        covariance = apart.T @ apart / samples.shape[0]
+        return fitted(f, mean, jnp.sqrt(covariance) if f.dimension == 1 else jnp.linalg.cholesky(covariance))
+    weights = jnp.full(samples.shape[0], 1 / samples.shape[0]) if weights is None else weights
     match f:
         case Categorical():
             return jnp.zeros(jnp.shape(f.p), float).at[samples].add(weights)
         case Gaussian():
             mean = weights @ samples
             factor = triangle(jnp.sqrt(weights)[:, None] * (samples - mean[None]))
-            return Normal(mean, factor / jnp.sqrt(1 - jnp.sum(weights**2)) if f.unbiased else factor)
+            return fitted(f, mean, factor / jnp.sqrt(1 - jnp.sum(weights**2)) if f.unbiased else factor)
         case Binomial() | Poisson() | Gamma() | NegativeBinomial():
             return weights @ samples
     assert_never(f)

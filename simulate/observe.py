@@ -40,7 +40,7 @@ def observe(f: Family, model: Model, first: Model | None = None) -> dict[str, ja
             "error": jnp.sum((model.mean - start.mean) ** 2),
             "diversity": jnp.sum(model.factor**2) / f.v,
             "mean": model.mean,
-            "log_variance": 2 * jnp.mean(jnp.log(jnp.abs(jnp.diagonal(model.factor) / jnp.diagonal(start.factor)))),
+            "log_variance": model.log_variance,
         }
     seen = {
         "error": (model - start) ** 2,

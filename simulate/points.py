@@ -19,10 +19,11 @@ from modelcollapse.theory.workflow import Schedule
 
 from . import kernel, sampling
 from .batches import batch_table
+from .stream import Stream, fold, part, start, uniform
 
 
-def stored(schedule: Schedule) -> tuple[Any, Any, int, Any, dict[str, Any]]:
-    """The fields of the `Pool` of a schedule: memory, step, most, room, rows."""
+def stored(schedule: Schedule) -> tuple[Any, Any, int, Any, kernel.Size, dict[str, Any]]:
+    """The fields of the `Pool` of a schedule: memory, step, most, room, sizes, rows."""
     table = batch_table(schedule)
     generations = schedule.generations
     sizes = table.sizes.astype(int)
@@ -41,29 +42,34 @@ def stored(schedule: Schedule) -> tuple[Any, Any, int, Any, dict[str, Any]]:
         rows["places"] = np.zeros((generations, int(rows["train"].max())))
         step = _fit_with_replacement if schedule.replacement else _fit_without_replacement
     room = np.zeros(ends[-1] + sizes.max()), np.zeros(generations + 1)
-    return _empty, step, int(sizes.max()), room, rows
+    return _empty, step, int(sizes.max()), room, kernel.Size(np.zeros(0)), rows
 
 
 def _empty(f: Family, room: Any) -> tuple[jax.Array, kernel.Model]:
     truth = kernel.truth(f)
-    one = jax.eval_shape(lambda: kernel.points(random.key(0), f, truth, 1))
+    one = jax.eval_shape(lambda: kernel.points(start(random.key(0)), f, truth, 1))
     return jnp.zeros((room[0].shape[0], *one.shape[1:]), one.dtype), kernel.repeat(truth, room[1].shape[0])
 
 
-def _drawn(key: jax.Array, f: Family, memory: Any, row: Any, most: int) -> jax.Array:
+def _drawn(stream: Stream, f: Family, memory: Any, row: Any, most: int) -> jax.Array:
     """The points, with the batches of this generation in their places."""
     points, models = memory
 
     def batch(points: jax.Array, slot: Any) -> tuple[jax.Array, None]:
-        slot_key, source, share, offset = slot
-        source_key, point_key = random.split(slot_key)
-        keys = random.split(point_key, source.shape[0])
-        new = jax.vmap(lambda k, model: kernel.points(k, f, model, most))(keys, kernel.take(models, source))
-        chosen = random.categorical(source_key, jnp.log(share), shape=(most,))
+        number, source, share, offset = slot
+        own = fold(stream, number)
+        if source.shape[0] == 1:
+            new = kernel.points(own, f, kernel.take(models, source[0]), most)
+        else:
+            each = jax.vmap(lambda place, model: kernel.points(fold(own, place + 1), f, model, most))
+            drawn = each(jnp.arange(source.shape[0], dtype=jnp.uint32), kernel.take(models, source))
+            heights = uniform(part(own, 0), (most,))
+            chosen = jnp.sum(heights[:, None] * jnp.sum(share) >= jnp.cumsum(share)[:-1], axis=1)
+            new = drawn[chosen, jnp.arange(most)]
         # what is longer than the batch lies where later batches will be
-        return lax.dynamic_update_slice_in_dim(points, new[chosen, jnp.arange(most)], offset, axis=0), None
+        return lax.dynamic_update_slice_in_dim(points, new, offset, axis=0), None
 
-    slots = random.split(key, row["offset"].shape[0]), row["source"], row["share"], row["offset"]
+    slots = jnp.arange(row["offset"].shape[0], dtype=jnp.uint32), row["source"], row["share"], row["offset"]
     return lax.scan(batch, points, slots)[0]
 
 
@@ -72,27 +78,26 @@ def _fitted(f: Family, points: jax.Array, models: Any, row: Any, place: Any, wei
     return model, (points, kernel.put(models, row["model"], model))
 
 
-def _fit_all(key: jax.Array, f: Family, state: Any, row: Any, most: int) -> Any:
+def _fit_all(stream: Stream, f: Family, state: Any, row: Any, most: int) -> Any:
     """A fit on all points of the batches in use, weighted."""
-    points = _drawn(key, f, state[1], row, most)
+    points = _drawn(stream, f, state[1], row, most)
     return _fitted(f, points, state[1][1], row, slice(0, row["weight"].shape[0]), row["weight"])
 
 
-def _fit_without_replacement(key: jax.Array, f: Family, state: Any, row: Any, most: int) -> Any:
+def _fit_without_replacement(stream: Stream, f: Family, state: Any, row: Any, most: int) -> Any:
     """A fit on ``train`` points of the pool, each at most once."""
-    return _fit_some(key, f, state, row, most, sampling.distinct)
+    return _fit_some(stream, f, state, row, most, sampling.distinct)
 
 
-def _fit_with_replacement(key: jax.Array, f: Family, state: Any, row: Any, most: int) -> Any:
+def _fit_with_replacement(stream: Stream, f: Family, state: Any, row: Any, most: int) -> Any:
     """A fit on ``train`` points of the pool, drawn with replacement."""
-    return _fit_some(key, f, state, row, most, sampling.repeated)
+    return _fit_some(stream, f, state, row, most, sampling.repeated)
 
 
-def _fit_some(key: jax.Array, f: Family, state: Any, row: Any, most: int, subsample: Any) -> Any:
-    draw_key, train_key = random.split(key)
-    points = _drawn(draw_key, f, state[1], row, most)
+def _fit_some(stream: Stream, f: Family, state: Any, row: Any, most: int, subsample: Any) -> Any:
+    points = _drawn(part(stream, 0), f, state[1], row, most)
     used = jnp.cumsum(row["weight"] > 0)
     room, places = row["weight"].shape[0], row["places"].shape[0]
-    place = jnp.searchsorted(used, subsample(train_key, places, used[-1], room), side="right")
+    place = jnp.searchsorted(used, subsample(part(stream, 1), places, used[-1], room), side="right")
     weights = (jnp.arange(places, dtype=float) < row["train"]).astype(float) / row["train"]
     return _fitted(f, points, state[1][1], row, place, weights)

@@ -6,14 +6,14 @@ A state is ``(model, memory)``: what is observed, and what the next generations 
 workflow               memory
 =====================  ==============================================================
 Replace, FreshReal     none
-FixedReal              the statistic of the real set
+FixedReal              the statistic of the real set (Gaussian: and the model in its coordinates)
 Accumulate             none: the model is the statistic of the pool
 AccumulateSubsample    categorical: the counts of the pool; else the points themselves
 Schedule               statistics of all batches and all models; with train: the points
 =====================  ==============================================================
 
 Points are needed where they are subsampled: the same point is trained on in several generations, and no
-sufficient statistic of a continuous law says which points it came from (`simulate.points`).
+sufficient statistic of a continuous law says which points it came from (`simulate.subsample`, `simulate.points`).
 """
 
 from __future__ import annotations
@@ -24,9 +24,8 @@ from typing import Any, NamedTuple, assert_never
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import random
 
-from modelcollapse.theory.family import Categorical, Family
+from modelcollapse.theory.family import Categorical, Family, Gaussian
 from modelcollapse.theory.workflow import (
     Accumulate,
     AccumulateSubsample,
@@ -37,25 +36,29 @@ from modelcollapse.theory.workflow import (
     Workflow,
 )
 
-from . import batches, kernel, points, sampling
+from . import batches, kernel, points, sampling, subsample
+from .stream import Stream, fold, part
 
 State = tuple[kernel.Model, Any]
 Memory = Callable[[Family, Any], Any]
-Step = Callable[[jax.Array, Family, State, Any, int], State]
+Step = Callable[[Stream, Family, State, Any, int], State]
 
 
 class Pool(NamedTuple):
     """A workflow, ready to run: two pure functions and their tables.
 
     ``memory(family, room)`` is the memory at generation 0, whose model is the truth; the shape of ``room`` says
-    how large it is. ``step(key, family, state, row, most)`` makes the next generation. ``rows`` (leading axis:
-    generations 1, 2, ...) holds sizes and weights; ``most`` is a static bound on the samples in one draw.
+    how large it is. ``step(stream, family, state, row, most)`` makes the next generation. ``sizes`` (leading axis: U
+    different sizes) and ``rows`` (leading axis: generations 1, 2, ...) hold sizes and weights; the columns ``size`` and
+    ``real`` of ``rows`` are places in ``sizes``, and a step finds the `kernel.Size` itself there. ``most`` is a static bound
+    on the samples in one draw.
     """
 
     memory: Memory
     step: Step
     most: int
     room: Any
+    sizes: kernel.Size
     rows: dict[str, Any]
 
 
@@ -63,26 +66,33 @@ def pool(f: Family, w: Workflow, generations: int) -> Pool:
     """The pool of a workflow on sufficient statistics, or on points where there is no other way."""
     match w:
         case Replace():
-            return _pool(_nothing, _replace, np.asarray(w.sizes(generations), float))
+            sizes = np.asarray(w.sizes(generations), float)
+            one = isinstance(w.synthetic, tuple)
+            return _pool(f, _nothing, _replace, sizes if one else sizes[[0, -1]],
+                         size=np.arange(generations) if one else _after(0, 1, generations))  # fmt: skip
         case FixedReal():
-            share = _share(w.real, w.synthetic)
-            return _pool(_real_set, _fixed_real, _sizes(w, generations), kept=_after(0, share, generations))
+            kept = _after(1, _share(w.real, w.synthetic), generations)
+            gaussian = isinstance(f, Gaussian)
+            return _two(f, w, generations, _real_frame if gaussian else _real_set, _fixed_gaussian if gaussian else _fixed_real,
+                        kept=kept)  # fmt: skip
         case FreshReal():
             share = _share(w.real, w.synthetic) if w.weight is None else float(w.weight)
-            real = np.full(generations, float(w.real))
-            return _pool(_nothing, _fresh_real, _sizes(w, generations), real=real,
-                         kept=_after(1, share, generations))  # fmt: skip
+            real = np.zeros(generations, int)
+            regular = isinstance(f, Gaussian) and share > 0 and float(w.real) > kernel.REGULAR * f.dimension
+            return _two(f, w, generations, _nothing, _fresh_gaussian if regular else _fresh_real, real=real,
+                        kept=_after(1, share, generations))  # fmt: skip
         case Accumulate():
-            sizes = _sizes(w, generations)
-            return _pool(_nothing, _accumulate, sizes, kept=1 - sizes / np.cumsum(sizes))
+            total = np.cumsum(_after(float(w.real), float(w.synthetic), generations))
+            kept = np.append(1, total[:-1] / total[1:])
+            return _two(f, w, generations, _nothing, _accumulate_gaussian if isinstance(f, Gaussian) else _accumulate, kept=kept)
         case AccumulateSubsample() if isinstance(f, Categorical):
             step = _urn_with_replacement if w.replacement else _urn_without_replacement
-            return _pool(_urn, step, _sizes(w, generations), train=np.full(generations, float(w.train)))
+            return _two(f, w, generations, _urn, step, train=np.full(generations, float(w.train)))
         case AccumulateSubsample():
-            return point_pool(w, generations)
+            return Pool(*subsample.growing(w, generations))
         case Schedule():
             schedule = w.schedule(generations)
-            return _batched(schedule) if schedule.train is None else point_pool(schedule, generations)
+            return _batched(f, schedule) if schedule.train is None else point_pool(schedule, generations)
     assert_never(w)
 
 
@@ -91,89 +101,119 @@ def point_pool(w: Workflow, generations: int) -> Pool:
     return Pool(*points.stored(w.schedule(generations)))
 
 
-def _pool(memory: Memory, step: Step, size: np.ndarray, **columns: np.ndarray) -> Pool:
-    rows = {"first": np.arange(len(size)) == 0, "size": size, **columns}
-    bounded = [rows[name] for name in ("size", "real", "train") if name in rows]
-    return Pool(memory, step, batches.power_above(bounded), (), rows)
+def _pool(f: Family, memory: Memory, step: Step, sizes: np.ndarray, **columns: np.ndarray) -> Pool:
+    rows = {"first": np.arange(len(columns["size"])) == 0, **columns}
+    # what does not depend on the bound must not be compiled again for another one
+    most = batches.power_above(np.append(sizes, columns.get("train", []))) if isinstance(f, Categorical) else 1
+    return Pool(memory, step, most, (), kernel.sizes(f, sizes), rows)
+
+
+def _two(f: Family, w: Any, generations: int, memory: Memory, step: Step, **columns: np.ndarray) -> Pool:
+    """The pool of a workflow whose first generation draws ``real`` samples, and each later one ``synthetic``."""
+    sizes = np.array([float(w.real), float(w.synthetic)])
+    return _pool(f, memory, step, sizes, size=_after(0, 1, generations), **columns)
 
 
 def _share(real: Any, synthetic: Any) -> float:
     return float(real) / (float(real) + float(synthetic))
 
 
-def _sizes(w: FixedReal | FreshReal | Accumulate | AccumulateSubsample, generations: int) -> np.ndarray:
-    return _after(float(w.real), float(w.synthetic), generations)
-
-
-def _after(first: float, later: float, generations: int) -> np.ndarray:
+def _after(first: Any, later: Any, generations: int) -> np.ndarray:
     return np.append(first, np.full(generations - 1, later))
 
 
-def _sampled(key: jax.Array, f: Family, model: kernel.Model, row: Any, most: int) -> kernel.Model:
+def _sampled(stream: Stream, f: Family, model: kernel.Model, row: Any, most: int) -> kernel.Model:
     """The statistic of the new samples of a generation: of the first, that of a corpus where there is one."""
-    drawn = kernel.draw(key, f, model, row["size"], most)
+    drawn = kernel.draw(stream, f, model, row["size"], most)
     if isinstance(f, Categorical) and f.counts is not None:
         return jnp.where(row["first"], kernel.truth(f), drawn)
     return drawn
 
 
-def _pair(f: Family, kept: Any, old: kernel.Model, new: kernel.Model) -> kernel.Model:
-    stacked = jax.tree.map(lambda one, other: jnp.stack([one, other]), old, new)
-    return kernel.combine(f, jnp.stack([kept, 1 - kept]), stacked)
+def _either(first: jax.Array, one: Any, other: Any) -> Any:
+    return jax.tree.map(lambda each, later: jnp.where(first, each, later), one, other)
 
 
 def _nothing(f: Family, room: Any) -> tuple[()]:
     return ()
 
 
-def _replace(key: jax.Array, f: Family, state: State, row: Any, most: int) -> State:
-    return _sampled(key, f, state[0], row, most), ()
+def _replace(stream: Stream, f: Family, state: State, row: Any, most: int) -> State:
+    return _sampled(stream, f, state[0], row, most), ()
 
 
 def _real_set(f: Family, room: Any) -> kernel.Model:
     return kernel.truth(f)  # generation 1 puts the real set here
 
 
-def _fixed_real(key: jax.Array, f: Family, state: State, row: Any, most: int) -> State:
-    drawn = _sampled(key, f, state[0], row, most)
-    real = jax.tree.map(lambda old, new: jnp.where(row["first"], new, old), state[1], drawn)
-    return _pair(f, row["kept"], real, drawn), real
+def _fixed_real(stream: Stream, f: Family, state: State, row: Any, most: int) -> State:
+    drawn = _sampled(stream, f, state[0], row, most)
+    real = _either(row["first"], drawn, state[1])
+    return _either(row["first"], drawn, kernel.pooled(f, row["kept"], real, drawn)), real
 
 
-def _fresh_real(key: jax.Array, f: Family, state: State, row: Any, most: int) -> State:
-    real_key, synthetic_key = random.split(key)
-    real = kernel.draw(real_key, f, kernel.truth(f), row["real"], most)
-    synthetic = kernel.draw(synthetic_key, f, state[0], row["size"], most)
-    return _pair(f, row["kept"], real, synthetic), ()
+def _real_frame(f: Family, room: Any) -> tuple[kernel.Normal, kernel.Normal]:
+    return kernel.truth(f), kernel.truth(Gaussian(f.dimension))  # the real set; the model, where that is standard normal
 
 
-def _accumulate(key: jax.Array, f: Family, state: State, row: Any, most: int) -> State:
-    return _pair(f, row["kept"], state[0], _sampled(key, f, state[0], row, most)), ()
+def _fixed_gaussian(stream: Stream, f: Family, state: State, row: Any, most: int) -> State:
+    real, inside = state[1]
+    new = kernel.moved(inside, kernel.standard(stream, f, row["size"]))  # of generation 1, in the coordinates of the truth
+    blended = kernel.blended(row["kept"], new)
+    inside = _either(row["first"], kernel.truth(Gaussian(f.dimension)), blended)
+    real = _either(row["first"], kernel.moved(real, new), real)
+    return kernel.moved(real, inside), (real, inside)
+
+
+def _fresh_real(stream: Stream, f: Family, state: State, row: Any, most: int) -> State:
+    real = kernel.draw(part(stream, 0), f, kernel.truth(f), row["real"], most)
+    drawn = kernel.draw(part(stream, 1), f, state[0], row["size"], most)
+    return _either(row["first"], real, kernel.pooled(f, row["kept"], real, drawn)), ()
+
+
+def _fresh_gaussian(stream: Stream, f: Family, state: State, row: Any, most: int) -> State:
+    """Where the new real samples are many: their covariance is far from singular."""
+    real = kernel.draw(part(stream, 0), f, kernel.truth(f), row["real"], most)
+    drawn = kernel.draw(part(stream, 1), f, state[0], row["size"], most)
+    return _either(row["first"], real, kernel.summed(f, row["kept"], real, drawn)), ()
+
+
+def _accumulate(stream: Stream, f: Family, state: State, row: Any, most: int) -> State:
+    drawn = _sampled(stream, f, state[0], row, most)
+    return _either(row["first"], drawn, kernel.pooled(f, row["kept"], state[0], drawn)), ()
+
+
+def _accumulate_gaussian(stream: Stream, f: Family, state: State, row: Any, most: int) -> State:
+    new = kernel.standard(stream, f, row["size"])
+    return kernel.moved(state[0], _either(row["first"], new, kernel.blended(row["kept"], new))), ()
 
 
 def _urn(f: Family, room: Any) -> jax.Array:
     return jnp.zeros_like(kernel.truth(f))
 
 
-def _urn_without_replacement(key: jax.Array, f: Family, state: State, row: Any, most: int) -> State:
-    sample_key, train_key = random.split(key)
-    counts = state[1] + jnp.round(_sampled(sample_key, f, state[0], row, most) * row["size"])
-    return sampling.multivariate_hypergeometric(train_key, counts, row["train"], most) / row["train"], counts
+def _urn_without_replacement(stream: Stream, f: Family, state: State, row: Any, most: int) -> State:
+    counts = _filled(stream, f, state, row, most)
+    return sampling.multivariate_hypergeometric(part(stream, 1), counts, row["train"], most) / row["train"], counts
 
 
-def _urn_with_replacement(key: jax.Array, f: Family, state: State, row: Any, most: int) -> State:
-    sample_key, train_key = random.split(key)
-    counts = state[1] + jnp.round(_sampled(sample_key, f, state[0], row, most) * row["size"])
-    return sampling.multinomial(train_key, row["train"], counts, most) / row["train"], counts
+def _urn_with_replacement(stream: Stream, f: Family, state: State, row: Any, most: int) -> State:
+    counts = _filled(stream, f, state, row, most)
+    return sampling.multinomial(part(stream, 1), row["train"], counts, most) / row["train"], counts
 
 
-def _batched(schedule: Schedule) -> Pool:
+def _filled(stream: Stream, f: Family, state: State, row: Any, most: int) -> jax.Array:
+    return state[1] + jnp.round(_sampled(part(stream, 0), f, state[0], row, most) * row["size"].n)
+
+
+def _batched(f: Family, schedule: Schedule) -> Pool:
     table = batches.batch_table(schedule)
     generations, used = table.weight.shape
-    rows = {"model": np.arange(1, generations + 1), "batch": table.batch, "size": table.size,
+    places = np.minimum(table.batch, used - 1)  # an empty slot draws something, and drops it
+    rows = {"model": np.arange(1, generations + 1), "batch": table.batch, "size": places,
             "source": table.source, "share": table.share, "weight": table.weight}  # fmt: skip
     room = np.zeros(used), np.zeros(generations + 1)
-    return Pool(_statistics, _schedule, batches.power_above(table.size), room, rows)
+    return Pool(_statistics, _schedule, batches.power_above(table.sizes), room, kernel.sizes(f, table.sizes), rows)
 
 
 def _statistics(f: Family, room: Any) -> tuple[kernel.Model, kernel.Model]:
@@ -182,14 +222,14 @@ def _statistics(f: Family, room: Any) -> tuple[kernel.Model, kernel.Model]:
     return used, models
 
 
-def _schedule(key: jax.Array, f: Family, state: State, row: Any, most: int) -> State:
+def _schedule(stream: Stream, f: Family, state: State, row: Any, most: int) -> State:
     _, (statistics, models) = state
 
-    def batch(batch_key: jax.Array, source: jax.Array, share: jax.Array, size: jax.Array) -> kernel.Model:
-        return kernel.mixture(batch_key, f, kernel.take(models, source), share, size, most)
+    def batch(slot: jax.Array, source: jax.Array, share: jax.Array, size: kernel.Size) -> kernel.Model:
+        return kernel.mixture(fold(stream, slot), f, kernel.take(models, source), share, size, most)
 
-    keys = random.split(key, row["batch"].shape[0])
-    drawn = jax.vmap(batch)(keys, row["source"], row["share"], row["size"])
+    slots = jnp.arange(row["batch"].shape[0], dtype=jnp.uint32)
+    drawn = jax.vmap(batch)(slots, row["source"], row["share"], row["size"])
     statistics = kernel.put(statistics, row["batch"], drawn)  # an empty slot is out of bounds, and dropped
     model = kernel.combine(f, row["weight"], statistics)
     return model, (statistics, kernel.put(models, row["model"], model))

@@ -1,7 +1,7 @@
-r"""Samplers that jax.random lacks: hypergeometric, Bartlett's factor, and a multinomial that is fast on a CPU.
+r"""Samplers of whole laws: tokens and their counts, subsamples without replacement, Bartlett's factor of a Wishart matrix.
 
-All are exact laws. ``most`` is a static bound on the number of draws; everything else is an array, so that
-other sizes do not compile again.
+All are exact. ``most`` is a static bound on the number of draws; everything else is an array, so that other sizes do not
+compile again. Which way is taken is decided when a program is traced, by what was measured on a CPU.
 """
 
 from __future__ import annotations
@@ -10,45 +10,78 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax import lax, random
+import numpy as np
+from jax import lax
 
-TOKENS_PER_BINOMIAL = 16  # measured on a CPU: what one conditional binomial costs at least, in tokens
+from .counts import poisson
+from .stream import Stream, below, fold, part, uniform
+
 MOST_TOKENS = 4096  # beyond it a chain would hold more memory than time is worth
+TOKENS_PER_POISSON = 64  # what one Poisson number for each token costs, in tokens drawn one by one
+LEFT = 256  # samples drawn one by one in the end, where counts are drawn at once
 
 
-def tokens(key: jax.Array, p: jax.Array, n: int) -> jax.Array:
+def tokens(stream: Stream, p: jax.Array, n: int) -> jax.Array:
     """``n`` (static) tokens of weights ``p`` (V,), by inverting the distribution function: (n,) integers."""
     cumulated = jnp.cumsum(p)
-    heights = random.uniform(key, (n,), p.dtype) * cumulated[-1]
+    heights = uniform(stream, (n,)).astype(p.dtype) * cumulated[-1]
     # a token without probability has an empty interval: "right" steps over it
     last = p.shape[0] - 1 - jnp.argmax((p > 0)[::-1])
     return jnp.minimum(jnp.searchsorted(cumulated, heights, side="right").astype(int), last)
 
 
-def multinomial(key: jax.Array, n: Any, p: jax.Array, most: int) -> jax.Array:
+def tally(labels: jax.Array, n: Any, width: int) -> jax.Array:
+    """How often each of ``width`` tokens is among the first ``n`` of ``labels``: (width,) floats."""
+    counted = (jnp.arange(labels.shape[0]) < n).astype(float)
+    return jnp.zeros(width, float).at[labels].add(counted)
+
+
+def multinomial(stream: Stream, n: Any, p: jax.Array, most: int) -> jax.Array:
     """How often each token of weights ``p`` (V,) occurs among ``n`` <= ``most``: (V,) floats that sum to n.
 
-    Counted token by token, which costs ``most``, or by conditional binomials, which cost V and are slow.
+    Few samples are drawn and counted. Many are drawn at once: a Poisson number for each token, of means that add up to a
+    little less than n. If their sum is k <= n, they are the counts of k samples, and n - k remain; else they are drawn again,
+    which the law of k may depend on and the counts given k do not. So n falls to its square root each time.
     """
-    if most > min(TOKENS_PER_BINOMIAL * p.shape[0], MOST_TOKENS):
-        return random.multinomial(key, n, p, unroll=1)
-    drawn = jnp.arange(most, dtype=float) < n
-    return jnp.zeros_like(p).at[tokens(key, p, most)].add(drawn.astype(p.dtype))
+    if most <= min(TOKENS_PER_POISSON * p.shape[0], MOST_TOKENS):
+        return tally(tokens(stream, p, most), n, p.shape[0])
+    shares = p / jnp.sum(p)
+    n = jnp.asarray(n, float)
+
+    def fall(state: Any) -> Any:
+        turn, counts, left = state
+        more = poisson(fold(stream, turn), jnp.maximum(left - 4 * jnp.sqrt(left), 0) * shares)
+        total = jnp.sum(more)
+        taken = (total <= left) & (left > LEFT)
+        return turn + 1, jnp.where(taken, counts + more, counts), jnp.where(taken, left - total, left)
+
+    state = jnp.uint32(1), jnp.zeros_like(p), n
+    _, counts, left = lax.while_loop(lambda state: jnp.any(state[2] > LEFT), fall, state)
+    return counts + tally(tokens(part(stream, 0), p, LEFT), left, p.shape[0])
 
 
-def bartlett(key: jax.Array, dimension: int, freedom: Any) -> jax.Array:
-    r"""Lower triangular A (d, d) with A A^T ~ Wishart(I, freedom), singular where freedom < d.
+def bartlett(numbers: jax.Array, roots: jax.Array, degrees: jax.Array) -> jax.Array:
+    r"""Lower triangular A (d, d) with A A^T ~ Wishart(I, nu), from standard normal ``numbers`` (`triangle_size` of d,).
 
-    :math:`A_{jj}^2 \sim \chi^2_{\nu-j}` (j from 0), standard normal below; the columns from :math:`\nu` on are zero.
+    ``roots`` (d,): :math:`A_{jj}`, with :math:`A_{jj}^2 \sim \chi^2_{\nu-j}` (j from 0); ``degrees`` (d,): those
+    :math:`\nu-j`. Columns without a degree of freedom are zero. Each row of a rectangle of numbers makes two rows of the triangle below the diagonal.
     """
-    normal_key, square_key = random.split(key)
-    left = jnp.asarray(freedom, float) - jnp.arange(dimension, dtype=float)
-    squares = 2 * random.gamma(square_key, jnp.maximum(left, 1) / 2)
-    below = jnp.tril(random.normal(normal_key, (dimension, dimension), float), -1)
-    return jnp.where(left > 0, below + jnp.diag(jnp.sqrt(squares)), 0.0)
+    dimension = roots.shape[0]
+    size = dimension - 1
+    if size == 0:
+        return roots[None]
+    half = numbers.reshape((size + 1) // 2, size + 1)
+    whole = jnp.concatenate([half[:, :size], half[: size // 2, :0:-1][::-1]])
+    below_diagonal = jnp.pad(jnp.tril(whole), ((1, 0), (0, 1)))
+    return jnp.where(degrees > 0, jnp.where(np.eye(dimension, dtype=bool), roots, below_diagonal), 0.0)
 
 
-def hypergeometric(key: jax.Array, good: Any, bad: Any, draws: Any, most: int) -> jax.Array:
+def triangle_size(dimension: int) -> int:
+    """How many numbers `bartlett` takes."""
+    return dimension // 2 * dimension
+
+
+def hypergeometric(stream: Stream, good: Any, bad: Any, draws: Any, most: int) -> jax.Array:
     r"""How many of ``draws`` <= ``most`` items drawn without replacement are good.
 
     :math:`P(k) \propto \binom{good}{k} \binom{bad}{draws - k}`, inverted: the ratios of neighbours are cumulated
@@ -63,31 +96,31 @@ def hypergeometric(key: jax.Array, good: Any, bad: Any, draws: Any, most: int) -
     logs = jnp.cumsum(jnp.roll((jnp.log(up) - jnp.log(down)).at[-1].set(0), 1))  # of P(k) against P(least)
     logs = jnp.where((k >= least) & (k <= greatest), logs, -jnp.inf)
     cumulated = jnp.cumsum(jnp.exp(logs - jnp.max(logs)))
-    height = random.uniform(key, (), good.dtype) * cumulated[-1]
+    height = uniform(stream).astype(good.dtype) * cumulated[-1]
     return jnp.clip(jnp.sum(cumulated <= height).astype(good.dtype), least, greatest)
 
 
-def multivariate_hypergeometric(key: jax.Array, counts: jax.Array, draws: Any, most: int) -> jax.Array:
+def multivariate_hypergeometric(stream: Stream, counts: jax.Array, draws: Any, most: int) -> jax.Array:
     """Counts (V,) of ``draws`` <= ``most`` items drawn without replacement from a pool of ``counts`` (V,)."""
     counts = jnp.asarray(counts, float)
     behind = lax.cumsum(counts, reverse=True) - counts
 
     def token(left: jax.Array, item: tuple[jax.Array, jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
-        token_key, good, bad = item
-        count = hypergeometric(token_key, good, bad, left, most)
+        number, good, bad = item
+        count = hypergeometric(fold(stream, number), good, bad, left, most)
         return left - count, count
 
-    keys = random.split(key, counts.shape[0])
-    return lax.scan(token, jnp.asarray(draws, float), (keys, counts, behind))[1]
+    numbers = jnp.arange(counts.shape[0], dtype=jnp.uint32)
+    return lax.scan(token, jnp.asarray(draws, float), (numbers, counts, behind))[1]
 
 
-def distinct(key: jax.Array, draws: int, items: Any, room: int) -> jax.Array:
+def distinct(stream: Stream, draws: int, items: Any, room: int) -> jax.Array:
     """``draws`` (static) different numbers below ``items`` <= ``room`` (static), in random order: (draws,).
 
     The first steps of a Fisher-Yates shuffle. Beyond ``items`` draws there is nothing left: those say nothing.
     """
     turn = jnp.arange(draws)
-    partner = random.randint(key, (draws,), turn, jnp.maximum(items, turn + 1))
+    partner = turn + below(stream, jnp.maximum(items - turn, 1), (draws,))
 
     def swap(order: jax.Array, pair: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
         here, there = pair
@@ -96,6 +129,6 @@ def distinct(key: jax.Array, draws: int, items: Any, room: int) -> jax.Array:
     return lax.scan(swap, jnp.arange(room), (turn, partner))[1]
 
 
-def repeated(key: jax.Array, draws: int, items: Any, room: int) -> jax.Array:
+def repeated(stream: Stream, draws: int, items: Any, room: int) -> jax.Array:
     """``draws`` (static) independent numbers below ``items``: (draws,). ``room`` is as for `distinct`."""
-    return random.randint(key, (draws,), 0, items)
+    return below(stream, items, (draws,))

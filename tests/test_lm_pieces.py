@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from modelcollapse import report, run_report, theory, train
-from modelcollapse.lm import calibration, forecast, laboratory, recursion, run, score, store, team
+from modelcollapse.lm import calibration, forecast, laboratory, recursion, run, score, team
+from modelcollapse.simulate import store
 from modelcollapse.lm.effective_size import effective_size
 from modelcollapse.lm.experiment import Experiment
 from modelcollapse.lm.grid import Grid, judged

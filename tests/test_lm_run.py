@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 
 from modelcollapse import theory, train
-from modelcollapse.lm import calibration, run, score, store
+from modelcollapse.lm import calibration, run, score
+from modelcollapse.simulate import store
 from modelcollapse.lm.experiment import Experiment, restored
 from modelcollapse.lm.grid import Grid, judged
 from modelcollapse.lm.recipe import Epochs, Training

@@ -363,7 +363,7 @@ def test_what_is_observed_of_a_model_is_done_by_hand() -> None:
     assert int(seen["alive"]) == 2
     assert [float(seen[name]) for name in ("error", "drift")] == pytest.approx([0.375, 1.0])
     factor = jnp.array([[3.0, 0.0], [1.0, 2.0]])
-    seen = observe(theory.Gaussian(2, 4.0), kernel.Normal(jnp.array([3.0, 4.0]), factor))
+    seen = observe(theory.Gaussian(2, 4.0), kernel.fitted(theory.Gaussian(2, 4.0), jnp.array([3.0, 4.0]), factor))
     expected = [25, 14 / 8, np.log(36 / 16) / 2]
     assert [float(seen[name]) for name in ("error", "diversity", "log_variance")] == pytest.approx(expected)
     for f, mean, diversity in (

@@ -4,6 +4,7 @@ Every test below raises a false alarm with probability 1e-6 (for a key not chose
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,15 +13,21 @@ import pytest
 from scipy import stats
 
 from modelcollapse import theory
-from modelcollapse.simulate import kernel, sampling
+from modelcollapse.simulate import chi_square, counts, kernel, sampling
+from modelcollapse.simulate.stream import fold, normal, part, start, threefry, words
 
 FALSE_ALARM = 1e-6
 DRAWS = 20_000
 P = np.array([0.0, 0.5, 0.2, 0.0, 0.29, 0.01, 0.0])
 
 
-def sampled(draw: Callable[[jax.Array], jax.Array], seed: int = 1) -> np.ndarray:
-    return np.asarray(jax.jit(jax.vmap(draw))(jax.random.split(jax.random.key(seed), DRAWS)))
+def sampled(draw: Callable[..., Any], *arguments: Any, seed: int = 1) -> Any:
+    """What DRAWS chains draw from their streams."""
+
+    def all_chains(chains: jax.Array, *arguments: Any) -> Any:
+        return jax.vmap(lambda chain: draw(start(jax.random.key(seed), chain), *arguments))(chains)
+
+    return jax.tree.map(np.asarray, jax.jit(all_chains)(jnp.arange(DRAWS, dtype=jnp.uint32), *arguments))
 
 
 def assert_law(values: np.ndarray, law: stats.rv_discrete) -> None:
@@ -39,16 +46,11 @@ def assert_law(values: np.ndarray, law: stats.rv_discrete) -> None:
 
 
 def test_hypergeometric_has_its_probability_mass_function() -> None:
-    keys = jax.random.split(jax.random.key(1), DRAWS)
-    draw = jax.jit(
-        jax.vmap(
-            lambda key, good, bad, draws: sampling.hypergeometric(key, good, bad, draws, 20), (0, None, None, None)
-        )
-    )
     for good, bad, draws in (
         (5, 5, 4), (3, 40, 20), (40, 3, 20), (1000, 3000, 20), (0, 9, 4), (9, 0, 4), (2, 2, 4), (10**6, 10**6, 16)
     ):  # fmt: skip
-        assert_law(np.asarray(draw(keys, good, bad, draws)), stats.hypergeom(good + bad, good, draws))
+        values = sampled(lambda s, *sizes: sampling.hypergeometric(s, *sizes, 20), good, bad, draws)
+        assert_law(values, stats.hypergeom(good + bad, good, draws))
 
 
 def test_multivariate_hypergeometric_takes_what_is_there() -> None:
@@ -59,11 +61,11 @@ def test_multivariate_hypergeometric_takes_what_is_there() -> None:
     for token, count in enumerate(counts):
         assert_law(values[:, token], stats.hypergeom(14, int(count), 6))
     assert_law(values[:, 1] + values[:, 2], stats.hypergeom(14, 5, 6))
-    everything = sampling.multivariate_hypergeometric(jax.random.key(0), counts, 14.0, 16)
+    everything = sampling.multivariate_hypergeometric(start(jax.random.key(0)), counts, 14.0, 16)
     assert everything.tolist() == counts.tolist()
 
 
-@pytest.mark.parametrize("most", [16, 1024])  # token by token; by conditional binomials
+@pytest.mark.parametrize("most", [16, 8192])  # token by token; all at once and what is left
 def test_multinomial_has_binomial_margins_and_leaves_dead_tokens_dead(most: int) -> None:
     values = sampled(lambda key: sampling.multinomial(key, 12.0, jnp.asarray(P), most))
     assert np.all(values.sum(axis=1) == 12)
@@ -74,8 +76,8 @@ def test_multinomial_has_binomial_margins_and_leaves_dead_tokens_dead(most: int)
 
 
 def test_the_lowest_height_is_that_of_a_living_token(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jax.random, "uniform", lambda key, shape, dtype: jnp.zeros(shape, dtype))
-    assert sampling.tokens(jax.random.key(0), jnp.asarray(P), 2).tolist() == [1, 1]
+    monkeypatch.setattr(sampling, "uniform", lambda stream, shape: jnp.zeros(shape))
+    assert sampling.tokens(start(jax.random.key(0)), jnp.asarray(P), 2).tolist() == [1, 1]
 
 
 @pytest.mark.parametrize("items", [5, 8])
@@ -89,18 +91,25 @@ def test_a_subsample_without_replacement_is_uniform_over_subsets(items: int) -> 
 
 
 def test_bartlett_factors_make_wishart_matrices_also_singular_ones() -> None:
-    keys = jax.random.split(jax.random.key(1), DRAWS)
-    draw = jax.jit(jax.vmap(lambda key, freedom: sampling.bartlett(key, 3, freedom), (0, None)))
+    f = theory.Gaussian(3)
     for freedom in (1, 2, 7):
-        factors = np.asarray(draw(keys, freedom))
-        wishart = factors @ np.swapaxes(factors, 1, 2)
-        assert np.all(np.linalg.matrix_rank(wishart[:50], hermitian=True) == min(freedom, 3))
-        direction = np.array([0.6, -0.64, 0.48])
-        quadratic = np.einsum("i,cij,j->c", direction, wishart, direction)
-        assert stats.kstest(quadratic, stats.chi2(freedom).cdf).pvalue > FALSE_ALARM
+        table = kernel.take(kernel.sizes(f, [freedom + 1.0]), 0)
+        for size in (table, kernel.Size(table.n)):  # by the table; by rejection
+            factors = sampled(lambda s, size: kernel.standard(s, f, size).factor, size) * np.sqrt(freedom + 1.0)
+            wishart = factors @ np.swapaxes(factors, 1, 2)
+            assert np.all(np.linalg.matrix_rank(wishart[:50], hermitian=True) == min(freedom, 3))
+            direction = np.array([0.6, -0.64, 0.48])
+            quadratic = np.einsum("i,cij,j->c", direction, wishart, direction)
+            assert stats.kstest(quadratic, stats.chi2(freedom).cdf).pvalue > FALSE_ALARM
 
 
 N = 6
+
+
+def size_of(f: theory.Family, n: int) -> kernel.Size:
+    return kernel.take(kernel.sizes(f, [float(n)]), 0)
+
+
 LAWS = {
     theory.Binomial(5, 0.3): lambda mean: stats.binom(5 * N, mean / 5),
     theory.Poisson(3.0): lambda mean: stats.poisson(mean * N),
@@ -110,20 +119,22 @@ LAWS = {
 
 @pytest.mark.parametrize("f", LAWS, ids=repr)
 def test_a_fit_on_counts_has_the_law_of_their_sum(f: theory.Family) -> None:
-    keys = jax.random.split(jax.random.key(1), DRAWS)
-    weights = jnp.full(N, 1 / N)
-    by_sum = jax.jit(jax.vmap(lambda key, mean: kernel.draw(key, f, mean, N, 8), (0, None)))
-    by_points = jax.jit(jax.vmap(lambda key, mean: kernel.fit(f, kernel.points(key, f, mean, N), weights), (0, None)))
-    for mean in (0.05, 3.0, 4.5):
-        for draw in (by_sum, by_points):
-            values = np.asarray(draw(keys, jnp.asarray(mean))) * N
+    weights, means = jnp.full(N, 1 / N), np.array([0.05, 3.0, 4.5])
+    for draw in (
+        lambda s, mean: kernel.draw(s, f, mean, size_of(f, N), 8),
+        lambda s, mean: kernel.draw(s, f, mean, kernel.Size(N), 8),
+        lambda s, mean: kernel.fit(f, kernel.points(s, f, mean, N), weights),
+    ):
+        seen = sampled(lambda s, draw=draw: jax.vmap(lambda mean: draw(s, mean))(means)) * N
+        for place, mean in enumerate(means):
+            values = seen[:, place]
             np.testing.assert_allclose(values, np.round(values), atol=1e-9)
             assert_law(np.round(values), LAWS[f](mean))
 
 
 def test_a_gamma_fit_has_the_law_of_its_sum() -> None:
     f, law = theory.Gamma(2.0, 1.5), stats.gamma(2.0 * N, scale=1.5 / (2.0 * N))
-    assert stats.kstest(sampled(lambda key: kernel.draw(key, f, kernel.truth(f), N, 8)), law.cdf).pvalue > FALSE_ALARM
+    assert stats.kstest(sampled(lambda key: kernel.draw(key, f, kernel.truth(f), size_of(f, N), 8)), law.cdf).pvalue > FALSE_ALARM
     weights = jnp.full(N, 1 / N)
     by_points = sampled(lambda key: kernel.fit(f, kernel.points(key, f, kernel.truth(f), N), weights))
     assert stats.kstest(by_points, law.cdf).pvalue > FALSE_ALARM
@@ -135,10 +146,10 @@ def test_a_gaussian_fit_has_normal_means_and_chi_square_variances(unbiased: bool
     divisor = N - 1 if unbiased else N
     weights = jnp.full(N, 1 / N)
     for draw in (
-        lambda key: kernel.draw(key, f, kernel.truth(f), N, 8),
+        lambda key: kernel.draw(key, f, kernel.truth(f), size_of(f, N), 8),
         lambda key: kernel.fit(f, kernel.points(key, f, kernel.truth(f), N), weights),
     ):
-        fitted = jax.jit(jax.vmap(draw))(jax.random.split(jax.random.key(1), DRAWS))
+        fitted = sampled(draw)
         direction = np.array([0.6, -0.8])
         means, factors = np.asarray(fitted.mean) @ direction, np.asarray(fitted.factor)
         variances = np.sum((direction @ factors) ** 2, axis=1)
@@ -162,7 +173,7 @@ FAMILIES = [
 def test_combined_fits_are_the_fit_on_all_points(f: theory.Family) -> None:
     @jax.jit
     def both_ways() -> tuple[kernel.Model, kernel.Model]:
-        samples = kernel.points(jax.random.key(1), f, kernel.truth(f), 8)
+        samples = kernel.points(start(jax.random.key(1)), f, kernel.truth(f), 8)
         fits = [kernel.fit(f, each, jnp.full(len(each), 1 / len(each))) for each in (samples[:3], samples[3:])]
         stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *fits)
         return kernel.combine(f, jnp.array([3 / 8, 5 / 8]), stacked), kernel.fit(f, samples, jnp.full(8, 1 / 8))
@@ -178,7 +189,7 @@ def test_combined_fits_are_the_fit_on_all_points(f: theory.Family) -> None:
 
 def test_tiny_covariances_keep_their_digits_when_they_are_combined() -> None:
     f, scale = theory.Gaussian(2), 1e-100
-    models = kernel.Normal(jnp.zeros((2, 2)), jnp.array([[[3.0, 0.0], [4.0, 0.0]]] * 2) * scale)
+    models = kernel.Normal(jnp.zeros((2, 2)), jnp.array([[[3.0, 0.0], [4.0, 0.0]]] * 2) * scale, jnp.zeros(2))
     combined = kernel.combine(f, jnp.array([0.25, 0.75]), models)
     np.testing.assert_allclose(np.abs(combined.factor / scale), [[3, 0], [4, 0]], atol=1e-12)
 
@@ -186,8 +197,8 @@ def test_tiny_covariances_keep_their_digits_when_they_are_combined() -> None:
 @pytest.mark.parametrize("f", FAMILIES[3:], ids=repr)
 def test_a_mean_of_zero_stays_zero(f: theory.Family) -> None:
     zero = jnp.zeros(())
-    assert float(kernel.draw(jax.random.key(0), f, zero, 5, 8)) == 0
-    assert kernel.points(jax.random.key(0), f, zero, 3).tolist() == [0, 0, 0]
+    assert float(kernel.draw(start(jax.random.key(0)), f, zero, size_of(f, 5), 8)) == 0
+    assert kernel.points(start(jax.random.key(0)), f, zero, 3).tolist() == [0, 0, 0]
 
 
 def test_collapsed_models_stay_collapsed_under_rounding() -> None:
@@ -197,15 +208,15 @@ def test_collapsed_models_stay_collapsed_under_rounding() -> None:
     assert float(weights @ dirac[:, 1]) != 1  # what rounding would make of it
     combined = kernel.combine(f, weights, dirac)
     assert combined.tolist() == [0, 1]
-    for most in (8, 1024):
-        assert kernel.draw(jax.random.key(0), f, combined, 7, most).tolist() == [0, 1]
+    for most in (8, 8192):
+        assert kernel.draw(start(jax.random.key(0)), f, combined, kernel.Size(7), most).tolist() == [0, 1]
     full = theory.Binomial(5, 0.5)
-    assert float(kernel.draw(jax.random.key(0), full, jnp.asarray(5.0), 7, 8)) == 5
+    assert float(kernel.draw(start(jax.random.key(0)), full, jnp.asarray(5.0), kernel.Size(7), 8)) == 5
 
 
 def test_a_mixture_of_sources_is_sampled_source_by_source() -> None:
     f = theory.Poisson(1.0)
-    values = sampled(lambda key: kernel.mixture(key, f, jnp.array([0.0, 10.0]), jnp.array([0.5, 0.5]), 2.0, 2)) * 2
+    values = sampled(lambda key: kernel.mixture(key, f, jnp.array([0.0, 10.0]), jnp.array([0.5, 0.5]), kernel.Size(2.0), 2)) * 2
     zero = 0.25 + 0.5 * np.exp(-10) + 0.25 * np.exp(-20)
     assert stats.binomtest(int(np.sum(values == 0)), DRAWS, zero).pvalue > FALSE_ALARM
     assert abs(values.mean() - 10) < stats.norm.isf(FALSE_ALARM / 2) * values.std() / np.sqrt(DRAWS)
@@ -215,10 +226,10 @@ def test_a_mixture_of_sources_is_sampled_source_by_source() -> None:
 def test_a_gaussian_fit_has_the_law_of_a_model_with_correlations(points: bool) -> None:
     """In every direction d the mean is N(0, d'Cd/n) and the variance a chi-square of n - 1 degrees; six comparisons."""
     f, factor = theory.Gaussian(2), np.array([[2.0, 0.0], [1.5, 0.5]])
-    model, weights = kernel.Normal(jnp.zeros(2), jnp.asarray(factor)), jnp.full(N, 1 / N)
+    model, weights = kernel.Normal(jnp.zeros(2), jnp.asarray(factor), jnp.zeros(())), jnp.full(N, 1 / N)
 
     def fitted(key: jax.Array) -> jax.Array:
-        fit = kernel.fit(f, kernel.points(key, f, model, N), weights) if points else kernel.draw(key, f, model, N, 8)
+        fit = kernel.fit(f, kernel.points(key, f, model, N), weights) if points else kernel.draw(key, f, model, size_of(f, N), 8)
         return jnp.concatenate([fit.mean[None], fit.factor.T])
 
     seen = sampled(fitted)
@@ -228,3 +239,103 @@ def test_a_gaussian_fit_has_the_law_of_a_model_with_correlations(points: bool) -
         assert stats.kstest(along[:, 0], stats.norm(0, np.sqrt(variance / N)).cdf).pvalue > FALSE_ALARM / 6
         squares = np.sum(along[:, 1:] ** 2, axis=1) * N / variance
         assert stats.kstest(squares, stats.chi2(N - 1).cdf).pvalue > FALSE_ALARM / 6
+
+
+def test_normal_numbers_are_normal_and_independent() -> None:
+    """Margins, pairs of both kinds (of one radius or not), far tails; eight comparisons."""
+    z = sampled(lambda s: normal(s, (7,)))
+    assert stats.kstest(z.ravel(), "norm").pvalue > FALSE_ALARM / 8
+    for i, j in ((0, 4), (0, 1), (3, 6)):
+        assert abs((z[:, i] * z[:, j]).mean()) * np.sqrt(DRAWS) < stats.norm.isf(FALSE_ALARM / 16)
+        assert abs(((z[:, i] ** 2 - 1) * (z[:, j] ** 2 - 1)).mean()) / 2 * np.sqrt(DRAWS) < stats.norm.isf(FALSE_ALARM / 16) * 1.1
+    far = int(np.sum(np.abs(z) > 4))
+    assert stats.binomtest(far, z.size, 2 * stats.norm.sf(4)).pvalue > FALSE_ALARM / 8
+
+
+def test_threefry_gives_the_words_of_its_authors() -> None:
+    """Known answers of Threefry-2x32, 20 rounds (Random123)."""
+    ones, pi = 0xFFFFFFFF, (0x13198A2E, 0x03707344, 0x243F6A88, 0x85A308D3)
+    for key, counter, answer in (
+        ((0, 0), (0, 0), (0x6B200159, 0x99BA4EFE)),
+        ((ones, ones), (ones, ones), (0x1CB996FC, 0xBB002BE7)),
+        (pi[:2], pi[2:], (0xC4923A9C, 0x483DF7A0)),
+    ):
+        left, right = threefry(*(tuple(jnp.uint32(each) for each in key),), *(jnp.uint32(each) for each in counter))
+        assert (int(left), int(right)) == answer
+
+
+def test_streams_of_other_chains_keys_and_parts_share_no_word() -> None:
+    s = start(jax.random.key(1), 3)
+    streams = [s, start(jax.random.key(1), 4), start(jax.random.key(2), 3), fold(s, 1), fold(s, 2), part(s, 1), fold(part(s, 1), 1),
+               part(part(s, 1), 2), fold(fold(s, 1), 1)]  # fmt: skip
+    seen = [int(each) for stream in streams for each in words(stream, (50,))[0]]
+    assert len(set(seen)) == len(seen)
+
+
+@pytest.mark.parametrize("single", [False, True])
+def test_logarithms_of_chi_squares_have_their_law_and_its_digits(single: bool) -> None:
+    freedoms = np.array([1, 2, 3, 9, 99, 999, 10**5, 10**9], float)
+    with jax.enable_x64(not single):
+        table = np.moveaxis(chi_square.table(freedoms, jnp.result_type(float)), -1, 0)
+        logs = sampled(lambda s: chi_square.transformed(table, normal(s, freedoms.shape)))
+        by_rejection = sampled(lambda s: chi_square.rejected(s, freedoms), seed=2)
+    for place, freedom in enumerate(freedoms):
+        law, unit = stats.chi2(freedom), np.sqrt(2 / freedom)
+        for seen in (logs, by_rejection):
+            scaled = seen[:, place].astype(float) / unit
+            assert stats.kstest(scaled, lambda x, law=law, unit=unit: law.cdf(law.mean() * np.exp(unit * x))).pvalue > (
+                FALSE_ALARM / 16)  # fmt: skip
+
+
+@pytest.mark.parametrize("freedom", [1, 3, 20, 999, 19_999, 20_001])
+def test_the_table_of_a_chi_square_law_is_its_quantile_function(freedom: int) -> None:
+    import mpmath
+
+    table, a = np.moveaxis(chi_square.table(float(freedom)), -1, 0), mpmath.mpf(freedom) / 2
+    with mpmath.workdps(40):
+        for z in (-8.5, -3.0, -0.4, 0.1, 2.0, 8.5):
+            y = float(chi_square.transformed(table, jnp.asarray(z)))
+            x = a * mpmath.exp(y)
+            inside = mpmath.gammainc(a, 0, x, regularized=True) if z < 0 else mpmath.gammainc(a, x, mpmath.inf, regularized=True)
+            density = mpmath.exp(a * mpmath.log(x) - x - mpmath.loggamma(a))  # of y
+            wrong = (inside - mpmath.ncdf(-abs(z))) / density
+            assert abs(wrong) < 1e-12 * max(abs(y), (2 / freedom) ** 0.5)
+
+
+@pytest.mark.parametrize("single", [False, True])
+def test_binomials_have_their_law(single: bool) -> None:
+    n = np.array([1, 20, 25, 100, 1000, 10**6, 10**7], float)
+    with jax.enable_x64(not single):
+        p = jnp.array([0.3, 0.5, 0.45, 0.99, 0.37, 1e-6, 0.3], float)
+        values = sampled(lambda s: counts.binomial(s, n, p))
+    for place, law in enumerate(zip(n, np.asarray(p), strict=True)):
+        assert_smooth_law(values[:, place], stats.binom(*law))
+
+
+@pytest.mark.parametrize("single", [False, True])
+def test_poissons_have_their_law(single: bool) -> None:
+    means = np.array([0.5, 3.0, 9.99, 10.01, 60.0, 1e6])
+    with jax.enable_x64(not single):
+        values = sampled(lambda s: counts.poisson(s, means))
+    for place, mean in enumerate(means):
+        assert_smooth_law(values[:, place], stats.poisson(mean))
+
+
+def assert_smooth_law(values: np.ndarray, law: Any) -> None:
+    """As assert_law, in at most 60 cells."""
+    edges = np.unique(law.ppf(np.linspace(0, 1, 61)[1:-1]))
+    expected = DRAWS * np.diff(np.concatenate([[0.0], law.cdf(edges), [1.0]]))
+    seen = np.histogram(values, np.concatenate([[-np.inf], edges + 0.5, [np.inf]]))[0]
+    expected, seen = np.append(expected[:-2], expected[-2:].sum()), np.append(seen[:-2], seen[-2:].sum())
+    assert expected.min() > 10
+    assert stats.chisquare(seen, expected).pvalue > FALSE_ALARM
+
+
+def test_many_samples_are_drawn_at_once_by_the_same_law() -> None:
+    n = 10**9
+    values = sampled(lambda s, n: sampling.multinomial(s, n, jnp.asarray(P), 2**30), float(n))
+    assert np.all(values.sum(axis=1) == n)
+    assert np.all(values[:, P == 0] == 0)
+    for token in np.flatnonzero(P):
+        assert_smooth_law(values[:, token], stats.binom(n, P[token]))
+    assert_smooth_law(values[:, 1] + values[:, 4], stats.binom(n, P[1] + P[4]))

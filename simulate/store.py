@@ -68,7 +68,7 @@ def kept(path: Path, make: Callable[[], Mapping[str, Any]]) -> dict[str, np.ndar
 
 
 @contextmanager
-def owned(folder: Path) -> Iterator[None]:
+def owned(folder: Path, owner: str = "train") -> Iterator[None]:
     """Hold a folder against other processes; the hold ends with the process, however it ends.
 
     Raises InputError where another process holds it.
@@ -79,12 +79,12 @@ def owned(folder: Path) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise arg.refuse(
-                "train", "out", str(folder), "another process writes there: wait for it, or name another"
+                owner, "out", str(folder), "another process writes there: wait for it, or name another"
             ) from None
         yield
 
 
-def claim(folder: Path, record: Mapping[str, Any]) -> None:
+def claim(folder: Path, record: Mapping[str, Any], owner: str = "train") -> None:
     """Make a folder the place of the run that ``record`` describes.
 
     Raises InputError where it holds another run, and leaves that as it is.
@@ -98,6 +98,6 @@ def claim(folder: Path, record: Mapping[str, Any]) -> None:
             name for name in {*there, *record} if there.get(name) != json.loads(json.dumps(record.get(name)))
         )
         raise arg.refuse(
-            "train", "out", str(folder), f"it holds another run, with other {', '.join(names)}: name another folder"
+            owner, "out", str(folder), f"it holds another run, with other {', '.join(names)}: name another folder"
         )
     write_json(path, record)

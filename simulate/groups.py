@@ -1,0 +1,144 @@
+"""Groups of chains: a run of any number of chains in memory that does not grow with it, on all devices.
+
+A group is as many chains as stay near a core while they run; each is one call of one program on one device, whatever runs
+beside it. Devices take groups in turn, and moments are merged in the order of the groups. So the numbers depend on the key
+and the settings alone. (One program for all devices together would be compiled otherwise for another number of them, and
+round otherwise.)
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import fields
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from modelcollapse.theory.family import Family
+from modelcollapse.theory.workflow import Workflow
+
+from . import kernel, moments
+from .chains import STATIC, run_chains, typed
+from .moments import Moments
+from .observe import observe
+from .pool import Memory, Pool, Step, pool
+
+NEAR = 2**23  # bytes of a group: what a core has near it
+LEAST, PARTS = 512, 8  # of many chains a group is no less than LEAST, of a few no more than one of PARTS
+AHEAD = 3  # calls for each device that run or wait
+
+
+class Program(NamedTuple):
+    """All that one compilation needs to know, beside shapes."""
+
+    kind: Callable[..., Family]
+    fixed: tuple[tuple[str, Any], ...]
+    memory: Memory
+    step: Step
+    most: int
+    chains: int
+    names: tuple[str, ...]
+
+
+class Work(NamedTuple):
+    """A cell, ready to run: its program, what it reads, and its groups."""
+
+    program: Program
+    free: dict[str, Any]
+    pool: Pool
+    generations: int
+    chains: int
+    bytes: int
+
+    @property
+    def groups(self) -> int:
+        """How many groups there are."""
+        return -(-self.chains // self.program.chains)
+
+
+def observed(f: Family) -> tuple[str, ...]:
+    """The names of what is observed of a family and is a number."""
+    shapes = jax.eval_shape(lambda: observe(f, kernel.truth(f)))
+    return tuple(sorted(name for name, shape in shapes.items() if shape.shape == ()))
+
+
+def work(f: Family, w: Workflow, generations: int, chains: int, table_length: int = 0) -> Work:
+    """The work of a cell, with tables of at least a length."""
+    settings = {field.name: getattr(f, field.name) for field in fields(f)}
+    fixed = tuple((name, settings[name]) for name in settings if name in STATIC)
+    free = {name: None if value is None else np.asarray(value, float) for name, value in settings.items() if name not in STATIC}
+    p = pool(f, w, generations)
+    p = p._replace(sizes=kernel.lengthened(p.sizes, table_length))
+    names = observed(f)
+    one = chain_bytes(f, p, generations, len(names))
+    most = 1 << int(np.log2(max(NEAR // one, 1)))
+    limit = min(most, max(LEAST, -(-chains // PARTS)))
+    group = -(-chains // -(-chains // limit))
+    return Work(Program(type(f), fixed, p.memory, p.step, p.most, group, names), free, p, generations, chains, one * group)
+
+
+def chain_bytes(f: Family, p: Pool, generations: int, observables: int) -> int:
+    """About how many bytes a chain holds while it runs: models, memory, what is drawn in a generation, observables."""
+    truth = jax.eval_shape(lambda: kernel.truth(f))
+    memory = jax.eval_shape(lambda: p.memory(f, p.room))
+    one = jax.eval_shape(lambda: kernel.points(_stream(), f, kernel.truth(f), 1))
+    drawn = p.most * one.size * 3 if "places" in p.rows or p.most <= kernel.sampling.MOST_TOKENS and one.dtype == int else 0
+    state = sum(4 * leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(truth))
+    state += sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(memory))
+    return int(state + 8 * (drawn + generations * observables))
+
+
+def _stream() -> Any:
+    from .stream import start
+
+    return start(jax.random.key(0))
+
+
+@partial(jax.jit, static_argnames="program")
+def _run(
+    first: Any, left: Any, knots: jax.Array, key: jax.Array, tables: Any, *, program: Program
+) -> tuple[dict[str, jax.Array], dict[str, jax.Array]]:
+    """One group from the chain ``first``, of which ``left`` chains count: values, and moments."""
+    free, room, sizes, rows = tables
+    seen = run_chains(
+        key, free, room, sizes, rows, first, kind=program.kind, fixed=program.fixed, memory=program.memory,
+        step=program.step, most=program.most, chains=program.chains,
+    )  # fmt: skip
+    values = {name: seen[name] for name in program.names}
+    return values, moments.summary(values, left, knots)
+
+
+def run(work: Work, key: jax.Array, done: tuple[int, Moments] | None = None) -> Iterator[tuple[int, Moments]]:
+    """Run a cell; after each call how many groups are done, and the moments so far. ``done``: go on from there."""
+    devices = jax.local_devices()
+    group, groups = work.program.chains, work.groups
+    tables = [jax.device_put((typed(key), (work.free, work.pool.room, work.pool.sizes, work.pool.rows)), each) for each in devices]
+    at, total = done if done is not None else (0, None)
+    waiting: deque[tuple[int, int, Any]] = deque()
+
+    def call(number: int, knots: Any) -> None:
+        device = number % len(devices)
+        left = min(group, work.chains - number * group)
+        numbers = jax.device_put((np.uint32(number * group), np.int32(left), np.asarray(knots, jnp.result_type(float))), devices[device])
+        waiting.append((number, left, _run(*numbers, *tables[device], program=work.program)))
+
+    if total is None:
+        call(0, np.zeros((moments.KNOTS, len(work.program.names), work.generations)))
+        _, left, (values, found) = waiting.popleft()
+        knots = moments.placed(values, left)
+        total = moments.of_group({**found, "under": moments.counted(values, left, knots)}, left, knots)
+        at = 1
+        yield at, total
+    ahead = at
+    while at < groups:
+        while ahead < groups and len(waiting) < AHEAD * len(devices):
+            call(ahead, total.knots)
+            ahead += 1
+        _, left, (_, found) = waiting.popleft()
+        total = moments.merged(total, moments.of_group(found, left, total.knots))
+        at += 1
+        yield at, total

@@ -1,0 +1,107 @@
+r"""Streaming moments and quantiles: what is kept of chains that are not kept.
+
+Chains come in groups. Of each group the number of chains, mean, sum of squared deviations, least and greatest value of every
+observable at every generation are worked out where the chains are; they are merged in the order of the groups by Chan's
+rule, so that the numbers do not depend on where or when a group was run. Quantiles: the first group says where they lie,
+and of all chains it is counted how many are below a few values around there; between two such values the distribution
+function is taken to be a line.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
+AROUND = (-3.0, -1.0, 1.0, 3.0)  # standard errors of a level in the first group
+KNOTS = len(LEVELS) * len(AROUND)
+
+
+class Moments(NamedTuple):
+    """Of observables (O, M) at every generation: chains, mean, squared deviations, least, greatest; knots and counts (K, O, M)."""
+
+    chains: int
+    mean: np.ndarray
+    square: np.ndarray
+    least: np.ndarray
+    greatest: np.ndarray
+    knots: np.ndarray
+    under: np.ndarray
+
+    @property
+    def variance(self) -> np.ndarray:
+        """Unbiased variance over the chains (O, M)."""
+        return self.square / max(self.chains - 1, 1)
+
+    @property
+    def quantiles(self) -> np.ndarray:
+        """Estimated quantiles at `LEVELS`: (L, O, M)."""
+        levels = np.concatenate([np.zeros_like(self.under[:1]), self.under / self.chains, np.ones_like(self.under[:1])])
+        values = np.concatenate([self.least[None], self.knots, self.greatest[None]])
+        out = np.empty((len(LEVELS), *self.mean.shape))
+        for place in np.ndindex(self.mean.shape):
+            at = (slice(None), *place)
+            out[at] = np.interp(LEVELS, levels[at], values[at])
+        return out
+
+
+@jax.jit
+def summary(values: dict[str, jax.Array], chains: Any, knots: jax.Array) -> dict[str, jax.Array]:
+    """Of the first ``chains`` rows of observables (B, M): the fields of `Moments`, stacked over observables."""
+    x = jnp.stack([values[name] for name in sorted(values)])  # (O, B, M)
+    used = (jnp.arange(x.shape[1]) < chains)[:, None]
+    mean = jnp.sum(jnp.where(used, x, 0), axis=1) / chains
+    apart = jnp.where(used, x - mean[:, None], 0)
+    return {
+        "mean": mean,
+        "square": jnp.sum(apart * apart, axis=1),
+        "least": jnp.min(jnp.where(used, x, jnp.inf), axis=1),
+        "greatest": jnp.max(jnp.where(used, x, -jnp.inf), axis=1),
+        "under": _counts(jnp.where(used, x, jnp.inf), knots),
+    }
+
+
+def _counts(x: jax.Array, knots: jax.Array) -> jax.Array:
+    """How many of the values (O, B, M) are not above each knot: (K, O, M). Chain by chain: ten times faster on a CPU."""
+
+    def add(count: jax.Array, one: jax.Array) -> tuple[jax.Array, None]:
+        return count + (one <= knots).astype(jnp.int32), None
+
+    return lax.scan(add, jnp.zeros(knots.shape, jnp.int32), jnp.moveaxis(x, 1, 0))[0]
+
+
+def placed(values: dict[str, Any], chains: int) -> np.ndarray:
+    """Knots (K, O, M) around the quantiles of the first group: ascending, by its ordered values."""
+    x = np.sort(np.stack([np.asarray(values[name])[:chains] for name in sorted(values)]), axis=1)  # (O, chains, M)
+    levels = [q + s * np.sqrt(q * (1 - q) / chains) for q in LEVELS for s in AROUND]
+    places = np.clip(np.round(np.sort(levels) * chains - 0.5), 0, chains - 1).astype(int)
+    return np.moveaxis(x[:, places], 1, 0)
+
+
+def counted(values: dict[str, Any], chains: int, knots: np.ndarray) -> np.ndarray:
+    """How many of the first ``chains`` values are not above each knot: (K, O, M)."""
+    x = np.stack([np.asarray(values[name])[:chains] for name in sorted(values)])
+    return np.stack([np.sum(x <= knot[:, None], axis=1) for knot in knots])
+
+
+def of_group(found: dict[str, Any], chains: int, knots: np.ndarray) -> Moments:
+    """The moments of one group, in double precision."""
+    wide = {name: np.asarray(found[name], float) for name in ("mean", "square", "least", "greatest")}
+    return Moments(chains, **wide, knots=knots, under=np.asarray(found["under"], np.int64))
+
+
+def merged(one: Moments, other: Moments) -> Moments:
+    """The moments of two sets of chains together."""
+    chains = one.chains + other.chains
+    with np.errstate(invalid="ignore"):  # where a logarithm is minus infinity it stays so
+        apart = np.where(one.mean == other.mean, 0.0, other.mean - one.mean)
+        mean = one.mean + apart * (other.chains / chains)
+        square = one.square + other.square + apart**2 * (one.chains * other.chains / chains)
+    return Moments(
+        chains, mean, square, np.minimum(one.least, other.least), np.maximum(one.greatest, other.greatest), one.knots,
+        one.under + other.under,
+    )  # fmt: skip
