@@ -57,7 +57,9 @@ def test_first_fit_of_one_covariate():
             assert abs(inverse * NOISE - found) < 1e-9 * found
 
 
-@pytest.mark.parametrize("workflow", [theory.Replace(9, real=7), theory.FreshReal(7, 4), theory.FreshReal(6, 11)], ids=repr)
+@pytest.mark.parametrize(
+    "workflow", [theory.Replace(9, real=7), theory.FreshReal(7, 4), theory.FreshReal(6, 11)], ids=repr
+)
 def test_closed_form_is_the_law_iterated(workflow):
     """Rational arithmetic, nothing rounded, and the diversity is 1."""
     one = regression.least_squares(type(workflow))
@@ -234,7 +236,10 @@ def test_gradients_and_traces():
         slopes = jax.grad(asked, (0, 1, 2))(12.0, 9.0, NOISE, 30)
         for argument, (slope, size) in enumerate(zip(slopes, (12.0, 9.0, NOISE), strict=True)):
             step = [1e-5 * size * (argument == place) for place in range(3)]
-            sides = [asked(*(jnp.asarray(v + s * e) for v, e in zip((12.0, 9.0, NOISE), step, strict=True)), 30) for s in (1, -1)]
+            sides = [
+                asked(*(jnp.asarray(v + s * e) for v, e in zip((12.0, 9.0, NOISE), step, strict=True)), 30)
+                for s in (1, -1)
+            ]
             np.testing.assert_allclose(slope, (sides[0] - sides[1]) / (2e-5 * size), rtol=1e-6)
         assert jnp.isnan(jax.jit(asked)(4.0, 9.0, NOISE, 3))
         assert jnp.isnan(jax.jit(asked)(12.0, 9.0, -1.0, 3))

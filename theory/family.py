@@ -252,9 +252,10 @@ class KernelDensity:
         if isinstance(self.bandwidth, (tuple, list)):
             object.__setattr__(self, "bandwidth", tuple(self.bandwidth))
         wanted = "bandwidth of each coordinate (a tuple: of models 1, 2, ...)"
-        if self.bandwidth == ():
+        widths = self.bandwidth if isinstance(self.bandwidth, tuple) else (self.bandwidth,)
+        if not widths:
             raise arg.refuse("KernelDensity", "bandwidth", self.bandwidth, f"{wanted}, at least one")
-        for each in self.bandwidth if isinstance(self.bandwidth, tuple) else (self.bandwidth,):
+        for each in widths:
             arg.positive("KernelDensity", "bandwidth", each, wanted)
         object.__setattr__(self, "dimension", arg.size("KernelDensity", "dimension", self.dimension, of="coordinates"))
         arg.positive("KernelDensity", "variance", self.variance, "variance of each coordinate")

@@ -88,7 +88,7 @@ def _affine(workflow: type, weight: Expr = w) -> Callable[[], Derived]:
         plain = derive_affine(workflow, weight)()
         added = HomogeneousSum(kept, slope, m)
         error = plain.expression.subs(v2, -1) + H * inflow * added
-        diversity = plain.diversity.subs(v2, -1) + H * (GeometricSum(slope, m) + kept * (1 - kept) * added)
+        diversity = plain.diversity.subs(v2, -1) + H * (GeometricSum(slope, m) + factor(kept * (1 - kept)) * added)
         return Derived(error, diversity, error.subs(m, oo))
 
     return derive

@@ -19,11 +19,11 @@ from .workflow import AccumulateSubsample, FreshReal, Replace, Schedule, Workflo
 
 
 class Moment(Enum):
-    """What is asked of a model, all over V: 0 (error) or 1 (the others) at the truth."""
+    """What is asked of a model, over V."""
 
-    ERROR = 0.0
-    SPREAD = 1.0
-    SECOND = 1.5
+    ERROR = "error"
+    SPREAD = "diversity"
+    SECOND = "second_moment"
 
     @property
     def truth(self) -> float:
@@ -64,7 +64,7 @@ def value(moment: Moment, f: KernelDensity, workflow: Workflow, generation: Any)
     if forms.derive is not None:
         form = forms.derived.expression if moment is Moment.ERROR else forms.derived.diversity
         return evaluate(form, _values(f, workflow) | {m: generation})
-    arg.steps(moment.name.lower(), generation)
+    arg.steps(moment.value, generation)
     one = _law(workflow)
     return recursion.value(
         one.law, one.law.error if moment is Moment.ERROR else one.spread, *_given(f, workflow), generation
