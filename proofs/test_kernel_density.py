@@ -294,6 +294,16 @@ def test_limits(name):
             assert float(abs(found - late * real) / (late * real)) < 1e-12
 
 
+def test_many_sizes_and_bandwidths_at_once():
+    """Arrays of sizes and of bandwidths are the numbers one by one."""
+    sizes, widths = np.array([9.0, 30.0]), np.array([0.5, 2.0])
+    for make in (theory.Accumulate, theory.FixedReal, theory.AccumulateSubsample):
+        for question in (theory.gain, theory.diversity, theory.second_moment):
+            pairs = zip(sizes, widths, strict=True)
+            alone = [question(theory.KernelDensity(h), make(int(size), 4), 7) for size, h in pairs]
+            np.testing.assert_allclose(question(theory.KernelDensity(widths), make(sizes, 4), 7), alone, rtol=1e-13)
+
+
 def test_replace_settles_at_n_times_what_smoothing_adds():
     """The spread of the model tends to n h^2 whatever the truth was, that of its data to (n-1) h^2."""
     family = theory.KernelDensity(0.5, variance=7.0)

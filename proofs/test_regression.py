@@ -73,6 +73,32 @@ def test_closed_form_is_the_law_iterated(workflow):
     assert np.all(theory.diversity(theory.LinearRegression(3), workflow, np.arange(5)) == 1)
 
 
+@pytest.mark.parametrize(("real", "synthetic", "dimension"), [(7, 4, 3), (12, 40, 2), (5, 1, 3)])
+def test_sums_are_the_laws_iterated(real, synthetic, dimension):
+    """Accumulate, whose sum has digammas, and unequal sizes: against the law, in fractions until the last."""
+    one, error = regression.least_squares(theory.Accumulate), []
+    values = {N: real, n: synthetic, d: dimension, V: 1}
+    for when in range(1, 30):
+        error.append(one.step[0].subs(values | {m: when - 1, T: error[-1]}) if error else one.start[0].subs(values))
+    family = theory.LinearRegression(dimension, 1.0 / dimension)
+    found = theory.error(family, theory.Accumulate(real, synthetic), np.arange(1, 30))
+    np.testing.assert_allclose(found, [float(each) for each in error], rtol=1e-14)
+    sizes = (synthetic + 5, real + 1, 3 * real)
+    fits = [Fraction(1, size - dimension - 1) for size in (real, *sizes)]
+    found = theory.error(family, theory.Replace(sizes, real=real), np.arange(1, 5))
+    np.testing.assert_allclose(found, [float(sum(fits[: when + 1])) for when in range(4)], rtol=1e-14)
+
+
+def test_many_sizes_at_once():
+    """Arrays of sizes are the sizes one by one, under every workflow, redrawn or on one design."""
+    for family in (REDRAWN, theory.LinearRegression(3, NOISE, redrawn=False)):
+        both = np.array([9.0, 30.0])
+        for make in (theory.Accumulate, theory.FreshReal, lambda real, size: theory.Replace(size, real=real)):
+            for question in (theory.gain, theory.diversity):
+                alone = [question(family, make(int(size), int(size)), 7) for size in both]
+                np.testing.assert_allclose(question(family, make(both, both), 7), alone, rtol=1e-14)
+
+
 # --- points ------------------------------------------------------------------------------------------------------
 
 
