@@ -20,7 +20,8 @@ from modelcollapse.proofs.rational import exactly, iterated, letters
 from modelcollapse.proofs.schedules import ODD, schedules
 from modelcollapse.theory import algebra, recursion
 from modelcollapse.theory.derivation import POOLED
-from modelcollapse.theory.kernel_density import second_moment, smoothed, theorem_of
+from modelcollapse.theory.kernel_density import theorem_of
+from modelcollapse.theory.smoothing import second_moment, smoothed
 from modelcollapse.theory.symbols import H, M, N, V, m, n, w
 
 CHAINS = 12_000

@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 from sympy import Expr
 
-from . import algebra, errors, recursion, smoothing
+from . import algebra, errors, kernel_density, recursion
 from . import arguments as arg
 from . import family as families
 from . import workflow as workflows
 from .family import Family, KernelDensity, LinearRegression
+from .kernel_density import Moment
 from .lower import evaluate
 from .regression import REGRESSION_DESIGN, inflation, one_fit
-from .smoothing import Moment
 from .stable import LogarithmicQuotient
 from .symbols import L, M, N, V, d, m, n, v2, w
 from .symbols import f as spare
@@ -112,9 +112,9 @@ def gain_limit(f: Family, w: Workflow) -> Any:
     if isinstance(w, Schedule) or (isinstance(w, Replace) and isinstance(w.synthetic, tuple)):
         raise arg.refuse("gain_limit", "w", w, "a workflow without end: this one stops at its last size or row")
     if isinstance(f, KernelDensity):
-        if smoothing.unrolls(f, w):
+        if kernel_density.unrolls(f, w):
             raise arg.refuse("gain_limit", "f", f, "one bandwidth for all generations: this tuple ends")
-        return or_nan(arg.scalar(smoothing.limit(f, w) * w.real), f, w)
+        return or_nan(arg.scalar(kernel_density.limit(f, w) * w.real), f, w)
     if theorem is REGRESSION_DESIGN:
         return or_nan(
             arg.scalar(_value(errors.of_means(f, w).derived.limit, f, w, None) * w.real * _inflation(f, w)), f, w
@@ -181,10 +181,10 @@ def _smoothed(owner: str, moment: Moment, f: KernelDensity, w: Workflow, generat
     """A moment of a kernel density over V."""
     _answering(owner, f, w)
     whole = arg.generation(owner, generation)
-    if smoothing.unrolls(f, w):
+    if kernel_density.unrolls(f, w):
         last = None if arg.is_traced(whole) or isinstance(w, Schedule) else int(np.max(whole))
-        return arg.scalar(_indexed(smoothing.table(moment, f, w, last), owner, whole, moment.truth))
-    return _from_truth(whole, lambda at: smoothing.value(moment, f, w, at), moment.truth)
+        return arg.scalar(_indexed(kernel_density.table(moment, f, w, last), owner, whole, moment.truth))
+    return _from_truth(whole, lambda at: kernel_density.value(moment, f, w, at), moment.truth)
 
 
 def _inflation(f: Family, workflow: Workflow) -> Any:
