@@ -34,7 +34,7 @@ L = _letter("L", "drift sum: sum over generations of log(1 + v2 a_i)/v2, which i
 R = _letter("R", "second moment of a smoothed model about the truth, summed over coordinates", nonnegative=True)
 H = _letter("H", "spread that one smoothing adds: bandwidth^2, summed over coordinates", positive=True)
 d = _letter("d", "dimension: number of covariates of a regression", positive=True)
-f = _letter("f", "N - d - 1: by how much the real samples exceed the least number for a finite variance", positive=True)
+f = _letter("f", "N - d - 1: real samples beyond the dimension and one; one fit errs V/f", positive=True)
 nu = _letter("nu", "sqrt(-v2/n)", positive=True)
 a = _letter("a", "share by which one step moves the model towards new data", positive=True)
 b = _letter("b", "factor of an affine recursion x' = b x + c", real=True)
