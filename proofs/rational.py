@@ -25,11 +25,17 @@ def exactly(expression: Expr, values: dict[Any, Any]) -> Fraction:
     found = found.replace(stable.DriftSum, _drift)
     found = found.replace(stable.CompoundPower, lambda base, count: base**count)
     found = found.replace(stable.GeometricSum, lambda base, count: sum(base**power for power in range(int(count))))
+    found = found.replace(stable.HomogeneousSum, _homogeneous)
     found = found.replace(stable.ExponentialQuotient, lambda z: Rational(1) if z == 0 else (exp(z) - 1) / z)
     found = simplify(found) if not found.is_Rational else found
     if not found.is_Rational:
         raise ArithmeticError(f"not rational: {found}")
     return Fraction(int(found.p), int(found.q))
+
+
+def _homogeneous(a: Rational, b: Rational, count: Rational) -> Rational:
+    """The double sum, term by term."""
+    return sum(b ** (count - 1 - i) * sum(a**each for each in range(i)) for i in range(int(count)))
 
 
 def _drift(curvature: Rational, term: Expr, _: Expr, count: Rational) -> Expr:

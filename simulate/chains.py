@@ -20,6 +20,8 @@ from modelcollapse.theory.family import (
     Family,
     Gamma,
     Gaussian,
+    KernelDensity,
+    LinearRegression,
     NegativeBinomial,
     Poisson,
 )
@@ -163,6 +165,10 @@ def _check_key(key: Any) -> None:
 
 
 def _check_family(f: Family, w: Workflow) -> None:
+    if isinstance(f, LinearRegression | KernelDensity):
+        raise arg.refuse(
+            "chains", "f", f, "a family whose model is a mean; this one is predicted, and not simulated here"
+        )
     if isinstance(f, Gaussian) and f.unbiased:
         if not isinstance(w, Replace):
             raise arg.refuse(

@@ -44,7 +44,7 @@ def observe(f: Family, model: Model, first: Model | None = None) -> dict[str, ja
         }
     seen = {
         "error": (model - start) ** 2,
-        "diversity": variance(f, model) / variance(f, start),
+        "diversity": variance(f, model) / variance(f, start),  # type: ignore[arg-type]
         "mean": model,
     }
     if isinstance(f, Gamma):

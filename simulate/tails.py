@@ -70,7 +70,7 @@ def skewness(f: Family, w: Workflow, generations: int) -> dict[str, np.ndarray]:
         x, v = _moments(tokens * (1 - tokens), 1 - 2 * tokens, -1.0, w, generations)
         error, diversity = (np.sqrt(2) * _sum_skewness(_powers(x, each), repeats) for each in (_square(v), v))
         return {"error": error, "diversity": diversity, "alive": diversity}
-    mean = float(f.trials * f.p if isinstance(f, Binomial) else f.mean)
+    mean = float(f.trials * f.p if isinstance(f, Binomial) else f.mean)  # type: ignore[union-attr]
     slope = (float(f.v) - float(f.v2) * mean**2) / mean + 2 * float(f.v2) * mean
     x, v = _moments(np.array([float(f.v)]), np.array([slope]), float(f.v2), w, generations)
     line = np.zeros_like(v) + np.array([0.0, 1.0, 0.0])

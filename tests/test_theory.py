@@ -15,6 +15,8 @@ from sympy import Rational
 from modelcollapse import theory
 
 CATEGORICAL = theory.Categorical([0.5, 0.3, 0.2])
+REGRESSION, ONE_DESIGN = theory.LinearRegression(3), theory.LinearRegression(3, redrawn=False)
+KERNEL = theory.KernelDensity(0.5)
 EVERY = (
     theory.Replace(20, real=30),
     theory.Replace((20, 25, 30, 40, 50), real=30),
@@ -104,6 +106,35 @@ def schedule(**changes: Any) -> theory.Schedule:
         (lambda: wrong.error(wrong.Poisson(3.0), wrong.AccumulateSubsample(1, 1), 2), ["at least two real", "replacement"]),
         (lambda: wrong.max_synthetic(CATEGORICAL, wrong.FixedReal(np.array([5, 6]), 3)), ["call it for each size"]),
         (lambda: wrong.collapse_time(CATEGORICAL, wrong.Replace(np.array([5, 6]))), ["call it for each size"]),
+        (lambda: wrong.LinearRegression(0), ["dimension=0", "covariates"]),
+        (lambda: wrong.LinearRegression(3, noise=0), ["noise=0", "above 0"]),
+        (lambda: wrong.LinearRegression(3, redrawn=1), ["redrawn=1", "True or False"]),
+        (lambda: wrong.KernelDensity(0), ["bandwidth=0", "above 0"]),
+        (lambda: wrong.KernelDensity((0.5, -1)), ["bandwidth=-1", "above 0"]),
+        (lambda: wrong.KernelDensity(()), ["bandwidth=()", "at least one"]),
+        (lambda: wrong.KernelDensity(0.5, dimension=0), ["dimension=0"]),
+        (lambda: wrong.error(REGRESSION, wrong.Replace(4), 1), ["dimension + 2", "infinite"]),
+        (lambda: wrong.error(REGRESSION, wrong.Replace((9, 4), real=9), 1), ["dimension + 2", "infinite"]),
+        (lambda: wrong.error(REGRESSION, wrong.Accumulate(4, 9), 1), ["dimension + 2", "more samples"]),
+        (lambda: wrong.error(REGRESSION, wrong.FixedReal(9, 9), 2), ["leading order", "redrawn=False"]),
+        (lambda: wrong.diversity(REGRESSION, wrong.AccumulateSubsample(9, 9), 2), ["leading order", "simulate"]),
+        (lambda: wrong.gain(REGRESSION, wrong.FreshReal(9, 9, weight=0.4), 2), ["without a weight"]),
+        (lambda: wrong.gain_limit(REGRESSION, schedule()), ["without a weight"]),
+        (lambda: wrong.error(ONE_DESIGN, wrong.Accumulate(9, 10), 2), ["equal sizes", "redrawn=True"]),
+        (lambda: wrong.error(ONE_DESIGN, wrong.AccumulateSubsample(9, 9), 2), ["none is subsampled"]),
+        (lambda: wrong.error(ONE_DESIGN, schedule(size=[9, 8]), 2), ["all sets have its size"]),
+        (lambda: wrong.max_synthetic(REGRESSION, wrong.Accumulate(9, 9)), ["not known for LinearRegression"]),
+        (lambda: wrong.max_synthetic(KERNEL, wrong.FixedReal(9, 9)), ["not known for LinearRegression and KernelDensity"]),
+        (lambda: wrong.optimal_weight(KERNEL, wrong.FreshReal(9, 9)), ["not known for LinearRegression and KernelDensity"]),
+        (lambda: wrong.collapse_time(KERNEL, wrong.Accumulate(9, 9)), ["Categorical, Binomial"]),
+        (lambda: wrong.survivors(REGRESSION, wrong.Replace(9), 1), ["Categorical"]),
+        (lambda: wrong.log_variance(KERNEL, wrong.Replace(9), 1), ["Gaussian"]),
+        (lambda: wrong.second_moment(CATEGORICAL, wrong.Replace(9), 1), ["a KernelDensity"]),
+        (lambda: wrong.explain(wrong.second_moment, REGRESSION, wrong.Replace(9)), ["the family is KernelDensity"]),
+        (lambda: wrong.error(wrong.KernelDensity((1, 0.5)), wrong.Replace(9), 3), ["2 models", "generation 3"]),
+        (lambda: wrong.gain_limit(wrong.KernelDensity((1, 0.5)), wrong.Replace(9)), ["one bandwidth"]),
+        (lambda: wrong.gain_limit(KERNEL, wrong.Accumulate(10**6, 1)), ["real/4,096"]),
+        (lambda: wrong.gain_limit(KERNEL, schedule()), ["without end"]),
         (lambda: wrong.explain(len, CATEGORICAL, wrong.Replace(5)), ["len", "one of"]),
     ],
 )  # fmt: skip
@@ -139,6 +170,34 @@ def test_arrays_of_generations_are_scalars_side_by_side_in_numpy_and_in_jax(f: A
         np.testing.assert_allclose(table.ravel(), alone, rtol=1e-14)
         traced = jax.jit(lambda m, question=question: question(f, w, m))(jnp.asarray(generations))
         np.testing.assert_allclose(traced, table, rtol=1e-12)
+
+
+@pytest.mark.parametrize("w", EVERY, ids=lambda w: type(w).__name__)
+def test_a_kernel_density_answers_under_every_workflow(w: theory.Workflow) -> None:
+    for f in (theory.KernelDensity(0.5, dimension=2, variance=3.0), theory.KernelDensity((0.5, 0.4, 0.3, 0.2, 0.1))):
+        for question, truth in ((theory.error, 0), (theory.diversity, 1), (theory.gain, 0), (theory.second_moment, 1)):
+            table = question(f, w, np.array([[0, 1], [2, 5]]))
+            assert table[0, 0] == truth
+            assert [type(question(f, w, each)) for each in (0, 3)] == [float, float]
+            traced = jax.jit(lambda m, question=question, f=f: question(f, w, m))(jnp.array([[0, 1], [2, 5]]))
+            np.testing.assert_allclose(traced, table, rtol=1e-12)
+            assert theory.explain(question, f, w) in theory.theorems()
+        total = theory.diversity(f, w, 4) + theory.error(f, w, 4) / f.v
+        assert theory.second_moment(f, w, 4) == pytest.approx(total, rel=1e-12)
+        assert theory.gain(f, w, 4) == pytest.approx(theory.error(f, w, 4) * 30 / f.v, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    "w", [theory.Replace(20), theory.Replace((9, 8)), theory.Accumulate(9, 7), theory.FreshReal(9, 7)]
+)
+def test_a_regression_answers_where_its_error_is_known(w: Any) -> None:
+    f = theory.LinearRegression(3, noise=2.0)
+    np.testing.assert_array_equal(theory.diversity(f, w, [0, 1, 3]), [1, 1, 1])
+    np.testing.assert_allclose(theory.gain(f, w, [0, 1, 3]), theory.error(f, w, [0, 1, 3]) * w.real / 6, rtol=1e-14)
+    assert theory.error(f, w, 1) == pytest.approx(6 / (w.real - 4), rel=1e-14)  # more than v/real
+    assert theory.explain(theory.error, f, w).family == "LinearRegression"
+    traced = jax.jit(lambda m: theory.error(f, w, m))(jnp.array([0, 1, 3]))
+    np.testing.assert_allclose(traced, theory.error(f, w, [0, 1, 3]), rtol=1e-12)
 
 
 def test_records_pass_through_transformations_as_trees() -> None:

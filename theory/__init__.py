@@ -4,11 +4,21 @@ Names follow the public contract: families and workflows are records, questions 
 """
 
 from .algebra import covariance
-from .answers import diversity, error, explain, gain, gain_limit
+from .answers import diversity, error, explain, gain, gain_limit, second_moment
 from .arguments import InputError
 from .bounds import l1_drift_upper_bound
 from .collapse import collapse_probability, collapse_time, collapse_time_limit, collapse_time_upper_bound
-from .family import Binomial, Categorical, Family, Gamma, Gaussian, NegativeBinomial, Poisson
+from .family import (
+    Binomial,
+    Categorical,
+    Family,
+    Gamma,
+    Gaussian,
+    KernelDensity,
+    LinearRegression,
+    NegativeBinomial,
+    Poisson,
+)
 from .ledger import theorems
 from .logarithm import log_mean, log_variance
 from .safe import SyntheticLimit, max_synthetic
@@ -29,6 +39,8 @@ __all__ = [
     "Gamma",
     "Gaussian",
     "InputError",
+    "KernelDensity",
+    "LinearRegression",
     "NegativeBinomial",
     "OptimalWeight",
     "Poisson",
@@ -52,6 +64,7 @@ __all__ = [
     "log_variance",
     "max_synthetic",
     "optimal_weight",
+    "second_moment",
     "survivors",
     "theorems",
 ]

@@ -18,7 +18,8 @@ training is itself noisy adds the noise of a sample of :math:`1/\tau` points dra
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
@@ -116,17 +117,22 @@ def covariance(workflow: Workflow, v2: Any, generations: int, *, heritability: A
     arg.positive("covariance", "heritability", heritability, "the share of its data's error that a model passes on")
     arg.probability("covariance", "own_noise", own_noise, "1 over the size of a sample as noisy as training itself")
     table = events(unrolled, heritability, own_noise)
-    if arg.is_jax(table.mean, v2):
+    return _filled(_event, table, v2)
+
+
+def _filled(event: Callable[..., tuple[Any, Any]], table: Events, v2: Any) -> Any:
+    """The covariance of the models, event by event."""
+    if arg.is_jax(table.mean, table.origin, v2):
         from .lower import scanned
 
-        full = scanned(_event, table, v2)
+        full = scanned(event, table, v2)
     else:
-        exact = table.mean.dtype == object and isinstance(v2, (int, Fraction))
+        exact = table.mean.dtype == object and table.origin.dtype == object and isinstance(v2, (int, Fraction))
         full = np.zeros(table.mean.shape, dtype=object if exact else float) + (Fraction(0) if exact else 0.0)
         rows = (table.mean, table.origin) if exact else (table.mean.astype(float), table.origin.astype(float))
-        for event in range(1, len(full)):
-            row, variance = _event(full, rows[0][event], rows[1][event], table.noise[event], v2)
-            full[event], full[:, event], full[event, event] = row, row, variance
+        for place in range(1, len(full)):
+            row, variance = event(full, rows[0][place], rows[1][place], table.noise[place], v2)
+            full[place], full[:, place], full[place, place] = row, row, variance
     return full[np.ix_(table.models, table.models)]
 
 
@@ -135,6 +141,42 @@ def _event(full: Any, mean: Any, origin: Any, noise: Any, v2: Any) -> tuple[Any,
     row = mean @ full
     inherited = row @ mean
     return row, inherited + noise * (1 + (1 + v2) * (origin @ full.diagonal()) - inherited)
+
+
+def smoothed(workflow: Workflow, added: Any, generations: int) -> tuple[Any, Any]:
+    r"""Error and second moment about the truth, in units of V, of kernel densities 1..M: two arrays (M,).
+
+    Model m adds ``added[m-1]`` to the second moment of its data, that of the mixture which its points come from. The noise
+    of an event is as for ``v2 = -1``, with the second moment of that mixture in the place of V = 1.
+    """
+    table = events(workflow.schedule(generations))
+    mixture = table.origin[:, np.concatenate([[0], table.models])]
+    ours = mixture[table.models]
+    exact = (
+        not arg.is_jax(ours, *added)
+        and ours.dtype == object
+        and all(isinstance(each, int | Fraction) for each in added)
+    )
+    if exact:
+        seen = [Fraction(1)]
+        for row, more in zip(ours, added, strict=True):
+            seen.append(row[: len(seen)] @ np.array(seen, dtype=object) + more)
+        second = np.array(seen, dtype=object)
+    else:
+        xp = arg.namespace(ours, *added)
+        ours, mixture = (each if arg.is_jax(each) else np.asarray(each, float) for each in (ours, mixture))
+        own = xp.eye(generations) - ours[:, 1:]
+        later = xp.linalg.solve(own, ours[:, 0] + xp.stack([xp.asarray(each) * 1.0 for each in added]))
+        second = xp.concatenate([xp.ones(1), later])
+    points = (mixture @ second)[:, None]
+    return _filled(_about, replace(table, origin=points), -1).diagonal(), second[1:]
+
+
+def _about(full: Any, mean: Any, point: Any, noise: Any, _v2: Any) -> tuple[Any, Any]:
+    """As `_event`, for points of a known second moment."""
+    row = mean @ full
+    inherited = row @ mean
+    return row, inherited + noise * (point[0] - inherited)
 
 
 def error(workflow: Workflow, v2: Any, generations: int, *, heritability: Any = 1, own_noise: Any = 0) -> Any:

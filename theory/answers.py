@@ -12,14 +12,17 @@ from typing import Any
 import numpy as np
 from sympy import Expr
 
-from . import algebra, errors, recursion
+from . import algebra, errors, kernel_density, recursion
 from . import arguments as arg
 from . import family as families
 from . import workflow as workflows
-from .family import Family
+from .family import Family, KernelDensity, LinearRegression
+from .kernel_density import Moment
 from .lower import evaluate
+from .regression import REGRESSION_DESIGN, inflation, one_fit
 from .stable import LogarithmicQuotient
-from .symbols import L, M, N, V, m, n, v2, w
+from .symbols import L, M, N, V, d, m, n, v2, w
+from .symbols import f as spare
 from .theorem import Evidence, Theorem
 from .traced import or_nan
 from .workflow import AccumulateSubsample, FreshReal, Replace, Schedule, Workflow
@@ -52,13 +55,34 @@ def diversity(f: Family, w: Workflow, generation: Any) -> Any:
     """
     theorem = _answering("diversity", f, w)
     unit = families.true_diversity(f)
-    if isinstance(f, families.Gaussian) and f.unbiased:
+    if isinstance(f, KernelDensity):
+        result = _smoothed("diversity", Moment.SPREAD, f, w, generation)
+    elif isinstance(f, LinearRegression):  # the noise is known
+        result = arg.scalar(unit + 0.0 * _scaled("diversity", f, w, generation, unit))
+    elif isinstance(f, families.Gaussian) and f.unbiased:
         result = _from_truth(generation, lambda at: unit + 0.0 * (at + w.real), unit)
     elif theorem.derive is None:
         result = arg.scalar(unit + _real(f.v2) * _scaled("diversity", f, w, generation, unit))
     else:
         result = _from_truth(generation, lambda at: _value(theorem.derived.diversity, f, w, at) * unit, unit)
     return or_nan(result, f, w, generation=generation)
+
+
+def second_moment(f: KernelDensity, w: Workflow, generation: Any) -> Any:
+    r"""Expected second moment of model m about the true mean, over :math:`v(\theta)`: 1 at the truth.
+
+    It is the diversity plus the error over v: all of it comes from the truth and from smoothing. For a `KernelDensity`.
+
+    >>> from modelcollapse import theory
+    >>> theory.second_moment(theory.KernelDensity(0.5), theory.Replace(20), [0, 1, 5]).tolist()
+    [1.0, 1.25, 2.25]
+    """
+    families.check("second_moment", f)
+    if not isinstance(f, KernelDensity):
+        raise arg.refuse(
+            "second_moment", "f", f, "a KernelDensity; ask for the diversity and the error of other families"
+        )
+    return or_nan(_smoothed("second_moment", Moment.SECOND, f, w, generation), f, w, generation=generation)
 
 
 def gain(f: Family, w: Workflow, generation: Any) -> Any:
@@ -87,6 +111,14 @@ def gain_limit(f: Family, w: Workflow) -> Any:
     theorem = _answering("gain_limit", f, w)
     if isinstance(w, Schedule) or (isinstance(w, Replace) and isinstance(w.synthetic, tuple)):
         raise arg.refuse("gain_limit", "w", w, "a workflow without end: this one stops at its last size or row")
+    if isinstance(f, KernelDensity):
+        if kernel_density.unrolls(f, w):
+            raise arg.refuse("gain_limit", "f", f, "one bandwidth for all generations: this tuple ends")
+        return or_nan(arg.scalar(kernel_density.limit(f, w) * w.real), f, w)
+    if theorem is REGRESSION_DESIGN:
+        return or_nan(
+            arg.scalar(_value(errors.of_means(f, w).derived.limit, f, w, None) * w.real * _inflation(f, w)), f, w
+        )
     if theorem.evidence is Evidence.RECURSION:
         assert isinstance(w, AccumulateSubsample)
         if arg.is_traced(w.real, w.synthetic, w.train, f.v2):
@@ -117,6 +149,10 @@ def _answering(owner: str, f: Family, w: Workflow) -> Theorem:
 def _scaled(owner: str, f: Family, w: Workflow, generation: Any, scale: Any) -> Any:
     """Error over V, times the scale; 0 at generation 0."""
     theorem = _answering(owner, f, w)
+    if isinstance(f, KernelDensity):
+        return arg.scalar(scale * _smoothed(owner, Moment.ERROR, f, w, generation))
+    if theorem is REGRESSION_DESIGN:
+        theorem, scale = errors.of_means(f, w), scale * _inflation(f, w)
     whole = arg.generation(owner, generation)
     if isinstance(w, Schedule):
         return arg.scalar(_indexed(algebra.error(w, f.v2, w.generations), owner, whole) * scale)
@@ -141,6 +177,22 @@ def _scaled(owner: str, f: Family, w: Workflow, generation: Any, scale: Any) -> 
     return _from_truth(whole, lambda at: scale * _value(theorem.derived.expression, f, w, at), 0.0)
 
 
+def _smoothed(owner: str, moment: Moment, f: KernelDensity, w: Workflow, generation: Any) -> Any:
+    """A moment of a kernel density over V."""
+    _answering(owner, f, w)
+    whole = arg.generation(owner, generation)
+    if kernel_density.unrolls(f, w):
+        last = None if arg.is_traced(whole) or isinstance(w, Schedule) else int(np.max(whole))
+        return arg.scalar(_indexed(kernel_density.table(moment, f, w, last), owner, whole, moment.truth))
+    return _from_truth(whole, lambda at: kernel_density.value(moment, f, w, at), moment.truth)
+
+
+def _inflation(f: Family, workflow: Workflow) -> Any:
+    """By how much least squares on one design err more than means: N/(N - d - 1)."""
+    size = workflow.size[0] if isinstance(workflow, Schedule) else workflow.real
+    return evaluate(inflation(), {N: size, d: f.dimension})
+
+
 def _real(value: Any) -> Any:
     """A fraction as a float; JAX values as they are."""
     return value if arg.is_jax(value) else float(value)
@@ -160,10 +212,12 @@ def _from_truth(generation: Any, later: Any, truth: Any) -> Any:
 def _value(expression: Expr, f: Family, workflow: Workflow, generation: Any) -> Any:
     """An expression in units of V at a generation."""
     values: dict[Any, Any] = {V: 1.0, v2: f.v2}
+    if isinstance(f, LinearRegression):
+        values |= {d: f.dimension, spare: workflow.real - f.dimension - 1}
     if generation is not None:
         values[m] = generation
     if isinstance(workflow, Replace) and isinstance(workflow.synthetic, tuple):
-        values[L] = _drift_of_sizes(workflow, f.v2, generation)
+        values[L] = _drift_of_sizes(workflow, f, generation)
         return evaluate(expression, values)
     values |= {N: workflow.real, n: workflow.synthetic}
     if isinstance(workflow, AccumulateSubsample):
@@ -173,21 +227,23 @@ def _value(expression: Expr, f: Family, workflow: Workflow, generation: Any) -> 
     return evaluate(expression, values)
 
 
-def _drift_of_sizes(workflow: Replace, curvature: Any, generation: Any) -> Any:
-    """sum over generations 1..m of log(1 + v2/n_i)/v2, for each m asked for."""
+def _drift_of_sizes(workflow: Replace, f: Family, generation: Any) -> Any:
+    """sum over generations 1..m of log(1 + v2/n_i)/v2 (of a regression: of its fits), for each m asked for."""
     concrete = not arg.is_traced(generation)
     sizes = workflow.sizes(int(np.max(generation)) if concrete else len(workflow.synthetic) + 1)
-    xp = arg.namespace(*sizes, curvature, generation)
-    each = evaluate(LogarithmicQuotient(v2 / n) / n, {v2: curvature, n: xp.asarray(sizes, float)})
+    xp = arg.namespace(*sizes, f.v2, generation)
+    fits = isinstance(f, LinearRegression) and f.redrawn
+    term = one_fit(n) / V if fits else LogarithmicQuotient(v2 / n) / n
+    each = evaluate(term, {v2: f.v2, n: xp.asarray(sizes, float), d: getattr(f, "dimension", 1)})
     return xp.cumsum(each)[xp.asarray(generation) - 1]
 
 
-def _indexed(values: Any, owner: str, generation: Any) -> Any:
-    """Entries of an array over generations 1..M, with 0 at generation 0."""
+def _indexed(values: Any, owner: str, generation: Any, truth: float = 0.0) -> Any:
+    """Entries of an array over generations 1..M, after that of generation 0."""
     last = len(values)
     if not arg.is_traced(generation) and np.max(generation) > last:
         raise arg.refuse(owner, "generation", generation, f"this schedule has {last} generations: write rows for more")
     xp = arg.namespace(values, generation)
-    table = xp.concatenate([xp.zeros(1), values if arg.is_jax(values) else np.asarray(values, float)])
+    table = xp.concatenate([xp.full(1, truth), values if arg.is_jax(values) else np.asarray(values, float)])
     result = table[xp.asarray(generation)]
     return float(result) if xp is np and np.ndim(generation) == 0 else result

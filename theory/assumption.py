@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .family import Family, Gaussian
+from .family import Family, Gaussian, KernelDensity, LinearRegression
 from .stable import ROOM
 from .theorem import Assumption, concrete
 from .workflow import Replace, Workflow
@@ -27,6 +27,11 @@ def always(_family: Family, _workflow: Workflow) -> bool:
 SAMPLES = Assumption("the samples of a generation are independent draws of its model, at temperature 1", always, "")
 MATCHED = Assumption(
     "the model matches the mean of its training data (maximum likelihood; no smoothing, no early stop)", always, ""
+)
+QUADRATIC = Assumption(
+    "the model is a mean, of a statistic whose variance is quadratic in it",
+    lambda family, _: not isinstance(family, (LinearRegression, KernelDensity)),
+    "not known for LinearRegression and KernelDensity: ask for their error, diversity, gain or gain_limit",
 )
 POOLED_SECOND_MOMENT = Assumption(
     "a Gaussian covariance has divisor n unless the workflow is Replace",
@@ -56,7 +61,7 @@ TWO_REAL = Assumption(
     lambda family, workflow: workflow.replacement or concrete(lambda each: np.all(each >= 2))(workflow.real),
     "use Accumulate for a single real sample, or draw with replacement",
 )
-COMMON = (SAMPLES, MATCHED, POOLED_SECOND_MOMENT)
+COMMON = (SAMPLES, MATCHED, QUADRATIC, POOLED_SECOND_MOMENT)
 
 
 ANY = "every family with a quadratic variance function"

@@ -14,7 +14,7 @@ from . import alleles
 from . import arguments as arg
 from . import family as families
 from . import workflow as workflows
-from .assumption import MATCHED, SAMPLES
+from .assumption import MATCHED, QUADRATIC, SAMPLES
 from .family import Binomial, Categorical, Family, Gamma, Gaussian, NegativeBinomial, Poisson
 from .lower import evaluate
 from .solve import Step, Unsolved
@@ -136,7 +136,8 @@ def collapse_time(f: Family, w: Workflow) -> float:
     families.check("collapse_time", f)
     arg.one_size("collapse_time", workflows.check("collapse_time", w))
     arg.static("collapse_time", f=f, w=w)
-    if isinstance(f, (Gaussian, Gamma, Poisson, NegativeBinomial)) or isinstance(w, (FixedReal, Accumulate)):
+    keeps = isinstance(w, (FixedReal, Accumulate)) and QUADRATIC.holds(f, w)
+    if keeps or isinstance(f, (Gaussian, Gamma, Poisson, NegativeBinomial)):
         return np.inf
     TIME.require("collapse_time", f, w)
     counts = f.counts if isinstance(f, Categorical) else None

@@ -11,6 +11,7 @@ from typing import assert_never
 
 from sympy import Expr, Integer
 
+from . import kernel_density, regression
 from .assumption import ANY, COMMON, CONSERVED, GENTLE, TWO_REAL, TWO_SAMPLES
 from .derivation import (
     POOLED,
@@ -25,7 +26,7 @@ from .derivation import (
     prove_recursion,
     prove_sizes,
 )
-from .family import Family
+from .family import Family, KernelDensity, LinearRegression
 from .symbols import N, V, m, n, v2
 from .theorem import Evidence, Printed, Theorem
 from .workflow import Accumulate, AccumulateSubsample, FixedReal, FreshReal, Replace, Schedule, Workflow
@@ -200,6 +201,15 @@ ALGEBRA = Theorem(
 
 def theorem_of(family: Family, workflow: Workflow) -> Theorem:
     """The theorem that gives error, diversity and gain of a family under a workflow."""
+    if isinstance(family, LinearRegression):
+        return regression.theorem_of(family, workflow)
+    if isinstance(family, KernelDensity):
+        return kernel_density.theorem_of(family, workflow)
+    return of_means(family, workflow)
+
+
+def of_means(family: Family, workflow: Workflow) -> Theorem:
+    """The theorem for a family with a quadratic variance function (or one that errs as if it were such a mean)."""
     match workflow:
         case Replace(synthetic=tuple()):
             return REPLACE_SIZES

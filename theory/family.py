@@ -4,6 +4,9 @@ Each family is a frozen record of the truth. Its model is a mean parameter :math
 the statistic :math:`t`; one sample has the variance :math:`v(\theta)`, summed over coordinates, and :math:`v` is
 quadratic in the mean with leading coefficient ``v2``: :math:`v(\theta) = v_0 + v_1 \theta + v_2 \theta^2`. Those two
 numbers are all that the error and the diversity of any workflow depend on.
+
+Two families are no such means and have theorems of their own: `LinearRegression`, whose data is not weighed evenly, and
+`KernelDensity`, which adds spread to what it has seen.
 """
 
 from __future__ import annotations
@@ -199,8 +202,77 @@ class NegativeBinomial:
         return self.mean + self.mean * self.mean * self.v2
 
 
-Family = Categorical | Gaussian | Binomial | Poisson | Gamma | NegativeBinomial
-FAMILIES = (Categorical, Gaussian, Binomial, Poisson, Gamma, NegativeBinomial)
+@dataclass(frozen=True)
+class LinearRegression:
+    r"""Least squares: :math:`x \sim N(0, I_d)`, :math:`y = x \cdot \theta + e`, :math:`e \sim N(0, \sigma^2)`, the noise known.
+
+    ``dimension`` d; ``noise``: the variance :math:`\sigma^2`. ``redrawn``: whether every generation draws its own covariates;
+    False: the same ones are relabelled every time, as in Gerstgrasser2024. The error is
+    :math:`E\|\theta_m - \theta\|^2` and :math:`v = \sigma^2 d`, so that v/N is the leading form of the error of one fit,
+    :math:`v/(N-d-1)`.
+    """
+
+    dimension: int
+    noise: Any = 1.0
+    redrawn: bool = True
+
+    def __post_init__(self) -> None:
+        object.__setattr__(
+            self, "dimension", arg.size("LinearRegression", "dimension", self.dimension, of="covariates")
+        )
+        arg.positive("LinearRegression", "noise", self.noise, "variance of the noise")
+        if not isinstance(self.redrawn, bool):
+            raise arg.refuse("LinearRegression", "redrawn", self.redrawn, "True or False")
+
+    @property
+    def v2(self) -> int:
+        """The noise does not depend on the model."""
+        return 0
+
+    @property
+    def v(self) -> Any:
+        """Noise of one sample times the dimension."""
+        return self.dimension * self.noise
+
+
+@dataclass(frozen=True)
+class KernelDensity:
+    r"""A Gaussian kernel at every point: a sample is a point of the training data plus ``bandwidth`` times normal noise.
+
+    ``bandwidth`` h has the unit of the data and is that of each of the ``dimension`` coordinates; a tuple gives the
+    bandwidths of models 1, 2, ... The truth has the covariance ``variance`` times the identity; only its first two
+    moments matter. The model's mean is that of its data, its covariance that of its data (divisor n) plus :math:`h^2`.
+    """
+
+    bandwidth: Any
+    dimension: int = 1
+    variance: Any = 1.0
+
+    def __post_init__(self) -> None:
+        if isinstance(self.bandwidth, (tuple, list)):
+            object.__setattr__(self, "bandwidth", tuple(self.bandwidth))
+        wanted = "bandwidth of each coordinate (a tuple: of models 1, 2, ...)"
+        widths = self.bandwidth if isinstance(self.bandwidth, tuple) else (self.bandwidth,)
+        if not widths:
+            raise arg.refuse("KernelDensity", "bandwidth", self.bandwidth, f"{wanted}, at least one")
+        for each in widths:
+            arg.positive("KernelDensity", "bandwidth", each, wanted)
+        object.__setattr__(self, "dimension", arg.size("KernelDensity", "dimension", self.dimension, of="coordinates"))
+        arg.positive("KernelDensity", "variance", self.variance, "variance of each coordinate")
+
+    @property
+    def v2(self) -> int:
+        """That of the data before it is smoothed: pooled second moments are conserved, as of a Gaussian."""
+        return -1
+
+    @property
+    def v(self) -> Any:
+        """Trace of the covariance of the truth."""
+        return self.dimension * self.variance
+
+
+Family = Categorical | Gaussian | Binomial | Poisson | Gamma | NegativeBinomial | LinearRegression | KernelDensity
+FAMILIES = (Categorical, Gaussian, Binomial, Poisson, Gamma, NegativeBinomial, LinearRegression, KernelDensity)
 
 
 def true_diversity(family: Family) -> Any:

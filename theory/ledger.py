@@ -6,7 +6,9 @@ from typing import Any
 
 from . import arguments as arg
 from . import bounds, collapse, errors, logarithm, safe, survival, weight
-from .family import Family
+from .family import Family, KernelDensity
+from .kernel_density import KERNEL, second_moment_of
+from .regression import REGRESSION
 from .theorem import Theorem
 from .workflow import AccumulateSubsample, FixedReal, FreshReal, Replace, Workflow
 
@@ -34,6 +36,8 @@ THEOREMS: tuple[Theorem, ...] = (
     survival.SURVIVORS_KEPT,
     survival.SURVIVORS_THINNED,
     *safe.SAFE,
+    *REGRESSION,
+    *KERNEL,
 )
 
 
@@ -70,6 +74,8 @@ def answering(question: Any, f: Family, w: Workflow) -> Theorem:
             theorem = collapse.TIME if collapse.SMALL.holds(f, w) else collapse.DIFFUSION
         case "max_synthetic":
             theorem = _safe(w)
+        case "second_moment" if isinstance(f, KernelDensity):
+            theorem = second_moment_of(f, w)
         case _:
             found = [each for each in THEOREMS if each.quantity == name]
             if not found:

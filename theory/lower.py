@@ -65,10 +65,17 @@ def _elementary(expression: Expr | Tuple, letters: tuple[Symbol, ...], module: s
         wide = type(name, (Function,), {})
         expression = expression.replace(kind, lambda base, count, wide=wide: wide(base, stable.excess_of(base), count))
         table[name] = getattr(stable, name)
+    wide = type("homogeneous_sum", (Function,), {})
+    expression = expression.replace(
+        stable.HomogeneousSum,
+        lambda a, b, count: wide(a, stable.excess_of(a), b, stable.excess_of(b), count),
+    )
+    table["homogeneous_sum"] = stable.homogeneous_sum
     for kind, name in (
         (stable.ExponentialQuotient, "exponential_quotient"),
         (stable.LogarithmicQuotient, "logarithmic_quotient"),
         (stable.DigammaGap, "digamma_gap"),
+        (stable.DigammaSlope, "digamma_slope"),
     ):
         expression = expression.replace(kind, type(name, (Function,), {}))
         table[name] = getattr(stable, name)
@@ -174,7 +181,11 @@ def scanned(event: Callable[..., tuple[Any, Any]], table: Any, v2: Any) -> Any:
         row, variance = event(full, mean, origin, noise, v2)
         return full.at[place, :].set(row).at[:, place].set(row).at[place, place].set(variance), None
 
-    rows = (jnp.arange(1, count), *(jnp.asarray(each, float)[1:] for each in (table.mean, table.origin, table.noise)))
+    tables = (
+        each if isinstance(each, jax.Array) else np.asarray(each, float)
+        for each in (table.mean, table.origin, table.noise)
+    )
+    rows = (jnp.arange(1, count), *(jnp.asarray(each)[1:] for each in tables))
     empty = jnp.zeros((count, count), jnp.result_type(float))
     return jax.lax.scan(step, empty, rows)[0]
 
@@ -202,7 +213,7 @@ def register() -> None:
         jax.tree_util.register_pytree_with_keys(kind, flatten, partial(unflatten, kind))
 
 
-STATIC = {"unbiased", "dimension", "replacement"}  # fields that choose a formula or a shape
+STATIC = {"unbiased", "dimension", "replacement", "redrawn"}  # fields that choose a formula or a shape
 
 
 class _WhenJaxComes:

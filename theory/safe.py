@@ -71,6 +71,7 @@ def max_synthetic(f: Family, w: Workflow, tolerance: float = 0.1) -> SyntheticLi
             "max_synthetic", "tolerance" if np.ndim(tolerance) else "f", tolerance, "one number here: call it for each"
         )
     template = replace(w, synthetic=ROOM * max(1, math.ceil(f.v2)), real=w.real)
+    NONE.require("max_synthetic", f, template)
     theorem = errors.theorem_of(f, template).require("max_synthetic", f, template)
     exact = Fraction(str(float(tolerance)))
     low: int

@@ -36,6 +36,7 @@ from .symbols import j
 SERIES = 1e-2  # below this the quotients (e^z - 1)/z and log(1+y)/y are summed as series, so that gradients keep digits
 TERMS = 9  # (1e-2)^9 / 10 is below the rounding of a double
 EXPLICIT = 32  # factors of a product multiplied one by one before the tail is summed as a series
+HOMOGENEOUS = 21  # orders of a binomial series whose term of order j is below 2 (j-1)/j! of its first
 TAIL = 26  # terms of the tail: each is a quarter of the one before while |v2| a <= ROOM
 BERNOULLI = [float(bernoulli(2 * i) / factorial(2 * i)) for i in range(1, 9)]  # Euler-Maclaurin coefficients
 ROOM = 64  # largest |v2| / n for which the explicit part reaches far enough
@@ -61,7 +62,25 @@ class GeometricSum(Function):
     def doit(self, **_hints: bool) -> Expr:
         """The quotient that holds for b other than 1; for infinitely many terms, for b below 1."""
         base, count = _written_out(self)
+        if base == 1:
+            return count
         return 1 / (1 - base) if count is S.Infinity else (base**count - 1) / (base - 1)
+
+
+class HomogeneousSum(Function):
+    r"""``HomogeneousSum(a, b, k)``: :math:`\sum_{i=0}^{k-1} b^{k-1-i} (1 + a + \dots + a^{i-1})`, for :math:`b \le a \le 1`.
+
+    The complete homogeneous polynomial of degree k - 2 in 1, a and b: what an inflow that grows geometrically leaves.
+    """
+
+    def doit(self, **_hints: bool) -> Expr:
+        """The quotients that hold for b below a."""
+        a, b, count = _written_out(self)
+        if count is S.Infinity:
+            return S.Infinity if a == 1 else 1 / ((1 - a) * (1 - b))
+        if a == 1:
+            return (count - (1 - b**count) / (1 - b)) / (1 - b)
+        return ((1 - a**count) / (1 - a) - (1 - b**count) / (1 - b)) / (a - b)
 
 
 class ExponentialQuotient(Function):
@@ -89,6 +108,15 @@ class DigammaGap(Function):
         """The difference written out."""
         (argument,) = _written_out(self)
         return digamma(argument) - log(argument)
+
+
+class DigammaSlope(Function):
+    r"""``DigammaSlope(y, q)``: :math:`(\psi(y + q) - \psi(y))/q = \sum_{i \ge 0} 1/((y+i)(y+q+i))`, for q > 0."""
+
+    def doit(self, **_hints: bool) -> Expr:
+        """The quotient written out."""
+        start, gap = _written_out(self)
+        return (digamma(start + gap) - digamma(start)) / gap
 
 
 class DriftSum(Function):
@@ -166,6 +194,52 @@ def geometric_sum(xp: Any, base: Any, excess: Any, count: Any) -> Any:
     total = xp.where(close, near, (1 - plain**finite) / (1 - plain))
     contracts = excess < 0
     return xp.where(endless, xp.where(contracts, -1 / xp.where(contracts, excess, -1.0), xp.inf), total)
+
+
+def homogeneous_sum(xp: Any, a: Any, a_excess: Any, b: Any, b_excess: Any, count: Any) -> Any:
+    r""":math:`\sum_{i<k} b^{k-1-i} (1 + \dots + a^{i-1})` for b at most a; each ``excess`` is the base less one.
+
+    A binomial series in the excesses while k of them stay below 1, else the difference of two geometric sums, which are
+    then far apart.
+    """
+    a, a_excess, b, b_excess, count = xp.broadcast_arrays(
+        *(xp.asarray(each) * 1.0 for each in (a, a_excess, b, b_excess, count))
+    )
+    endless = xp.isinf(count)
+    finite = xp.where(endless, 2.0, count)
+    small = (b > 0.5) & (finite * abs(b_excess) < 1)
+    terms, shift, step = (
+        xp.where(small, each, other) for each, other in ((finite, 2.0), (a_excess, 0.0), (b_excess, 0.0))
+    )
+    series, choose, power, pairs = 0.0, terms * (terms - 1) / 2, 1.0, 1.0
+    for order in range(2, HOMOGENEOUS):
+        series = series + choose * pairs
+        choose = choose * (terms - order) / (order + 1)
+        power = power * step
+        pairs = shift * pairs + power
+    apart = xp.where(b > 0.5, a_excess - b_excess, a - b)
+    alike = apart == 0
+    last = xp.maximum(finite - 1, 0.0)
+    sums = [base * geometric_sum(xp, base, excess, last) for base, excess in ((a, a_excess), (b, b_excess))]
+    far = (sums[0] - sums[1]) / xp.where(alike, 1.0, apart)
+    total = xp.where(small, series, xp.where(alike, xp.minimum(last, 1.0), far))  # alike: both 0
+    settles = a_excess * b_excess > 0
+    return xp.where(endless, xp.where(settles, 1 / xp.where(settles, a_excess * b_excess, 1.0), xp.inf), total)
+
+
+def digamma_slope(xp: Any, start: Any, gap: Any) -> Any:
+    r""":math:`(\psi(y + q) - \psi(y))/q` for y > 0, q >= 0: explicit terms, then the asymptotic series divided by q."""
+    steps = xp.arange(float(EXPLICIT))
+    below = xp.asarray(start * 1.0)[..., None] + steps
+    explicit = (1 / (below * (below + xp.asarray(gap)[..., None]))).sum(-1)
+    large = start + EXPLICIT
+    ratio = gap / large
+    slope = logarithmic_quotient(xp, ratio) / large  # (ln(y + q) - ln y)/q
+    total = slope + 0.5 / (large * (large + gap))
+    for index, coefficient in enumerate(BERNOULLI, start=1):
+        fall = exponential_quotient(xp, -2 * index * gap * slope)  # (1 - (1 + q/y)^(-2i)) / (2i ln(1 + q/y))
+        total = total + coefficient * math.factorial(2 * index) * large ** (-2 * index) * slope * fall
+    return explicit + total
 
 
 def digamma_gap(xp: Any, argument: Any) -> Any:

@@ -6,8 +6,8 @@ from dataclasses import fields
 from typing import Any
 
 from . import arguments as arg
-from .family import Binomial, Categorical
-from .workflow import AccumulateSubsample, FreshReal, Schedule
+from .family import Binomial, Categorical, LinearRegression
+from .workflow import WORKFLOWS, AccumulateSubsample, FreshReal, Schedule, whole_sets
 
 SIZES = {"real", "synthetic", "train", "size", "trials"}  # of a workflow, and the trials of a Binomial
 NEAR = 1e-3  # within which traced probabilities and weights sum to one, also in float32
@@ -16,6 +16,9 @@ NEAR = 1e-3  # within which traced probabilities and weights sum to one, also in
 def or_nan(result: Any, *records: Any, generation: Any = 0) -> Any:
     """The result where every traced field of the records and the generation are allowed, NaN elsewhere."""
     conditions = [each for record in records for each in _conditions(record)]
+    conditions += [
+        each for record in records if isinstance(record, LinearRegression) for each in _rows(record, *records)
+    ]
     if arg.is_traced(generation):
         conditions.append((generation >= 0) & (generation == arg.namespace(generation).floor(generation)))
     if not conditions:
@@ -46,11 +49,17 @@ def _conditions(record: Any) -> list[Any]:
         elif name in SIZES and _counts(record, name):
             each = value if isinstance(value, tuple) else [value]
             found += [(size >= 1).all() if isinstance(record, Schedule) else size >= 1 for size in each]
-        else:  # shape, mean, variance, and the size of a NegativeBinomial
-            found.append(value > 0)
+        else:  # shape, mean, variance, noise, bandwidth, and the size of a NegativeBinomial
+            found += [each > 0 for each in (value if isinstance(value, tuple) else [value])]
     if isinstance(record, AccumulateSubsample) and traced & {"real", "train"}:
         found.append(record.train <= record.real)
     return found
+
+
+def _rows(f: LinearRegression, *records: Any) -> list[Any]:
+    """Traced sizes of training sets, which must exceed the dimension by two."""
+    sizes = [size for each in records if isinstance(each, WORKFLOWS) for size in whole_sets(each)]
+    return [(size > f.dimension + 1) for size in sizes if arg.is_traced(size)]
 
 
 def _counts(record: Any, name: str) -> bool:

@@ -310,6 +310,14 @@ def first_size(workflow: Workflow) -> Any:
     assert_never(workflow)
 
 
+def whole_sets(workflow: Workflow) -> list[Any]:
+    """Sizes of the smallest training sets: the real one, and of a Replace every later one."""
+    if isinstance(workflow, Schedule):
+        return list(workflow.size)
+    later = workflow.synthetic if isinstance(workflow, Replace) else ()
+    return [workflow.real, *(later if isinstance(later, tuple) else (later,))]
+
+
 def _check_sizes(workflow: Any, remedy: str) -> None:
     for field in fields(workflow):
         if field.name in ("real", "synthetic"):
