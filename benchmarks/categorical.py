@@ -42,9 +42,9 @@ def loop(chains: int, generations: int, rng: np.random.Generator, *, tokens: int
 def drift(chains: int, generations: int, rng: np.random.Generator, *, tokens: int, n: int) -> Seen:
     """A simulator of population genetics: Wright-Fisher genealogies, backwards in time, of all n genomes of n/2 diploids.
 
-    It says which founder each genome of the last generation descends from; founders are real samples, and get tokens.
-    So only the last generation is seen (all others NaN), and the law is a close relative: the two genomes
-    of an individual never share their parent, for which haploids have no counterpart.
+    It says which founder each genome of the last generation descends from; founders are real samples, and get tokens. Both
+    parents of an individual are any, the same one too, so that genomes choose theirs independently: the law is that of
+    `counts`. Only the last generation is seen (all others NaN), and V costs nothing.
     """
     import msprime
 
