@@ -15,7 +15,8 @@ from .works import WORKS, Opponent, Work
 ABOUT = """Speed of our chains against what a user would take instead, in one run.
 
 Contenders take turns, each in a process of its own; a ratio is our chain-generations a second over theirs, medians over the
-repeats. Above 1 we are faster. Times depend on the machine, ratios of one run hardly do: --check compares ratios only."""
+repeats; "a core" divides both by the processor time they took. Above 1 we are faster. Times depend on the machine, ratios of
+one run much less: --check compares ratios only."""
 FALLEN = 0.6
 KEYS = {"work", "against", "ratio"}
 
@@ -133,7 +134,12 @@ def checked(rows: list[dict[str, Any]], stored: list[dict[str, Any]], least: flo
     return 1 if fallen or not compared else 0
 
 
-HEAD = f"{'work':40} {'against':10} {'ratio':>8} {'ours/s':>9} {'theirs/s':>9} {'MB':>6} {'theirs':>6} {'compile':>8}  limit"
+COLUMNS = (
+    ("work", 40), ("against", 10), ("ratio", 8), ("a core", 7), ("ours/s", 9), ("theirs/s", 9), ("MB", 5), ("theirs", 6),
+    ("compile", 7), ("limit", 5),
+)  # fmt: skip
+LEFT = 2  # columns of words
+HEAD = " ".join(f"{name:{width}}" if n < LEFT else f"{name:>{width}}" for n, (name, width) in enumerate(COLUMNS))
 
 
 def line(row: dict[str, Any]) -> str:
@@ -142,14 +148,17 @@ def line(row: dict[str, Any]) -> str:
     def shown(name: str, form: str) -> str:
         return "-" if row[name] is None else format(row[name], form)
 
-    ratio = shown("ratio", ".3g")
-    limit = "-" if row["limit"] is None else f"{row['limit']} {row['share']:.1%}"
-    figures = (
-        f"{row['work']:40} {row['against']:10} {('>= ' if row['at_least'] and row['ratio'] else '') + ratio:>8} "
-        f"{shown('ours_per_s', '.3g'):>9} {shown('theirs_per_s', '.3g'):>9} {shown('peak_mb', '.0f'):>6} "
-        f"{shown('theirs_peak_mb', '.0f'):>6} {shown('compile_s', '.1f'):>7}s  {limit}"
-    )
-    return figures + (f"\n    {row['note']}" if row["note"] else "")
+    ratio = (">=" if row["at_least"] and row["ratio"] else "") + shown("ratio", ".3g")
+    cells = (
+        row["work"], row["against"], ratio, shown("ratio_per_core", ".3g"), shown("ours_per_s", ".3g"),
+        shown("theirs_per_s", ".3g"), shown("peak_mb", ".0f"), shown("theirs_peak_mb", ".0f"),
+        "-" if row["compile_s"] is None else f"{row['compile_s']:.1f} s",
+        "-" if row["limit"] is None else f"{row['limit']} {row['share']:.1%}",
+    )  # fmt: skip
+    widths = [width for _, width in COLUMNS]
+    pairs = enumerate(zip(cells, widths, strict=True))
+    text = " ".join(f"{cell:{width}}" if n < LEFT else f"{cell:>{width}}" for n, (cell, width) in pairs)
+    return text + (f"\n    {row['note']}" if row["note"] else "")
 
 
 if __name__ == "__main__":

@@ -21,10 +21,10 @@ NAMES = ("error", "diversity", "log_variance")
 
 
 def _moments(x: np.ndarray) -> Fit:
-    """Of points (C, n, d)."""
+    """Of points (C, n, d), which are centred in place."""
     mean = x.mean(1)
-    centred = x - mean[:, None]
-    return mean, centred.transpose(0, 2, 1) @ centred / x.shape[1]
+    x -= mean[:, None]
+    return mean, x.transpose(0, 2, 1) @ x / x.shape[1]
 
 
 def _pooled(old: Fit, new: Fit, kept: float) -> Fit:
@@ -50,7 +50,9 @@ def samples(
         return _subsampled(chains, generations, rng, d, n, replacement)
 
     def drawn(mean: np.ndarray, factor: np.ndarray) -> Fit:
-        return _moments(rng.standard_normal((chains, n, d)) @ factor.transpose(0, 2, 1) + mean[:, None])
+        x = rng.standard_normal((chains, n, d)) @ factor.transpose(0, 2, 1)
+        x += mean[:, None]
+        return _moments(x)
 
     return _run(chains, generations, d, workflow, drawn)
 

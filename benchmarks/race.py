@@ -152,10 +152,12 @@ def _row(
     if at_least:
         said.append(f"{opponent.name}: the first {opponent.generations} generations only, later ones are slower")
     name, share = work.needs.binding(rates, ours["per_s"]) if ours else (None, None)
+    ratio = ours["per_s"] / theirs["per_s"] if ours and theirs else None
     return {
         "work": work.name,
         "against": opponent.name,
-        "ratio": ours["per_s"] / theirs["per_s"] if ours and theirs else None,
+        "ratio": ratio,
+        "ratio_per_core": ratio * theirs["cores"] / ours["cores"] if ratio and ours and theirs else None,
         "at_least": at_least,
         "ours_per_s": ours and ours["per_s"],
         "theirs_per_s": theirs and theirs["per_s"],
