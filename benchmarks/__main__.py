@@ -7,7 +7,7 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from . import race
 from .works import WORKS, Opponent, Work
@@ -19,6 +19,14 @@ repeats; "a core" divides both by the processor time they took. Above 1 we are f
 one run much less: --check compares ratios only."""
 FALLEN = 0.6
 KEYS = {"work", "against", "ratio"}
+
+
+class OneLine(argparse.ArgumentParser):
+    """Bad input is one line and exit code 2, without the usage."""
+
+    def error(self, message: str) -> NoReturn:
+        """End with it."""
+        self.exit(2, f"{self.prog}: {message}\n")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -54,7 +62,7 @@ def main(arguments: list[str] | None = None) -> int:
 def parsed(arguments: list[str] | None) -> tuple[argparse.ArgumentParser, argparse.Namespace]:
     """The options."""
     names = "\n".join(f"  {work.name:40} {', '.join(each.name for each in work.opponents)}" for work in WORKS)
-    parser = argparse.ArgumentParser(
+    parser = OneLine(
         prog="python -m benchmarks",
         description=ABOUT,
         epilog=f"works and opponents:\n{names}",

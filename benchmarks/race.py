@@ -22,7 +22,7 @@ from .works import Opponent, Work
 ROOT = Path(__file__).resolve().parent.parent
 MODULES = {"scikit-learn": "sklearn", "msprime": "msprime"}
 NO_WORK = "-"
-# of NumPy's matrix products: two are no faster on these shapes, and many times slower where another process takes a core
+# of NumPy's matrix products: two are a tenth faster at best (d=100), and many times slower where another process takes a core
 ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 
@@ -149,7 +149,7 @@ def _row(
     """A row: None where something was not measured, with a note of why."""
     said = [f"{side}: {note}" for side, note in zip((OURS, opponent.name), notes, strict=True) if note]
     at_least = opponent.generations < work.generations
-    if at_least:
+    if at_least and theirs:
         said.append(f"{opponent.name}: the first {opponent.generations} generations only, later ones are slower")
     name, share = work.needs.binding(rates, ours["per_s"]) if ours else (None, None)
     ratio = ours["per_s"] / theirs["per_s"] if ours and theirs else None

@@ -145,7 +145,8 @@ def test_bad_input_is_refused_in_one_line(
     with pytest.raises(SystemExit) as stopped:
         command.main([each.format(tmp=tmp_path) for each in arguments])
     assert stopped.value.code == 2
-    assert words in capsys.readouterr().err.splitlines()[-1]
+    (said,) = capsys.readouterr().err.splitlines()
+    assert words in said
 
 
 def test_a_check_names_the_ratios_that_have_fallen(capsys: pytest.CaptureFixture[str]) -> None:
