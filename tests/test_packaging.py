@@ -20,6 +20,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 FOLDERS: dict[str, str] = PROJECT["tool"]["setuptools"]["package-dir"]
 FLOORS = ("theory", "simulate", "lm", "proofs")
 TYPES_ONLY = {"TYPE_CHECKING", "typing.TYPE_CHECKING"}
+NOT_INSTALLED = {"build", "dist", "benchmarks"}  # the last is run from the root
 NEEDED_TO_BUILD = ("pyproject.toml", "README.md", "LICENSE", *FOLDERS.values())
 
 # What a floor may import of modelcollapse. The face and the proofs see all floors; nobody imports the proofs.
@@ -89,7 +90,7 @@ def test_the_packages_named_are_the_folders_on_disk() -> None:
     on_disk = {
         package_of(path)
         for top in ROOT.iterdir()
-        if top.is_dir() and not top.name.startswith(".") and top.name not in {"build", "dist"}
+        if top.is_dir() and not top.name.startswith(".") and top.name not in NOT_INSTALLED
         for path in sources(top.name)
         if path.name == "__init__.py"
     }
