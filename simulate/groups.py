@@ -28,6 +28,7 @@ from .observe import observe
 from .pool import Memory, Pool, Step, pool
 
 NEAR = 2**23  # bytes of a group: what a core has near it
+FULL = 2**16  # points that are drawn at once, at least: less would not fill the time that an operation takes to start
 LEAST, PARTS = 512, 8  # of many chains a group is no less than LEAST, of a few no more than one of PARTS
 AHEAD = 3  # calls for each device that run or wait
 
@@ -75,7 +76,8 @@ def work(f: Family, w: Workflow, generations: int, chains: int, table_length: in
     p = p._replace(sizes=kernel.lengthened(p.sizes, table_length))
     names = observed(f)
     one = chain_bytes(f, p, generations, len(names))
-    most = 1 << int(np.log2(max(NEAR // one, 1)))
+    drawn = p.most * max(getattr(f, "dimension", 1), 1) if "places" in p.rows else FULL
+    most = 1 << int(np.log2(max(NEAR // one, FULL // drawn, 1)))
     limit = min(most, max(LEAST, -(-chains // PARTS)))
     group = -(-chains // -(-chains // limit))
     return Work(Program(type(f), fixed, p.memory, p.step, p.most, group, names), free, p, generations, chains, one * group)

@@ -257,16 +257,9 @@ def points(stream: Stream, f: Family, model: Model, n: int) -> jax.Array:
         case Gamma():
             return model * jnp.exp(chi_square.rejected(stream, jnp.full(n, 2 * f.shape, float)))
         case NegativeBinomial():
-<<<<<<< HEAD
             rate = jnp.exp(chi_square.rejected(part(stream, 0), jnp.full(n, 2 * f.size, float))) * model
             return counts.poisson(part(stream, 1), rate)
-    assert_never(f)
-=======
-            rate_key, count_key = random.split(key)
-            rate = random.gamma(rate_key, f.size, (n,), float) * model / f.size
-            return random.poisson(count_key, rate, dtype=int).astype(float)
     assert_never(f)  # type: ignore[arg-type]  # check_run refuses the others
->>>>>>> efb21972738fdcaf274ce0a93c05a8f60d27275a
 
 
 def fit(f: Family, samples: jax.Array, weights: jax.Array | None = None) -> Model:

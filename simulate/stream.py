@@ -158,24 +158,26 @@ def _cosine(turns: jax.Array) -> jax.Array:
 
 
 def below(stream: Stream, limit: Any, shape: tuple[int, ...] = ()) -> jax.Array:
-    """Whole numbers from 0 to ``limit`` - 1 < 2^31, all equally likely: Lemire's multiplication, ties drawn again."""
-    limit = jnp.asarray(limit, jnp.uint32)
-    threshold = (np.uint32(0) - limit) % jnp.maximum(limit, 1)
+    """Whole numbers from 0 to ``limit`` - 1 < 2^31, all equally likely: where `scaled` is not fair, drawn again."""
 
     def again(state: Any) -> Any:
         turn, number, pending = state
-        high, low = _product(words(fold(stream, turn), shape)[0], limit)
-        return turn + 1, jnp.where(pending, high, number), pending & (low < threshold)
+        drawn, fair = scaled(words(fold(stream, turn), shape)[0], limit)
+        return turn + 1, jnp.where(pending, drawn, number), pending & ~fair
 
-    high, low = _product(words(stream, shape)[0], limit)
-    start = jnp.uint32(0), high, low < threshold
-    return lax.while_loop(lambda state: jnp.any(state[2]), again, start)[1].astype(jnp.int32)
+    number, fair = scaled(words(stream, shape)[0], limit)
+    return lax.while_loop(lambda state: jnp.any(state[2]), again, (jnp.uint32(0), number, ~fair))[1]
 
 
-def _product(word: jax.Array, limit: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """The upper and the lower word of a product of two words, in words."""
+def scaled(word: jax.Array, limit: Any) -> tuple[jax.Array, jax.Array]:
+    """A word as a whole number below ``limit``, and whether it is one of those words that make all numbers equally likely.
+
+    Lemire's (2019) multiplication: the upper word of a product, fair where the lower one is not among the first of a row.
+    """
+    limit = jnp.asarray(limit, jnp.uint32)
     low, high = word & 0xFFFF, word >> 16
     low_limit, high_limit = limit & 0xFFFF, limit >> 16
     middle = high * low_limit + (low * low_limit >> 16)
     other = low * high_limit + (middle & 0xFFFF)
-    return high * high_limit + (middle >> 16) + (other >> 16), word * limit
+    number = high * high_limit + (middle >> 16) + (other >> 16)
+    return number.astype(jnp.int32), word * limit >= (np.uint32(0) - limit) % jnp.maximum(limit, 1)

@@ -21,7 +21,7 @@ from modelcollapse.theory.family import Family
 from modelcollapse.theory.workflow import AccumulateSubsample
 
 from . import kernel
-from .stream import Stream, below, fold, part, start
+from .stream import Stream, below, fold, part, scaled, start, words
 
 TURNS = 64  # of drawing in one generation, for which stamps are set aside
 
@@ -74,19 +74,16 @@ def distinct(stream: Stream, draws: int, items: Any, stamps: jax.Array, number: 
 
     ``stamps`` (S,) int32: -1 at first, then what came out last time; ``number`` counts the calls.
     """
-    room = stamps.shape[0]
+    most_of_it = items <= 2 * draws
+    found, stamps = _drawn(stream, jnp.where(most_of_it, items - draws, draws), draws, items, stamps, number)
+    width = min(2 * draws, stamps.shape[0])
 
-    def direct(stamps: jax.Array) -> tuple[jax.Array, jax.Array]:
-        return _drawn(part(stream, 0), jnp.asarray(draws, jnp.int32), draws, items, stamps, number)
-
-    def others(stamps: jax.Array) -> tuple[jax.Array, jax.Array]:
-        left_out, stamps = _drawn(part(stream, 1), items - draws, draws, items, stamps, number)
-        width = min(2 * draws, room)
-        kept = jnp.ones(width, bool).at[left_out].set(False, mode="drop") & (jnp.arange(width) < items)
+    def others() -> jax.Array:
+        kept = jnp.ones(width, bool).at[found].set(False, mode="drop") & (jnp.arange(width) < items)
         at = jnp.where(kept, jnp.cumsum(kept) - 1, draws)
-        return jnp.zeros(draws, jnp.int32).at[at].set(jnp.arange(width, dtype=jnp.int32), mode="drop"), stamps
+        return jnp.zeros(draws, jnp.int32).at[at].set(jnp.arange(width, dtype=jnp.int32), mode="drop")
 
-    return lax.cond(items > 2 * draws, direct, others, stamps)
+    return lax.cond(most_of_it, others, lambda: found), stamps
 
 
 def _drawn(stream: Stream, wanted: Any, most: int, items: Any, stamps: jax.Array, number: Any) -> tuple[jax.Array, jax.Array]:
@@ -96,10 +93,10 @@ def _drawn(stream: Stream, wanted: Any, most: int, items: Any, stamps: jax.Array
 
     def turn(state: Any) -> Any:
         count, found, filled, stamps = state
-        drawn = below(fold(stream, count), items, (width,))
+        drawn, fair = scaled(words(fold(stream, count), (width,))[0], items)
         own = newest - count.astype(jnp.int32) * width - jnp.arange(width, dtype=jnp.int32)
-        stamps = stamps.at[drawn].max(own)
-        new = stamps[drawn] == own
+        stamps = stamps.at[drawn].max(jnp.where(fair, own, -1))
+        new = fair & (stamps[drawn] == own)
         at = filled + jnp.cumsum(new, dtype=jnp.int32) - 1
         found = found.at[jnp.where(new & (at < wanted), at, most)].set(drawn, mode="drop")
         return count + 1, found, jnp.minimum(at[-1] + 1, wanted), stamps
