@@ -398,6 +398,69 @@ def _verify(names: list[str] | None, chains: int, seed: int, budget: float) -> l
     return verdicts
 
 
+@app.command("sweep")
+def sweep_command(
+    family: Annotated[str, typer.Option(help="gaussian, categorical, poisson, gamma, binomial or negativebinomial.")] = "gaussian",
+    samples: Annotated[str, typer.Option(help="Samples per generation, with commas: 10,100,1000.")] = "10,100,1000",
+    workflows: Annotated[
+        str, typer.Option(help="Of replace, accumulate, subsample, bootstrap, fixed[:SHARE], fresh[:SHARE], with commas.")
+    ] = "replace,accumulate,subsample",
+    dimension: Annotated[str | None, typer.Option(help="Of the gaussian family, with commas. Default: 1.")] = None,
+    vocabulary: Annotated[str | None, typer.Option(help="Tokens of the categorical family. Default: 50.")] = None,
+    zipf: Annotated[str | None, typer.Option(help="Exponent of its law; 0: all tokens alike. Default: 0.")] = None,
+    mean: Annotated[str | None, typer.Option(help="Of poisson, gamma and negativebinomial. Default: 1.")] = None,
+    shape: Annotated[str | None, typer.Option(help="Of the gamma family. Default: 1.")] = None,
+    trials: Annotated[str | None, typer.Option(help="Of the binomial family. Default: 10.")] = None,
+    probability: Annotated[str | None, typer.Option(help="Of the binomial family. Default: 0.5.")] = None,
+    size: Annotated[str | None, typer.Option(help="Of the negativebinomial family. Default: 1.")] = None,
+    generations: Annotated[str, typer.Option(help="Last generation; 1 is the first model.")] = "100",
+    chains: Annotated[str, typer.Option(help="Simulated chains of each cell.")] = "1000",
+    seed: Annotated[int, typer.Option(help="Seed of the chains; the first one.")] = 0,
+    seeds: Annotated[str, typer.Option(help="How many seeds: an axis of its own, if more than one.")] = "1",
+    double: Annotated[bool, typer.Option("--double", help="Double precision: half as fast.")] = False,
+    memory: Annotated[str | None, typer.Option(help="What chains may take at once, such as 4GB. Default: half of what is free.")] = None,
+    time: Annotated[str | None, typer.Option(help="Stop after so long, such as 90s or 2h; the same command goes on.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", parser=_path, metavar="FILE.nc", help="netCDF file; an interrupted sweep goes on from beside it."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """A grid of simulated chains beside what theory predicts; exit code 1 if a cell is further from it than chance allows.
+
+    Lists make axes: every family parameter, --samples and --workflows. Moments and quantiles are kept, not chains.
+
+    Examples: modelcollapse sweep --dimension 1,10 --samples 10,100 --workflows replace,accumulate --out grid.nc;
+    modelcollapse sweep --family categorical --vocabulary 50,1000 --zipf 0,1 --workflows replace,fixed:0.5 --chains 1e5
+    """
+    from . import sweeping
+
+    count, last, many = whole("chains", chains), whole("generations", generations), whole("seeds", seeds)
+    assert count is not None and last is not None and many is not None
+    if not 0 <= seed < 2**63 - many:
+        raise refused("seed", seed, "a whole number from 0 to 2^63 - 1")
+    if time is not None and out is None:
+        raise refused("time", time, "name a file with --out, from which the sweep can go on")
+    given = {"dimension": dimension, "vocabulary": vocabulary, "zipf": zipf, "mean": mean, "shape": shape, "trials": trials,
+             "probability": probability, "size": size}  # fmt: skip
+    axes, cell = sweeping.axes(family, given, samples, workflows, many, seed)
+    limits = {"memory": sweeping.quantity("memory", memory), "time": sweeping.quantity("time", time)}
+    _use_double(wide=True)
+    from .terminal import trainings
+
+    with trainings("cells") as told:
+        data, seconds, ran = sweeping.run(axes, cell, last, count, seed, double, out, limits, told)
+    record = sweeping.as_json(data, axes, seconds, ran)
+    if as_json:
+        _print_json(record)
+    else:
+        from . import sweep_report
+
+        sweep_report.show(data, record, out)
+    if record["outside"]:
+        raise typer.Exit(1)
+
+
 @app.command("train")
 def train_command(
     corpus: Annotated[
@@ -608,13 +671,18 @@ def _pictures(
     return {"files": [str(each) for each in (*files, result)]}
 
 
-def _use_double() -> None:
+def _use_double(*, wide: bool = False) -> None:
     """The command line computes in float64, and ends at once on ctrl-C: an exception inside a compilation crashes JAX.
 
-    It leaves the memory of an accelerator to the processes that train.
+    It leaves the memory of an accelerator to the processes that train. ``wide``: vectors as wide as the processor has them,
+    which only pays for long loops over many numbers.
     """
     import signal
 
+    if wide:
+        flags = os.environ.get("XLA_FLAGS", "")
+        if "prefer_vector_width" not in flags:
+            os.environ["XLA_FLAGS"] = f"{flags} --xla_cpu_prefer_vector_width=512".strip()
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
 
     import jax

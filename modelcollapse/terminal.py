@@ -53,7 +53,7 @@ def speak_plainly() -> None:
 
 def _plain(problem: UnicodeError) -> tuple[str, int]:
     assert isinstance(problem, UnicodeEncodeError)
-    signs = {"≥": ">=", "≤": "<=", "│": "|", "─": "-", "━": "-", "┃": "|"}
+    signs = {"≥": ">=", "≤": "<=", "│": "|", "─": "-", "━": "-", "┃": "|", "–": "-"}
     return "".join(signs.get(sign, "?") for sign in problem.object[problem.start : problem.end]), problem.end
 
 
@@ -65,7 +65,7 @@ def refused(option: str, value: Any, remedy: str) -> ValueError:
 
 
 @contextmanager
-def trainings() -> Iterator[Callable[[float, float, str], None]]:
+def trainings(pieces: str = "trainings") -> Iterator[Callable[[float, float, str], None]]:
     """Progress of long work on standard error: a bar with the time left when a person looks, else a line for each piece."""
     started = time.monotonic()
     if not sys.stderr.isatty():
@@ -84,7 +84,7 @@ def trainings() -> Iterator[Callable[[float, float, str], None]]:
                     else f", about {rest:.0f} s left"
                 )
                 print(
-                    f"modelcollapse: {spent:.0f} s, {done:.1f} of {total:.0f} trainings{left}: {what}", file=sys.stderr
+                    f"modelcollapse: {spent:.0f} s, {done:.1f} of {total:.0f} {pieces}{left}: {what}", file=sys.stderr
                 )
                 last = int(done)
 

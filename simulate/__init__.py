@@ -10,7 +10,8 @@
 from .agree import Agreement, Row, agree
 from .chains import chains, point_chains
 from .observe import observe
+from .sweep import sweep
 from .tails import judged
 from .trajectory import Trajectory
 
-__all__ = ["Agreement", "Row", "Trajectory", "agree", "chains", "judged", "observe", "point_chains"]
+__all__ = ["Agreement", "Row", "Trajectory", "agree", "chains", "judged", "observe", "point_chains", "sweep"]

@@ -27,7 +27,7 @@ from modelcollapse.theory.workflow import Workflow
 from . import groups, kernel, store
 from .agree import threshold
 from .chains import check_run
-from .moments import LEVELS, Moments
+from .moments import KNOTS, LEVELS, Moments
 from .tails import judged
 from .trajectory import LONG_NAMES, OBSERVABLES, UNITS
 
@@ -57,11 +57,12 @@ QUESTIONS: dict[str, Callable[..., Any]] = {
 
 @dataclass(frozen=True)
 class Cell:
-    """One point of a grid: its labels, by axis, the family and the workflow."""
+    """One point of a grid: its labels, by axis, the family, the workflow and the seed."""
 
     labels: dict[str, Any]
     f: Family
     w: Workflow
+    seed: int
 
 
 @dataclass(frozen=True)
@@ -84,8 +85,8 @@ class Grid:
         }  # fmt: skip
 
 
-class Outcome(Exception):  # noqa: N818
-    """A sweep that was stopped: so many of its cells are finished. What is there is kept, if there is a place."""
+class Stopped(Exception):  # noqa: N818
+    """A sweep that was stopped in time: ``done`` of its ``cells`` are finished. What is there is kept, if there is a place."""
 
     def __init__(self, done: int, cells: int) -> None:
         super().__init__(f"{done} of {cells} cells")
@@ -107,6 +108,8 @@ def sweep(
 ) -> xarray.Dataset:
     """Simulate every combination of the labels of ``axes``; ``cell(**labels)`` is its (family, workflow).
 
+    An axis ``seed`` holds seeds, and is not asked of ``cell``.
+
     The result has the axes as dimensions, then ``generation`` (from 1) and ``quantile``; of each observable ``<name>_mean``,
     ``_variance``, ``_standard_error``, ``_least``, ``_greatest``, ``_quantile``, and where theory answers ``_predicted`` and
     ``_z``. The chains of a cell depend on the seed, the family, the workflow and their own number alone: not on other
@@ -114,7 +117,7 @@ def sweep(
     not underflow.
 
     ``out``: a netCDF file. It is there when the sweep is finished; until then its pieces lie in ``<out>.parts``, and the
-    same call goes on from them. ``memory``: bytes that chains may take. ``time``: seconds, after which `Outcome` is raised
+    same call goes on from them. ``memory``: bytes that chains may take. ``time``: seconds, after which `Stopped` is raised
     (with ``out`` nothing is lost). ``progress(done, cells, label)`` is called as cells go on.
 
     Raises `InputError` for an empty axis, cells no chain can follow, more than the memory, a file of another sweep.
@@ -168,10 +171,10 @@ def checked(axes: Mapping[str, Sequence[Any]], cell: Callable[..., tuple[Family,
     cells = []
     for labels in itertools.product(*axes.values()):
         named = dict(zip(axes, labels, strict=True))
-        f, w = cell(**named)
+        f, w = cell(**{name: label for name, label in named.items() if name != "seed"})
         with jax.enable_x64(double):
             check_run(f, w, generations, 1 if isinstance(chains, int | np.integer) and chains > 0 else chains, key)
-        cells.append(Cell(named, f, w))
+        cells.append(Cell(named, f, w, int(named.get("seed", seed))))
     if chains < 2:
         raise arg.refuse("sweep", "chains", chains, "at least 2 chains, to see their spread")
     plain = {name: tuple(each.item() if hasattr(each, "item") else each for each in labels) for name, labels in axes.items()}
@@ -210,19 +213,16 @@ def _cells(grid: Grid, parts: Path | None, memory: float | None, time: float | N
            progress: Callable[[float, int, str], None] | None) -> Iterator[tuple[Cell, Moments]]:  # fmt: skip
     """Each cell with its moments, as it comes."""
     with jax.enable_x64(grid.double):
-        lengths = _table_lengths(grid)
-        for at, cell in enumerate(grid.cells):
-            identity = {"cell": _settings(cell), "seed": grid.seed, "chains": grid.chains, "generations": grid.generations}
+        for at, (cell, work) in enumerate(zip(grid.cells, _works(grid, parts, memory), strict=True)):
+            identity = {"cell": _settings(cell), "seed": cell.seed, "chains": grid.chains, "generations": grid.generations}
             path = None if parts is None else parts / f"{store.digest(identity)}.npz"
             total = _read(path)
-            work = groups.work(cell.f, cell.w, grid.generations, grid.chains, lengths[at])
-            _check_memory(cell, work, memory)
             done = None if total is None else (-(-total.chains // work.program.chains), total)
             if done is not None and done[1].chains == grid.chains:
                 yield cell, done[1]
                 continue
             kept = clock.monotonic()
-            for made, total in groups.run(work, _key(grid.seed, cell), done):
+            for made, total in groups.run(work, _key(cell), done):
                 now = clock.monotonic()
                 if path is not None and (made == work.groups or now - kept > EVERY):
                     _write(path, total)
@@ -232,7 +232,7 @@ def _cells(grid: Grid, parts: Path | None, memory: float | None, time: float | N
                 if time is not None and now - started > time and (made < work.groups or at + 1 < len(grid.cells)):
                     if path is not None:
                         _write(path, total)
-                    raise Outcome(at + (made == work.groups), len(grid.cells))
+                    raise Stopped(at + (made == work.groups), len(grid.cells))
             assert total is not None
             yield cell, total
 
@@ -252,10 +252,10 @@ def _table_length(cell: Cell) -> int:
     return 0 if chi is None else chi.shape[1]
 
 
-def _key(seed: int, cell: Cell) -> jax.Array:
+def _key(cell: Cell) -> jax.Array:
     """The key of a cell: it does not change when a grid grows around it."""
     number = int(store.digest({"cell": _settings(cell)})[:8], 16)
-    return jax.random.fold_in(jax.random.fold_in(jax.random.key(seed % 2**32), seed >> 32), number)
+    return jax.random.fold_in(jax.random.fold_in(jax.random.key(cell.seed % 2**32), cell.seed >> 32), number)
 
 
 def _settings(cell: Cell) -> dict[str, Any]:
@@ -275,10 +275,21 @@ def _named(cell: Cell) -> str:
     return ", ".join(f"{name} {label}" for name, label in cell.labels.items())
 
 
-def _check_memory(cell: Cell, work: groups.Work, memory: float | None) -> None:
-    if memory is not None and work.bytes > memory:
-        raise arg.refuse("sweep", "memory", f"{memory:.3g}", f"the chains of {_named(cell)} take {work.bytes:.3g} bytes: allow "
-                         "more, or make the cell smaller")  # fmt: skip
+def _works(grid: Grid, parts: Path | None, memory: float | None) -> list[groups.Work]:
+    """The work of every cell, or a refusal of a grid that fits neither memory nor disk."""
+    works = []
+    for cell, length in zip(grid.cells, _table_lengths(grid), strict=True):
+        work = groups.work(cell.f, cell.w, grid.generations, grid.chains, length)
+        if memory is not None and work.bytes > memory:
+            raise arg.refuse("sweep", "memory", f"{memory:.3g}", f"{_named(cell)} takes {work.bytes:.3g} bytes: allow more, or "
+                             "make the cell smaller")  # fmt: skip
+        works.append(work)
+    numbers = 2 * (5 + len(LEVELS) + KNOTS) * grid.generations * sum(len(work.program.names) for work in works)
+    room = memory if parts is None else min(memory or np.inf, shutil.disk_usage(parts).free)
+    if room is not None and 8 * numbers > room:
+        raise arg.refuse("sweep", "memory" if parts is None else "out", f"{len(works)} cells of {grid.generations} generations",
+                         f"the result takes {8 * numbers:.3g} bytes, and there is room for {room:.3g}: make the grid smaller")  # fmt: skip
+    return works
 
 
 def _write(path: Path, total: Moments) -> None:

@@ -1,0 +1,189 @@
+"""`sweep`: options into a grid, a finished grid into plain data."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from modelcollapse import theory
+
+from .plan import finite
+from .terminal import number, refused, whole
+
+if TYPE_CHECKING:
+    import xarray
+
+FAMILIES = {
+    "gaussian": ("dimension",),
+    "categorical": ("vocabulary", "zipf"),
+    "poisson": ("mean",),
+    "gamma": ("shape", "mean"),
+    "binomial": ("trials", "probability"),
+    "negativebinomial": ("size", "mean"),
+}
+DEFAULTS = {
+    "dimension": "1", "vocabulary": "50", "zipf": "0", "mean": "1", "shape": "1", "trials": "10", "probability": "0.5", "size": "1",
+}  # fmt: skip
+WHOLE = ("dimension", "vocabulary", "trials")
+WORKFLOWS: dict[str, Callable[[int, float], theory.Workflow]] = {
+    "replace": lambda n, share: theory.Replace(n),
+    "accumulate": lambda n, share: theory.Accumulate(n, n),
+    "subsample": lambda n, share: theory.AccumulateSubsample(n, n),
+    "bootstrap": lambda n, share: theory.AccumulateSubsample(n, n, replacement=True),
+    "fixed": lambda n, share: theory.FixedReal(n, _beside(n, share)),
+    "fresh": lambda n, share: theory.FreshReal(n, _beside(n, share)),
+}
+NAMES = "replace, accumulate, subsample, bootstrap, fixed[:SHARE] or fresh[:SHARE]"
+
+
+def _beside(real: int, share: float) -> int:
+    return max(1, round(real * share / (1 - share)))
+
+
+def axes(family: str, given: dict[str, str | None], samples: str, workflows: str, seeds: int, seed: int) -> tuple[dict[str, Any], Any]:
+    """The axes of a grid, and what makes a cell of its labels."""
+    if family not in FAMILIES:
+        raise refused("family", family, f"name {', '.join(FAMILIES)}")
+    own = FAMILIES[family]
+    for name, value in given.items():
+        if value is not None and name not in own:
+            raise refused(name, value, f"the {family} family has {' and '.join('--' + each for each in own)}")
+    found: dict[str, Any] = {}
+    for name in own:
+        texts = _parts(name, given.get(name) or DEFAULTS[name])
+        found[name] = [whole(name, each) if name in WHOLE else number(name, each) for each in texts]
+    found["samples"] = [whole("samples", each) for each in _parts("samples", samples)]
+    found["workflow"] = _parts("workflows", workflows)
+    for name in found["workflow"]:
+        _workflow(name, 1)
+    if seeds > 1:
+        found["seed"] = list(range(seed, seed + seeds))
+    for name, labels in found.items():
+        if len(set(labels)) < len(labels):
+            raise refused("workflows" if name == "workflow" else name, ",".join(map(str, labels)), "name each once")
+
+    def cell(**labels: Any) -> tuple[theory.Family, theory.Workflow]:
+        return _family(family, labels), _workflow(labels["workflow"], labels["samples"])
+
+    return found, cell
+
+
+def _parts(name: str, text: str) -> list[str]:
+    parts = [each.strip() for each in text.split(",")]
+    if not all(parts):
+        raise refused(name, text or '""', "a list with commas, without empty places")
+    return parts
+
+
+def _family(kind: str, labels: dict[str, Any]) -> theory.Family:
+    match kind:
+        case "gaussian":
+            return theory.Gaussian(labels["dimension"])
+        case "categorical":
+            from .plan import zipf
+
+            return theory.Categorical(zipf(labels["vocabulary"], labels["zipf"]))
+        case "poisson":
+            return theory.Poisson(labels["mean"])
+        case "gamma":
+            return theory.Gamma(labels["shape"], labels["mean"])
+        case "binomial":
+            return theory.Binomial(labels["trials"], labels["probability"])
+        case _:
+            return theory.NegativeBinomial(labels["size"], labels["mean"])
+
+
+def _workflow(name: str, samples: int) -> theory.Workflow:
+    kind, _, text = name.partition(":")
+    if kind not in WORKFLOWS:
+        raise refused("workflows", name, f"name {NAMES}")
+    if text and kind not in ("fixed", "fresh"):
+        raise refused("workflows", name, "only fixed and fresh have a share")
+    share = number("workflows", text) if text else 0.5
+    if not 0 < share < 1:
+        raise refused("workflows", name, "the share of synthetic data, above 0 and below 1; replace has all of it")
+    return WORKFLOWS[kind](samples, share)
+
+
+def quantity(name: str, text: str | None) -> float | None:
+    """A number of bytes or seconds as people write it: 4e9, 4GB, 512MB; 90, 90s, 15min, 2h."""
+    if text is None:
+        return None
+    units = {"memory": {"GB": 1e9, "MB": 1e6, "kB": 1e3, "GiB": 2**30, "MiB": 2**20, "B": 1},
+             "time": {"min": 60, "h": 3600, "s": 1}}[name]  # fmt: skip
+    unit = next((each for each in units if text.endswith(each)), "")
+    value = number(name, text[: len(text) - len(unit)] or text) * units.get(unit, 1)
+    if value <= 0:
+        raise refused(name, text, "above 0")
+    return value
+
+
+def run(axes: dict[str, Any], cell: Callable[..., Any], generations: int, chains: int, seed: int, double: bool, out: Path | None,
+        limits: dict[str, float | None], told: Callable[[float, float, str], None]) -> tuple[xarray.Dataset, float, int]:  # fmt: skip
+    """The grid, how many seconds it took, and how many chain-generations were run now."""
+    from modelcollapse.simulate.sweep import Stopped, sweep
+
+    started, first, latest = time.monotonic(), -1.0, 0.0
+    cells = math.prod(len(labels) for labels in axes.values())
+
+    def moved(done: float, total: int, label: str) -> None:
+        nonlocal first, latest
+        first = done if first < 0 else first
+        latest = done
+        told(done, total, label)
+
+    memory = limits["memory"] if limits["memory"] is not None else free_memory() / 2
+    try:
+        data = sweep(axes, cell, generations=generations, chains=chains, seed=seed, double=double, out=out, memory=memory,
+                     time=limits["time"], progress=moved)  # fmt: skip
+    except Stopped as stopped:
+        raise refused("time", f"{limits['time']:g} s", f"{stopped.done} of {stopped.cells} cells are finished and kept beside "
+                      f"{out}: the same command goes on") from None  # fmt: skip
+    share = max(0.0, latest - max(0.0, first - 1)) / cells
+    return data, time.monotonic() - started, round(share * cells * chains * generations)
+
+
+def free_memory() -> float:
+    """Bytes of memory that are not in use."""
+    return float(os.sysconf("SC_AVPHYS_PAGES")) * os.sysconf("SC_PAGE_SIZE")
+
+
+def as_json(data: xarray.Dataset, axes: dict[str, Any], seconds: float, ran: int) -> dict[str, Any]:
+    """A finished sweep as plain data: each cell with its last generation, and at the end how many cells are outside."""
+    rows = []
+    for labels in _each(axes):
+        at = data.sel(labels)
+        last = at.isel(generation=-1)
+        row = dict(labels) | {"outside": bool(at["outside"]), "compared": int(at["compared"])}
+        for name in ("error", "diversity", "alive", "log_variance", "log_mean"):
+            if f"{name}_mean" in data:
+                row[name] = {
+                    each: float(last[f"{name}_{each}"])
+                    for each in ("mean", "standard_error", "predicted", "z") if f"{name}_{each}" in data
+                }  # fmt: skip
+        rows.append(row)
+    cells, generations = len(rows), int(data.sizes["generation"])
+    return finite({
+        "rows": rows, "generations": generations, "chains": int(data.attrs["chains"]), "seed": int(data.attrs["seed"]),
+        "budget": float(data.attrs["budget"]), "compared": int(data["compared"].sum()), "seconds": seconds, "cells": cells,
+        "outside": int(data["outside"].sum()),
+        "chain_generations_per_second": ran / seconds if ran else math.nan,
+    })  # fmt: skip
+
+
+def _each(axes: dict[str, Any]) -> list[dict[str, Any]]:
+    import itertools
+
+    return [dict(zip(axes, labels, strict=True)) for labels in itertools.product(*axes.values())]
+
+
+def worst(data: xarray.Dataset) -> np.ndarray:
+    """The largest |z| of each cell, over observables and generations: NaN where nothing is compared."""
+    sizes = [np.abs(data[name]).max("generation") for name in data if str(name).endswith("_z")]
+    return np.fmax.reduce([each.values for each in sizes]) if sizes else np.full(data["outside"].shape, np.nan)

@@ -1,0 +1,236 @@
+"""Sweeps: streaming moments against the chains themselves, resuming after a kill, refusals, agreement with theory."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+
+from modelcollapse import simulate, theory
+from modelcollapse.simulate import groups, moments
+from modelcollapse.simulate.sweep import Stopped, sweep
+
+KEY = jax.random.key(5)
+SIZES = {"samples": [6, 12]}
+
+
+def gaussian(samples: int) -> tuple[theory.Family, theory.Workflow]:
+    return theory.Gaussian(2), theory.Replace(samples)
+
+
+def streamed(f: theory.Family, w: theory.Workflow, generations: int, chains: int) -> moments.Moments:
+    *_, (_, total) = groups.run(groups.work(f, w, generations, chains), KEY)
+    return total
+
+
+@pytest.mark.parametrize(
+    ("f", "w"),
+    [
+        (theory.Gaussian(2), theory.Accumulate(8, 5)),
+        (theory.Categorical([0.5, 0.3, 0.2]), theory.Replace(6)),
+        (theory.Gaussian(), theory.AccumulateSubsample(6, 6)),
+    ],
+    ids=repr,
+)
+def test_streamed_moments_are_those_of_the_chains(f: theory.Family, w: theory.Workflow, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Seven groups, the last one short; the chains are the same ones, in whatever groups."""
+    monkeypatch.setattr(groups, "LEAST", 50)
+    total = streamed(f, w, 4, 333)
+    t = simulate.chains(f, w, 4, 333, KEY)
+    assert total.chains == 333
+    for place, name in enumerate(groups.observed(f)):
+        seen = np.asarray(t.observables[name], float)
+        np.testing.assert_allclose(total.mean[place], seen.mean(axis=0), rtol=1e-9)
+        np.testing.assert_allclose(total.variance[place], seen.var(axis=0, ddof=1), rtol=1e-9, atol=1e-14)
+        np.testing.assert_allclose(total.least[place], seen.min(axis=0), rtol=1e-12)
+        np.testing.assert_allclose(total.greatest[place], seen.max(axis=0), rtol=1e-12)
+        for at in range(moments.KNOTS):
+            assert np.all(total.under[at, place] == np.sum(seen <= total.knots[at, place], axis=0))
+
+
+def test_quantiles_of_many_chains_are_those_of_the_law() -> None:
+    f, w = theory.Gaussian(), theory.Replace(20)
+    total = streamed(f, w, 1, 200_000)
+    from scipy import stats
+
+    place = groups.observed(f).index("error")  # n times the square of the mean is a chi-square of one degree
+    levels = stats.chi2(1).cdf(total.quantiles[:, place, 0] * 20)
+    spread = np.sqrt(np.array(moments.LEVELS) * (1 - np.array(moments.LEVELS)) / total.chains)
+    assert np.all(np.abs(levels - moments.LEVELS) < 5 * spread + 1e-3)  # the line between two knots adds little
+
+
+def test_groups_and_devices_change_no_number() -> None:
+    """In a process of its own, which has three devices: bit for bit what one device gives."""
+    script = (
+        "import os, sys; os.environ['XLA_FLAGS'] = '--xla_force_host_platform_device_count=' + sys.argv[1]\n"
+        "import jax\nfrom modelcollapse import theory\nfrom modelcollapse.simulate import groups\n"
+        "groups.LEAST = 40\n"
+        "for f in (theory.Gaussian(2), theory.Categorical([.5, .3, .2])):\n"
+        "    *_, (_, m) = groups.run(groups.work(f, theory.Accumulate(9, 7), 3, 210), jax.random.key(3))\n"
+        "    print(len(jax.devices()), *(each.tobytes().hex() for each in (m.mean, m.square, m.under, m.knots)))\n"
+    )
+    runs = [
+        subprocess.run([sys.executable, "-c", script, devices], capture_output=True, text=True, check=True, timeout=300).stdout
+        for devices in ("1", "3")
+    ]
+    one, three = ([line.split() for line in each.splitlines()] for each in runs)
+    assert [line[0] for line in one] == ["1", "1"] and [line[0] for line in three] == ["3", "3"]
+    assert [line[1:] for line in one] == [line[1:] for line in three]
+
+
+def test_a_sweep_is_labelled_and_agrees_with_theory() -> None:
+    data = sweep(SIZES, gaussian, generations=30, chains=600, seed=3)
+    assert data.error_mean.dims == ("samples", "generation") and data.error_quantile.dims[-1] == "quantile"
+    assert data.generation.values.tolist() == list(range(1, 31))
+    assert not data.outside.any() and np.all(data.compared > 30)
+    expected = theory.error(theory.Gaussian(2), theory.Replace(6), np.arange(1, 31))
+    np.testing.assert_allclose(data.error_predicted.sel(samples=6), expected)
+    assert "squared" in data.error_mean.attrs["units"] and data.attrs["chains"] == 600
+    # carried by rare chains at the end: judged by the logarithm, whose mean is exact
+    assert np.isnan(data.diversity_z.sel(samples=6)[-1]) and np.all(np.isfinite(data.log_variance_z.sel(samples=6)))
+
+
+def test_a_wrong_prediction_is_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    questions = sys.modules["modelcollapse.simulate.sweep"].QUESTIONS
+    monkeypatch.setitem(questions, "log_variance", lambda f, w, m: 1.1 * theory.log_variance(f, w, m))
+    assert sweep(SIZES, gaussian, generations=30, chains=600, seed=3).outside.all()
+
+
+def test_log_variances_do_not_underflow_in_single_precision() -> None:
+    data = sweep({"samples": [4]}, lambda samples: (theory.Gaussian(), theory.Replace(samples)), generations=400, chains=300)
+    assert float(data.log_variance_mean[0, -1]) < -250  # exp of it is no float32
+    assert np.all(np.isfinite(data.log_variance_mean)) and not data.outside.any()
+    assert np.all(np.abs(data.log_variance_z) < 5)
+
+
+def test_other_cells_and_other_axes_leave_a_cell_as_it_is() -> None:
+    one = sweep({"samples": [12]}, gaussian, generations=3, chains=50)
+    two = sweep(SIZES, gaussian, generations=3, chains=50)
+    np.testing.assert_array_equal(one.error_mean.sel(samples=12), two.error_mean.sel(samples=12))
+    seeds = sweep({"samples": [12], "seed": [0, 1]}, gaussian, generations=3, chains=50)
+    np.testing.assert_array_equal(one.error_mean[0], seeds.error_mean.sel(samples=12, seed=0))
+    assert np.all(seeds.error_mean.sel(seed=0) != seeds.error_mean.sel(seed=1))
+
+
+def test_a_sweep_that_is_stopped_goes_on_to_the_same_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(groups, "LEAST", 20)
+    monkeypatch.setattr(sys.modules["modelcollapse.simulate.sweep"], "EVERY", 0.0)
+    whole = sweep(SIZES, gaussian, generations=3, chains=100, out=tmp_path / "whole.nc")
+    out, stops = tmp_path / "part.nc", 0
+    while not out.exists():
+        try:
+            part = sweep(SIZES, gaussian, generations=3, chains=100, out=out, time=1e-9)
+        except Stopped as stopped:
+            assert stopped.cells == 2
+            stops += 1
+        assert stops < 20
+    assert stops > 2
+    assert whole.identical(part)
+    assert not Path(f"{out}.parts").exists()
+    again = sweep(SIZES, gaussian, generations=3, chains=100, out=out)
+    for name in whole:
+        np.testing.assert_array_equal(again[name], whole[name])
+
+
+COMMAND = [sys.executable, "-m", "modelcollapse", "sweep", "--dimension", "1,2,3", "--samples", "8,16", "--workflows",
+           "replace,accumulate", "--generations", "6", "--chains", "60", "--json", "--seed", "4"]  # fmt: skip
+
+
+def test_a_killed_sweep_goes_on_to_the_same_numbers(tmp_path: Path) -> None:
+    import xarray
+
+    whole, part = tmp_path / "whole.nc", tmp_path / "part.nc"
+    done = subprocess.run([*COMMAND, "--out", str(whole)], capture_output=True, text=True, check=True, timeout=300)
+    record = json.loads(done.stdout)
+    assert list(record)[-3:] == ["cells", "outside", "chain_generations_per_second"]
+    assert (record["cells"], record["outside"]) == (12, 0) and record["chain_generations_per_second"] > 0
+    running = subprocess.Popen([*COMMAND, "--out", str(part)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    parts = Path(f"{part}.parts")
+    limit = time.monotonic() + 200
+    while len(list(parts.glob("*.npz"))) < 3 and time.monotonic() < limit:
+        time.sleep(0.01)
+    if running.poll() is None:
+        second = subprocess.run([*COMMAND, "--out", str(part)], capture_output=True, text=True, timeout=300)
+        assert second.returncode == 2 and "another process writes there" in second.stderr
+    os.kill(running.pid, signal.SIGKILL)
+    running.wait()
+    assert parts.exists() and not part.exists()
+    subprocess.run([*COMMAND, "--out", str(part)], capture_output=True, check=True, timeout=300)
+    with xarray.open_dataset(whole) as one, xarray.open_dataset(part) as other:
+        assert one.identical(other)
+
+
+REFUSED: dict[str, tuple[Callable[[Path], Any], str]] = {
+    "no label": (lambda p: sweep({"samples": []}, gaussian, generations=2, chains=9), r"samples=\[\].*at least one"),
+    "text": (lambda p: sweep({"samples": "12"}, gaussian, generations=2, chains=9), "labels of the axis"),
+    "twice": (lambda p: sweep({"samples": [4, 4]}, gaussian, generations=2, chains=9), "each label once"),
+    "own name": (lambda p: sweep({"generation": [4]}, gaussian, generations=2, chains=9), "another name"),
+    "one chain": (lambda p: sweep(SIZES, gaussian, generations=2, chains=1), "at least 2 chains"),
+    "seed": (lambda p: sweep(SIZES, gaussian, generations=2, chains=9, seed=-1), "seed=-1"),
+    "suffix": (lambda p: sweep(SIZES, gaussian, generations=2, chains=9, out=p / "a.csv"), "ending in .nc"),
+    "memory": (lambda p: sweep(SIZES, gaussian, generations=2, chains=9, memory=10), "memory='10'.*bytes: allow more"),
+    "result": (lambda p: sweep(SIZES, gaussian, generations=9000, chains=2, memory=4e6), "the result takes"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_cannot_be_swept_is_refused(name: str, tmp_path: Path) -> None:
+    act, match = REFUSED[name]
+    with pytest.raises(theory.InputError, match=match):
+        act(tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_of_another_sweep_is_left_as_it_is(tmp_path: Path) -> None:
+    out = tmp_path / "grid.nc"
+    sweep(SIZES, gaussian, generations=2, chains=9, out=out)
+    before = out.read_bytes()
+    with pytest.raises(theory.InputError, match="another sweep, with other chains"):
+        sweep(SIZES, gaussian, generations=2, chains=8, out=out)
+    with pytest.raises(theory.InputError, match="another sweep, with other cells"):
+        sweep(SIZES, lambda samples: (theory.Gaussian(3), theory.Replace(samples)), generations=2, chains=9, out=out)
+    assert out.read_bytes() == before
+    out.write_bytes(b"no netCDF")
+    with pytest.raises(theory.InputError, match="no result of a sweep"):
+        sweep(SIZES, gaussian, generations=2, chains=9, out=out)
+    assert out.read_bytes() == b"no netCDF"
+
+
+BAD = {
+    "--family cauchy": "name gaussian",
+    "--dimension 1,,2": "without empty places",
+    "--dimension 0": "at least 1",
+    "--mean 3": "the gaussian family has --dimension",
+    "--samples 10,10": "name each once",
+    "--workflows replace,reuse": "name replace, accumulate",
+    "--workflows replace:0.5": "only fixed and fresh have a share",
+    "--workflows fixed:1": "above 0 and below 1",
+    "--chains 1": "at least 2 chains",
+    "--memory 10kg": "give a number",
+    "--memory -1": "above 0",
+    "--time 5s": "name a file with --out",
+    "--out grid.csv": "ending in .nc",
+    "--out /dev/null/grid.nc": "a place to write to",
+    "--dimension 100 --samples 1000 --memory 1MB": "bytes: allow more",
+}
+
+
+@pytest.mark.parametrize("options", BAD)
+def test_bad_options_are_one_line(options: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from modelcollapse import cli
+
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["sweep", *options.split()])
+    shown = capsys.readouterr()
+    lines = shown.err.strip().splitlines()
+    assert ended.value.code == 2 and len(lines) == 1 and BAD[options] in lines[0], lines
+    assert not shown.out and not list(tmp_path.iterdir())
