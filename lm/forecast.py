@@ -12,13 +12,13 @@ from typing import Any
 import jax
 import numpy as np
 
+from modelcollapse.simulate.store import kept, write_json
 from modelcollapse.theory import arguments as arg
 
 from . import calibration
 from .effective_size import effective_size
 from .laboratory import Laboratory
 from .rephrasing import predicted_as
-from modelcollapse.simulate.store import kept, write_json
 
 
 def frozen(laboratory: Laboratory, calibrated: Mapping[int, Any]) -> tuple[calibration.Prediction, str]:

@@ -14,6 +14,8 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
+from modelcollapse.simulate.store import digest, kept
+
 from .decoder import fresh
 from .diversity import diversity
 from .drift import entropy, gini
@@ -21,7 +23,6 @@ from .experiment import Experiment, plain
 from .filters import Filter, accepted
 from .generation import generate
 from .likelihood import loss, next_token
-from modelcollapse.simulate.store import digest, kept
 from .tails import tails, word_counts
 from .training import State, begin, train
 from .verification import MOST, filters

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from modelcollapse.simulate import Trajectory
+from modelcollapse.simulate.store import claim, owned, write_json
 from modelcollapse.theory import series, verdicts
 from modelcollapse.theory.family import Categorical
 
@@ -23,7 +24,6 @@ from .forecast import frozen
 from .grid import GridResult, judged
 from .laboratory import Laboratory
 from .rephrasing import predicted_as
-from modelcollapse.simulate.store import claim, owned, write_json
 from .team import Team, Told
 
 SCALARS = ("loss", "context_entropy", "context_gini", "distinct_1", "distinct_2", "distinct_3", "distinct_4", "heaps",

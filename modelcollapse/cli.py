@@ -400,10 +400,13 @@ def _verify(names: list[str] | None, chains: int, seed: int, budget: float) -> l
 
 @app.command("sweep")
 def sweep_command(
-    family: Annotated[str, typer.Option(help="gaussian, categorical, poisson, gamma, binomial or negativebinomial.")] = "gaussian",
+    family: Annotated[
+        str, typer.Option(help="gaussian, categorical, poisson, gamma, binomial or negativebinomial.")
+    ] = "gaussian",
     samples: Annotated[str, typer.Option(help="Samples per generation, with commas: 10,100,1000.")] = "10,100,1000",
     workflows: Annotated[
-        str, typer.Option(help="Of replace, accumulate, subsample, bootstrap, fixed[:SHARE], fresh[:SHARE], with commas.")
+        str,
+        typer.Option(help="Of replace, accumulate, subsample, bootstrap, fixed[:SHARE], fresh[:SHARE], with commas."),
     ] = "replace,accumulate,subsample",
     dimension: Annotated[str | None, typer.Option(help="Of the gaussian family, with commas. Default: 1.")] = None,
     vocabulary: Annotated[str | None, typer.Option(help="Tokens of the categorical family. Default: 50.")] = None,
@@ -418,11 +421,17 @@ def sweep_command(
     seed: Annotated[int, typer.Option(help="Seed of the chains; the first one.")] = 0,
     seeds: Annotated[str, typer.Option(help="How many seeds: an axis of its own, if more than one.")] = "1",
     double: Annotated[bool, typer.Option("--double", help="Double precision: half as fast.")] = False,
-    memory: Annotated[str | None, typer.Option(help="What chains may take at once, such as 4GB. Default: half of what is free.")] = None,
-    time: Annotated[str | None, typer.Option(help="Stop after so long, such as 90s or 2h; the same command goes on.")] = None,
+    memory: Annotated[
+        str | None, typer.Option(help="What chains may take at once, such as 4GB. Default: half of what is free.")
+    ] = None,
+    time: Annotated[
+        str | None, typer.Option(help="Stop after so long, such as 90s or 2h; the same command goes on.")
+    ] = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", parser=_path, metavar="FILE.nc", help="netCDF file; an interrupted sweep goes on from beside it."),
+        typer.Option(
+            "--out", parser=_path, metavar="FILE.nc", help="netCDF file; an interrupted sweep goes on from beside it."
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:

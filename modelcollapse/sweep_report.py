@@ -41,7 +41,9 @@ def show(data: xarray.Dataset, record: dict[str, Any], out: Path | None) -> None
         table.add_row(*(escape(str(row[name])) for name in labels), *columns, verdict)
     where.print(table)
     if len(record["rows"]) > MOST:
-        where.print(f"and {len(record['rows']) - MOST} cells more" + ("" if out is None else f": see {escape(str(out))}"))
+        where.print(
+            f"and {len(record['rows']) - MOST} cells more" + ("" if out is None else f": see {escape(str(out))}")
+        )
     rate = record["chain_generations_per_second"]
     speed = f", {rate:,.0f} chain-generations a second" if isinstance(rate, float) else ", as found in the file"
     where.print(f"{record['cells']} cells, {record['outside']} outside; {record['compared']:,} means compared at a false-alarm "

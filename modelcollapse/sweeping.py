@@ -28,7 +28,8 @@ FAMILIES = {
     "negativebinomial": ("size", "mean"),
 }
 DEFAULTS = {
-    "dimension": "1", "vocabulary": "50", "zipf": "0", "mean": "1", "shape": "1", "trials": "10", "probability": "0.5", "size": "1",
+    "dimension": "1", "vocabulary": "50", "zipf": "0", "mean": "1", "shape": "1", "trials": "10", "probability": "0.5",
+    "size": "1",
 }  # fmt: skip
 WHOLE = ("dimension", "vocabulary", "trials")
 WORKFLOWS: dict[str, Callable[[int, float], theory.Workflow]] = {
@@ -46,7 +47,9 @@ def _beside(real: int, share: float) -> int:
     return max(1, round(real * share / (1 - share)))
 
 
-def axes(family: str, given: dict[str, str | None], samples: str, workflows: str, seeds: int, seed: int) -> tuple[dict[str, Any], Any]:
+def axes(
+    family: str, given: dict[str, str | None], samples: str, workflows: str, seeds: int, seed: int
+) -> tuple[dict[str, Any], Any]:
     """The axes of a grid, and what makes a cell of its labels."""
     if family not in FAMILIES:
         raise refused("family", family, f"name {', '.join(FAMILIES)}")
@@ -115,8 +118,9 @@ def quantity(name: str, text: str | None) -> float | None:
     """A number of bytes or seconds as people write it: 4e9, 4GB, 512MB; 90, 90s, 15min, 2h."""
     if text is None:
         return None
-    units = {"memory": {"GB": 1e9, "MB": 1e6, "kB": 1e3, "GiB": 2**30, "MiB": 2**20, "B": 1},
-             "time": {"min": 60, "h": 3600, "s": 1}}[name]  # fmt: skip
+    every: dict[str, dict[str, float]] = {"memory": {"GB": 1e9, "MB": 1e6, "kB": 1e3, "GiB": 2**30, "MiB": 2**20, "B": 1},
+             "time": {"min": 60, "h": 3600, "s": 1}}  # fmt: skip
+    units = every[name]
     unit = next((each for each in units if text.endswith(each)), "")
     value = number(name, text[: len(text) - len(unit)] or text) * units.get(unit, 1)
     if value <= 0:
@@ -124,8 +128,8 @@ def quantity(name: str, text: str | None) -> float | None:
     return value
 
 
-def run(axes: dict[str, Any], cell: Callable[..., Any], generations: int, chains: int, seed: int, double: bool, out: Path | None,
-        limits: dict[str, float | None], told: Callable[[float, float, str], None]) -> tuple[xarray.Dataset, float, int]:  # fmt: skip
+def run(axes: dict[str, Any], cell: Callable[..., Any], generations: int, chains: int, seed: int, double: bool,
+        out: Path | None, limits: dict[str, float | None], told: Callable[[float, float, str], None]) -> tuple[xarray.Dataset, float, int]:  # fmt: skip
     """The grid, how many seconds it took, and how many chain-generations were run now."""
     from modelcollapse.simulate.sweep import Stopped, sweep
 
@@ -185,5 +189,5 @@ def _each(axes: dict[str, Any]) -> list[dict[str, Any]]:
 
 def worst(data: xarray.Dataset) -> np.ndarray:
     """The largest |z| of each cell, over observables and generations: NaN where nothing is compared."""
-    sizes = [np.abs(data[name]).max("generation") for name in data if str(name).endswith("_z")]
-    return np.fmax.reduce([each.values for each in sizes]) if sizes else np.full(data["outside"].shape, np.nan)
+    sizes = [np.fmax.reduce(np.abs(data[name].values), axis=-1) for name in data if str(name).endswith("_z")]
+    return np.fmax.reduce(sizes) if sizes else np.full(data["outside"].shape, np.nan)

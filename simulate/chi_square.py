@@ -15,7 +15,7 @@ term by term in :math:`\varepsilon = \sqrt{2/\nu}` (Cornish and Fisher): each or
 from __future__ import annotations
 
 from fractions import Fraction
-from functools import lru_cache
+from functools import cache, lru_cache
 from math import factorial
 from typing import Any
 
@@ -124,9 +124,13 @@ def _series() -> list[np.ndarray]:
     from sympy import bernoulli
 
     zero, one = np.array([Fraction(0)]), np.array([Fraction(1)])
-    q, slopes, logs = [np.array([Fraction(0), Fraction(1)])], [one], [zero]  # of y/epsilon, its slope, and the log of that
+    q, slopes, logs = (
+        [np.array([Fraction(0), Fraction(1)])],
+        [one],
+        [zero],
+    )  # of y/epsilon, its slope, and the log of that
 
-    @lru_cache(maxsize=None)
+    @cache
     def power(exponent: int, order: int) -> np.ndarray:
         """Of (y/epsilon)^exponent, what stands at an order."""
         if exponent == 1:

@@ -53,13 +53,17 @@ def poisson(stream: Stream, mean: Any) -> jax.Array:
 
 
 def _inverted(stream: Stream, first: jax.Array, ratio: Callable[[jax.Array], jax.Array], last: Any) -> jax.Array:
-    """The number below whose distribution function a uniform height lies; ``first``: the chance of 0, ``ratio``: of k + 1 to k."""
+    """The number below whose distribution function a uniform height lies; ``first``: chance of 0, ``ratio``: of k + 1 to k."""
     height = uniform(stream, first.shape)
 
     def rise(state: Any) -> Any:
         k, chance, left = state
         above = left >= chance
-        return jnp.where(above, k + 1, k), jnp.where(above, chance * ratio(k), chance), jnp.where(above, left - chance, left)
+        return (
+            jnp.where(above, k + 1, k),
+            jnp.where(above, chance * ratio(k), chance),
+            jnp.where(above, left - chance, left),
+        )
 
     def pending(state: Any) -> jax.Array:
         k, chance, left = state
@@ -143,7 +147,7 @@ def _deviance(t: jax.Array) -> jax.Array:
 
 
 def stirling_error(k: jax.Array) -> jax.Array:
-    r""":math:`\log k! - (k + 1/2) \log k + k - \log\sqrt{2\pi}` of whole numbers; 0 at 0, where k^k is one and sqrt(2 pi k) is."""
+    r""":math:`\log k! - (k + 1/2) \log k + k - \log\sqrt{2\pi}` of whole numbers; at 0 without the logarithms."""
     large = jnp.maximum(k, _EXACT)
     one = 1 / (large * large)
     series = (1 / 12 - one * (1 / 360 - one * (1 / 1260 - one * (1 / 1680 - one / 1188)))) / large

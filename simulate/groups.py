@@ -26,6 +26,7 @@ from .chains import STATIC, run_chains, typed
 from .moments import Moments
 from .observe import observe
 from .pool import Memory, Pool, Step, pool
+from .sampling import MOST_TOKENS
 
 NEAR = 2**23  # bytes of a group: what a core has near it
 FULL = 2**16  # points that are drawn at once, at least: less would not fill the time that an operation takes to start
@@ -71,7 +72,11 @@ def work(f: Family, w: Workflow, generations: int, chains: int, table_length: in
     """The work of a cell, with tables of at least a length."""
     settings = {field.name: getattr(f, field.name) for field in fields(f)}
     fixed = tuple((name, settings[name]) for name in settings if name in STATIC)
-    free = {name: None if value is None else np.asarray(value, float) for name, value in settings.items() if name not in STATIC}
+    free = {
+        name: None if value is None else np.asarray(value, float)
+        for name, value in settings.items()
+        if name not in STATIC
+    }
     p = pool(f, w, generations)
     p = p._replace(sizes=kernel.lengthened(p.sizes, table_length))
     names = observed(f)
@@ -80,7 +85,9 @@ def work(f: Family, w: Workflow, generations: int, chains: int, table_length: in
     most = 1 << int(np.log2(max(NEAR // one, FULL // drawn, 1)))
     limit = min(most, max(LEAST, -(-chains // PARTS)))
     group = -(-chains // -(-chains // limit))
-    return Work(Program(type(f), fixed, p.memory, p.step, p.most, group, names), free, p, generations, chains, one * group)
+    return Work(
+        Program(type(f), fixed, p.memory, p.step, p.most, group, names), free, p, generations, chains, one * group
+    )
 
 
 def chain_bytes(f: Family, p: Pool, generations: int, observables: int) -> int:
@@ -88,7 +95,7 @@ def chain_bytes(f: Family, p: Pool, generations: int, observables: int) -> int:
     truth = jax.eval_shape(lambda: kernel.truth(f))
     memory = jax.eval_shape(lambda: p.memory(f, p.room))
     one = jax.eval_shape(lambda: kernel.points(_stream(), f, kernel.truth(f), 1))
-    drawn = p.most * one.size * 3 if "places" in p.rows or p.most <= kernel.sampling.MOST_TOKENS and one.dtype == int else 0
+    drawn = p.most * one.size * 3 if "places" in p.rows or p.most <= MOST_TOKENS and one.dtype == int else 0
     state = sum(4 * leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(truth))
     state += sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(memory))
     return int(state + 8 * (drawn + generations * observables))
@@ -118,14 +125,19 @@ def run(work: Work, key: jax.Array, done: tuple[int, Moments] | None = None) -> 
     """Run a cell; after each call how many groups are done, and the moments so far. ``done``: go on from there."""
     devices = jax.local_devices()
     group, groups = work.program.chains, work.groups
-    tables = [jax.device_put((typed(key), (work.free, work.pool.room, work.pool.sizes, work.pool.rows)), each) for each in devices]
+    tables = [
+        jax.device_put((typed(key), (work.free, work.pool.room, work.pool.sizes, work.pool.rows)), each)
+        for each in devices
+    ]
     at, total = done if done is not None else (0, None)
     waiting: deque[tuple[int, int, Any]] = deque()
 
     def call(number: int, knots: Any) -> None:
         device = number % len(devices)
         left = min(group, work.chains - number * group)
-        numbers = jax.device_put((np.uint32(number * group), np.int32(left), np.asarray(knots, jnp.result_type(float))), devices[device])
+        numbers = jax.device_put(
+            (np.uint32(number * group), np.int32(left), np.asarray(knots, jnp.result_type(float))), devices[device]
+        )
         waiting.append((number, left, _run(*numbers, *tables[device], program=work.program)))
 
     if total is None:

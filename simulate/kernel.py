@@ -60,7 +60,9 @@ def truth(f: Family) -> Model:
             return jnp.asarray(f.p, float)
         case Gaussian():
             scale = jnp.sqrt(jnp.asarray(f.variance, float))
-            return Normal(jnp.zeros(f.dimension, float), scale * jnp.eye(f.dimension, dtype=float), jnp.zeros((), float))
+            return Normal(
+                jnp.zeros(f.dimension, float), scale * jnp.eye(f.dimension, dtype=float), jnp.zeros((), float)
+            )
         case Binomial():
             return jnp.asarray(f.trials, float) * jnp.asarray(f.p, float)
         case Poisson() | Gamma() | NegativeBinomial():
@@ -154,7 +156,9 @@ def standard(stream: Stream, f: Gaussian, size: Size) -> Normal:
         )
     share = jnp.maximum(degrees, 0) / divisor
     factor = sampling.bartlett(rest / jnp.sqrt(divisor), jnp.exp(logs / 2) * jnp.sqrt(share), degrees)
-    shares = jnp.mean(jnp.log1p(-jnp.minimum((jnp.arange(d) + lost) / divisor, 1)))  # of degrees: -inf where one is none
+    shares = jnp.mean(
+        jnp.log1p(-jnp.minimum((jnp.arange(d) + lost) / divisor, 1))
+    )  # of degrees: -inf where one is none
     return Normal(mean / jnp.sqrt(n), factor, jnp.mean(logs) + shares)
 
 
@@ -188,7 +192,9 @@ def pooled(f: Family, kept: Any, old: Model, new: Model) -> Model:
 def summed(f: Gaussian, kept: Any, old: Normal, new: Normal) -> Normal:
     """As `pooled`, by adding up covariances: quick, for a sum that is far from singular."""
     difference = jnp.sqrt(kept * (1 - kept)) * (old.mean - new.mean)
-    covariance = kept * old.factor @ old.factor.T + (1 - kept) * new.factor @ new.factor.T + jnp.outer(difference, difference)
+    covariance = (
+        kept * old.factor @ old.factor.T + (1 - kept) * new.factor @ new.factor.T + jnp.outer(difference, difference)
+    )
     return fitted(f, kept * old.mean + (1 - kept) * new.mean, jnp.linalg.cholesky(covariance))
 
 

@@ -22,7 +22,7 @@ KNOTS = len(LEVELS) * len(AROUND)
 
 
 class Moments(NamedTuple):
-    """Of observables (O, M) at every generation: chains, mean, squared deviations, least, greatest; knots and counts (K, O, M)."""
+    """Of observables (O, M): chains, mean, squared deviations, least, greatest; knots, and counts under them (K, O, M)."""
 
     chains: int
     mean: np.ndarray

@@ -84,7 +84,9 @@ def pool(f: Family, w: Workflow, generations: int) -> Pool:
         case Accumulate():
             total = np.cumsum(_after(float(w.real), float(w.synthetic), generations))
             kept = np.append(1, total[:-1] / total[1:])
-            return _two(f, w, generations, _nothing, _accumulate_gaussian if isinstance(f, Gaussian) else _accumulate, kept=kept)
+            return _two(
+                f, w, generations, _nothing, _accumulate_gaussian if isinstance(f, Gaussian) else _accumulate, kept=kept
+            )
         case AccumulateSubsample() if isinstance(f, Categorical):
             step = _urn_with_replacement if w.replacement else _urn_without_replacement
             return _two(f, w, generations, _urn, step, train=np.full(generations, float(w.train)))
@@ -152,13 +154,17 @@ def _fixed_real(stream: Stream, f: Family, state: State, row: Any, most: int) ->
     return _either(row["first"], drawn, kernel.pooled(f, row["kept"], real, drawn)), real
 
 
-def _real_frame(f: Family, room: Any) -> tuple[kernel.Normal, kernel.Normal]:
-    return kernel.truth(f), kernel.truth(Gaussian(f.dimension))  # the real set; the model, where that is standard normal
+def _real_frame(f: Any, room: Any) -> tuple[kernel.Normal, kernel.Normal]:
+    return kernel.truth(f), kernel.truth(
+        Gaussian(f.dimension)
+    )  # the real set; the model, where that is standard normal
 
 
-def _fixed_gaussian(stream: Stream, f: Family, state: State, row: Any, most: int) -> State:
+def _fixed_gaussian(stream: Stream, f: Any, state: State, row: Any, most: int) -> State:
     real, inside = state[1]
-    new = kernel.moved(inside, kernel.standard(stream, f, row["size"]))  # of generation 1, in the coordinates of the truth
+    new = kernel.moved(
+        inside, kernel.standard(stream, f, row["size"])
+    )  # of generation 1, in the coordinates of the truth
     blended = kernel.blended(row["kept"], new)
     inside = _either(row["first"], kernel.truth(Gaussian(f.dimension)), blended)
     real = _either(row["first"], kernel.moved(real, new), real)
@@ -171,7 +177,7 @@ def _fresh_real(stream: Stream, f: Family, state: State, row: Any, most: int) ->
     return _either(row["first"], real, kernel.pooled(f, row["kept"], real, drawn)), ()
 
 
-def _fresh_gaussian(stream: Stream, f: Family, state: State, row: Any, most: int) -> State:
+def _fresh_gaussian(stream: Stream, f: Any, state: State, row: Any, most: int) -> State:
     """Where the new real samples are many: their covariance is far from singular."""
     real = kernel.draw(part(stream, 0), f, kernel.truth(f), row["real"], most)
     drawn = kernel.draw(part(stream, 1), f, state[0], row["size"], most)
@@ -183,7 +189,7 @@ def _accumulate(stream: Stream, f: Family, state: State, row: Any, most: int) ->
     return _either(row["first"], drawn, kernel.pooled(f, row["kept"], state[0], drawn)), ()
 
 
-def _accumulate_gaussian(stream: Stream, f: Family, state: State, row: Any, most: int) -> State:
+def _accumulate_gaussian(stream: Stream, f: Any, state: State, row: Any, most: int) -> State:
     new = kernel.standard(stream, f, row["size"])
     return kernel.moved(state[0], _either(row["first"], new, kernel.blended(row["kept"], new))), ()
 

@@ -64,7 +64,8 @@ def bartlett(numbers: jax.Array, roots: jax.Array, degrees: jax.Array) -> jax.Ar
     r"""Lower triangular A (d, d) with A A^T ~ Wishart(I, nu), from standard normal ``numbers`` (`triangle_size` of d,).
 
     ``roots`` (d,): :math:`A_{jj}`, with :math:`A_{jj}^2 \sim \chi^2_{\nu-j}` (j from 0); ``degrees`` (d,): those
-    :math:`\nu-j`. Columns without a degree of freedom are zero. Each row of a rectangle of numbers makes two rows of the triangle below the diagonal.
+    :math:`\nu-j`. Columns without a degree of freedom are zero. Each row of a rectangle of numbers makes two rows of the triangle
+    below the diagonal.
     """
     dimension = roots.shape[0]
     size = dimension - 1

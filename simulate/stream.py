@@ -134,7 +134,9 @@ def _apart(stream: Stream, draw: Callable[[], jax.Array]) -> jax.Array:
         return draw()
     once = jnp.minimum(stream.key[0] | 1, 1)
     empty = jnp.zeros_like(jax.eval_shape(draw))
-    return lax.while_loop(lambda state: state[0] < once, lambda state: (state[0] + 1, draw()), (jnp.uint32(0), empty))[1]
+    return lax.while_loop(lambda state: state[0] < once, lambda state: (state[0] + 1, draw()), (jnp.uint32(0), empty))[
+        1
+    ]
 
 
 def _polar(stream: Stream, pairs: int) -> tuple[jax.Array, jax.Array]:

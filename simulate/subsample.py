@@ -86,7 +86,9 @@ def distinct(stream: Stream, draws: int, items: Any, stamps: jax.Array, number: 
     return lax.cond(most_of_it, others, lambda: found), stamps
 
 
-def _drawn(stream: Stream, wanted: Any, most: int, items: Any, stamps: jax.Array, number: Any) -> tuple[jax.Array, jax.Array]:
+def _drawn(
+    stream: Stream, wanted: Any, most: int, items: Any, stamps: jax.Array, number: Any
+) -> tuple[jax.Array, jax.Array]:
     """``wanted`` <= ``most`` (static) different numbers below ``items``, in the order drawn: (most,), the rest out of bounds."""
     width = most + most // 4 + 16
     newest = (number + 1) * (TURNS * width)  # stamps fall while numbers of this generation are drawn

@@ -85,7 +85,7 @@ class Grid:
         }  # fmt: skip
 
 
-class Stopped(Exception):  # noqa: N818
+class Stopped(Exception):
     """A sweep that was stopped in time: ``done`` of its ``cells`` are finished. What is there is kept, if there is a place."""
 
     def __init__(self, done: int, cells: int) -> None:
@@ -177,7 +177,9 @@ def checked(axes: Mapping[str, Sequence[Any]], cell: Callable[..., tuple[Family,
         cells.append(Cell(named, f, w, int(named.get("seed", seed))))
     if chains < 2:
         raise arg.refuse("sweep", "chains", chains, "at least 2 chains, to see their spread")
-    plain = {name: tuple(each.item() if hasattr(each, "item") else each for each in labels) for name, labels in axes.items()}
+    plain = {
+        name: tuple(each.item() if hasattr(each, "item") else each for each in labels) for name, labels in axes.items()
+    }
     return Grid(plain, tuple(cells), int(generations), int(chains), int(seed), bool(double))
 
 
@@ -201,7 +203,9 @@ def opened(out: Path, grid: Grid) -> xarray.Dataset:
             data = file.load()
         there = json.loads(data.attrs["grid"])
     except (OSError, KeyError, ValueError) as problem:
-        raise arg.refuse("sweep", "out", str(out), f"it is no result of a sweep ({problem}): name another file") from None
+        raise arg.refuse(
+            "sweep", "out", str(out), f"it is no result of a sweep ({problem}): name another file"
+        ) from None
     record = json.loads(json.dumps(grid.record()))
     if there != record:
         names = ", ".join(sorted(name for name in {*there, *record} if there.get(name) != record.get(name)))
@@ -214,7 +218,12 @@ def _cells(grid: Grid, parts: Path | None, memory: float | None, time: float | N
     """Each cell with its moments, as it comes."""
     with jax.enable_x64(grid.double):
         for at, (cell, work) in enumerate(zip(grid.cells, _works(grid, parts, memory), strict=True)):
-            identity = {"cell": _settings(cell), "seed": cell.seed, "chains": grid.chains, "generations": grid.generations}
+            identity = {
+                "cell": _settings(cell),
+                "seed": cell.seed,
+                "chains": grid.chains,
+                "generations": grid.generations,
+            }
             path = None if parts is None else parts / f"{store.digest(identity)}.npz"
             total = _read(path)
             done = None if total is None else (-(-total.chains // work.program.chains), total)
@@ -245,7 +254,9 @@ def _table_lengths(grid: Grid) -> list[int]:
 
 
 def _table_length(cell: Cell) -> int:
-    sizes = [getattr(cell.w, name) for name in ("real", "synthetic") if not isinstance(getattr(cell.w, name, ()), tuple)]
+    sizes = [
+        getattr(cell.w, name) for name in ("real", "synthetic") if not isinstance(getattr(cell.w, name, ()), tuple)
+    ]
     if isinstance(cell.w, theory.AccumulateSubsample) or not sizes:
         return 0
     chi = kernel.sizes(cell.f, np.asarray(sizes, float)).chi
@@ -287,8 +298,9 @@ def _works(grid: Grid, parts: Path | None, memory: float | None) -> list[groups.
     numbers = 2 * (5 + len(LEVELS) + KNOTS) * grid.generations * sum(len(work.program.names) for work in works)
     room = memory if parts is None else min(memory or np.inf, shutil.disk_usage(parts).free)
     if room is not None and 8 * numbers > room:
-        raise arg.refuse("sweep", "memory" if parts is None else "out", f"{len(works)} cells of {grid.generations} generations",
-                         f"the result takes {8 * numbers:.3g} bytes, and there is room for {room:.3g}: make the grid smaller")  # fmt: skip
+        size = f"{len(works)} cells of {grid.generations} generations"
+        remedy = f"the result takes {8 * numbers:.3g} bytes, and there is room for {room:.3g}: make the grid smaller"
+        raise arg.refuse("sweep", "memory" if parts is None else "out", size, remedy)
     return works
 
 
@@ -296,7 +308,7 @@ def _write(path: Path, total: Moments) -> None:
     import io
 
     held = io.BytesIO()
-    np.savez(held, **{name: np.asarray(value) for name, value in total._asdict().items()})
+    np.savez(held, **{name: np.asarray(value) for name, value in total._asdict().items()})  # type: ignore[arg-type]
     store.write(path, held.getvalue())
 
 
@@ -357,13 +369,21 @@ def dataset(grid: Grid, found: Sequence[Moments]) -> xarray.Dataset:
         outside[at] = compared[at] > 0 and worst > threshold(int(compared[at]), grid.chains, budget)
     dimensions = (*grid.axes, "generation")
     data = {
-        name: ((*dimensions, *(["quantile"] if values.ndim == 3 else [])), values.reshape(*shape, *values.shape[1:]), _about(name))
+        name: (
+            (*dimensions, *(["quantile"] if values.ndim == 3 else [])),
+            values.reshape(*shape, *values.shape[1:]),
+            _about(name),
+        )
         for name, values in tables.items()
     }
     data["outside"] = (tuple(grid.axes), outside.reshape(shape),
                        {"long_name": "whether a mean is further from theory than the budget of false alarms allows"})  # fmt: skip
-    data["compared"] = (tuple(grid.axes), compared.reshape(shape), {"long_name": "means that were compared with theory"})
-    coordinates = {name: list(labels) for name, labels in grid.axes.items()}
+    data["compared"] = (
+        tuple(grid.axes),
+        compared.reshape(shape),
+        {"long_name": "means that were compared with theory"},
+    )
+    coordinates: dict[str, Any] = {name: list(labels) for name, labels in grid.axes.items()}
     coordinates |= {"generation": np.arange(1, grid.generations + 1), "quantile": list(LEVELS)}
     attributes = {"grid": json.dumps(grid.record()), "chains": grid.chains, "seed": grid.seed, "budget": BUDGET}
     return xarray.Dataset(data, coordinates, attributes)
@@ -376,7 +396,9 @@ def score(mean: np.ndarray, error: np.ndarray, expected: np.ndarray, double: boo
         apart = mean - expected
         alike = np.abs(apart) <= rounding * np.maximum(np.abs(expected), np.abs(mean).max(initial=0.0))
         z = apart / error
-    return np.where((error > 0) & (error > rounding * np.abs(mean)), z, np.where(alike, 0.0, np.copysign(np.inf, apart)))
+    return np.where(
+        (error > 0) & (error > rounding * np.abs(mean)), z, np.where(alike, 0.0, np.copysign(np.inf, apart))
+    )
 
 
 def _about(name: str) -> dict[str, str]:

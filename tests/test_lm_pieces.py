@@ -14,7 +14,6 @@ import pytest
 
 from modelcollapse import report, run_report, theory, train
 from modelcollapse.lm import calibration, forecast, laboratory, recursion, run, score, team
-from modelcollapse.simulate import store
 from modelcollapse.lm.effective_size import effective_size
 from modelcollapse.lm.experiment import Experiment
 from modelcollapse.lm.grid import Grid, judged
@@ -24,6 +23,7 @@ from modelcollapse.lm.rephrasing import Rephrased
 from modelcollapse.lm.training_set import real_windows, training_set, writers
 from modelcollapse.lm.verification import Duplicates
 from modelcollapse.lm.windows import Windows, written
+from modelcollapse.simulate import store
 
 REAL = 24
 WORKFLOWS: dict[str, Any] = {

@@ -17,7 +17,6 @@ import pytest
 
 from modelcollapse import theory, train
 from modelcollapse.lm import calibration, run, score
-from modelcollapse.simulate import store
 from modelcollapse.lm.experiment import Experiment, restored
 from modelcollapse.lm.grid import Grid, judged
 from modelcollapse.lm.recipe import Epochs, Training
@@ -25,6 +24,7 @@ from modelcollapse.lm.rephrasing import Rephrased
 from modelcollapse.lm.training_set import real_windows, schedule, training_set, writers
 from modelcollapse.lm.verification import Duplicates, Likelihood, Realness
 from modelcollapse.lm.windows import Windows, written
+from modelcollapse.simulate import store
 
 REAL = 24
 WORKFLOWS: dict[str, Any] = {
