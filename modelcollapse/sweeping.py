@@ -128,8 +128,10 @@ def quantity(name: str, text: str | None) -> float | None:
     return value
 
 
-def run(axes: dict[str, Any], cell: Callable[..., Any], generations: int, chains: int, seed: int, double: bool,
-        out: Path | None, limits: dict[str, float | None], told: Callable[[float, float, str], None]) -> tuple[xarray.Dataset, float, int]:  # fmt: skip
+def run(
+    axes: dict[str, Any], cell: Callable[..., Any], generations: int, chains: int, seed: int, double: bool, out: Path | None,
+    limits: dict[str, float | None], told: Callable[[float, float, str], None],
+) -> tuple[xarray.Dataset, float, int]:  # fmt: skip
     """The grid, how many seconds it took, and how many chain-generations were run now."""
     from modelcollapse.simulate.sweep import Stopped, sweep
 
