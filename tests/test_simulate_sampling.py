@@ -13,7 +13,7 @@ import pytest
 from scipy import stats
 
 from modelcollapse import theory
-from modelcollapse.simulate import chi_square, counts, kernel, sampling
+from modelcollapse.simulate import chi_square, counts, kernel, sampling, subsample
 from modelcollapse.simulate.stream import Stream, fold, normal, part, start, threefry, words
 
 FALSE_ALARM = 1e-6
@@ -82,12 +82,33 @@ def test_the_lowest_height_is_that_of_a_living_token(monkeypatch: pytest.MonkeyP
 
 @pytest.mark.parametrize("items", [5, 8])
 def test_a_subsample_without_replacement_is_uniform_over_subsets(items: int) -> None:
-    values = sampled(lambda key: sampling.distinct(key, 3, jnp.asarray(items), 8))
+    values = sampled(lambda s: sampling.distinct(s, 3, jnp.asarray(items), 8))
     assert np.all(np.diff(np.sort(values, axis=1), axis=1) > 0)
     codes = (values * items ** np.arange(3)).sum(axis=1)
     seen = np.unique(codes, return_counts=True)[1]
     assert len(seen) == items * (items - 1) * (items - 2)
     assert stats.chisquare(seen).pvalue > FALSE_ALARM
+
+
+@pytest.mark.parametrize("single", [False, True])
+@pytest.mark.parametrize(("draws", "items"), [(3, 6), (40, 40), (40, 41), (40, 80), (64, 300)])
+def test_sets_by_leaps_are_uniform(draws: int, items: int, single: bool) -> None:
+    """Each item, each pair of neighbours and each sum of two halves as often as in a uniform set; one call of each kind."""
+    with jax.enable_x64(not single):
+        values = sampled(lambda s, n: subsample.distinct(s, draws, n), jnp.asarray(items, jnp.int32))
+    inside = np.zeros((DRAWS, items))
+    inside[np.arange(DRAWS)[:, None], values] = 1
+    assert np.all(inside.sum(axis=1) == draws) and values.min() >= 0 and values.max() < items
+    if draws == items:
+        return
+    one = draws / items
+    two = one * (draws - 1) / (items - 1)
+    pairs = inside[:, :-1] * inside[:, 1:]
+    for seen, chance in ((inside, one), (pairs, two)):
+        z = (seen.mean(axis=0) - chance) / np.sqrt(chance * (1 - chance) / DRAWS)
+        assert np.abs(z).max() < stats.norm.isf(FALSE_ALARM / (6 * z.size)) * 1.1
+    half = inside[:, : items // 2].sum(axis=1)
+    assert_smooth_law(half, stats.hypergeom(items, items // 2, draws), least=0)
 
 
 def test_bartlett_factors_make_wishart_matrices_also_singular_ones() -> None:
@@ -339,13 +360,13 @@ def test_poissons_have_their_law(single: bool) -> None:
         assert_smooth_law(values[:, place], stats.poisson(mean))
 
 
-def assert_smooth_law(values: np.ndarray, law: Any) -> None:
-    """As assert_law, in at most 60 cells."""
+def assert_smooth_law(values: np.ndarray, law: Any, least: float = 10) -> None:
+    """As assert_law, in at most 60 cells of which none has fewer than ``least`` expected."""
     edges = np.unique(law.ppf(np.linspace(0, 1, 61)[1:-1]))
     expected = DRAWS * np.diff(np.concatenate([[0.0], law.cdf(edges), [1.0]]))
     seen = np.histogram(values, np.concatenate([[-np.inf], edges + 0.5, [np.inf]]))[0]
     expected, seen = np.append(expected[:-2], expected[-2:].sum()), np.append(seen[:-2], seen[-2:].sum())
-    assert expected.min() > 10
+    assert expected.min() > least
     assert stats.chisquare(seen, expected).pvalue > FALSE_ALARM
 
 
