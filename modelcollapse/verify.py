@@ -99,6 +99,8 @@ def cells() -> tuple[Cell, ...]:
              True),
         Cell("log-variance", t.Gaussian(dimension=3, variance=2.0), t.Replace(12, real=15), 30, "log_variance",
              t.log_variance),
+        Cell("log-variance-spread", t.Gaussian(dimension=3, variance=2.0), t.Replace(12, real=15), 30, "log_variance_spread",
+             t.log_variance_spread),
         Cell("log-mean", t.Gamma(2, 3.0), t.Replace(8), 30, "log_mean", t.log_mean),
         Cell("fixed-real", t.Binomial(5, 0.3), t.FixedReal(12, 30), 12, "error", error),
         Cell("fixed-real-l1-upper-bound", _SIX, t.FixedReal(20, 40), 12, "drift", t.l1_drift_upper_bound, "<="),

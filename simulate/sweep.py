@@ -362,7 +362,7 @@ def dataset(grid: Grid, found: Sequence[Moments]) -> xarray.Dataset:
                 continue
             table(f"{name}_predicted")[at] = means[name]
             fair = trusted.get(name, np.zeros(grid.generations, bool)) & np.isfinite(means[name])
-            z = score(total.mean[place], error[place], means[name], grid.double)
+            z = score(total.mean[place], _exact_error(cell, name, grid, error[place]), means[name], grid.double)
             table(f"{name}_z")[at] = np.where(fair, z, np.nan)
             compared[at] += fair.sum()
             worst = max(worst, np.abs(z[fair]).max(initial=0.0))
@@ -387,6 +387,13 @@ def dataset(grid: Grid, found: Sequence[Moments]) -> xarray.Dataset:
     coordinates |= {"generation": np.arange(1, grid.generations + 1), "quantile": list(LEVELS)}
     attributes = {"grid": json.dumps(grid.record()), "chains": grid.chains, "seed": grid.seed, "budget": BUDGET}
     return xarray.Dataset(data, coordinates, attributes)
+
+
+def _exact_error(cell: Cell, name: str, grid: Grid, seen: np.ndarray) -> np.ndarray:
+    """The standard error of a mean over chains: where theory knows the variance of the logarithm, that; else what is seen."""
+    if name != "log_variance" or not isinstance(cell.w, theory.Replace):
+        return seen
+    return np.sqrt(theory.log_variance_spread(cell.f, cell.w, np.arange(1, grid.generations + 1)) / grid.chains)
 
 
 def score(mean: np.ndarray, error: np.ndarray, expected: np.ndarray, double: bool) -> np.ndarray:

@@ -238,4 +238,6 @@ def _gaussian(f: Gaussian, w: Workflow, generations: int) -> dict[str, np.ndarra
         out[name] = _sum_skewness(np.array(moments)[:, None, :], np.ones(1))[place]
     proper = np.minimum.accumulate(np.array(sizes))[place] > f.dimension
     out["log_variance"] = np.where(proper, 0.0, np.inf)
+    # of the square of a normal number sqrt(8); of an exponential one, which the log of few degrees resembles, less than 7
+    out["log_variance_spread"] = np.where(proper, 7.0, np.inf)
     return out

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import jax
 import numpy as np
 
+from modelcollapse import theory
 from modelcollapse.theory.family import Binomial, Categorical, Family
-from modelcollapse.theory.workflow import Workflow
+from modelcollapse.theory.workflow import Replace, Workflow
 
 if TYPE_CHECKING:
     import xarray
@@ -21,6 +22,7 @@ OBSERVABLES = (
     "drift",
     "mean",
     "log_variance",
+    "log_variance_spread",
     "log_mean",
     "loss",
     "collapsed",
@@ -34,6 +36,7 @@ LONG_NAMES = {
     "drift": "L1 distance of the probabilities from the first model",
     "mean": "mean parameter",
     "log_variance": "logarithm of the determinant of the covariance against the truth, divided by its dimension",
+    "log_variance_spread": "squared deviation of the logarithm of the variance from its exact mean",
     "log_mean": "logarithm of the mean against the truth",
     "loss": "held-out cross-entropy",
     "collapsed": "whether total collapse is reached",
@@ -99,6 +102,17 @@ class Trajectory:
         """Whether total collapse is reached: one outcome only (categorical, binomial); no other family gets there."""
         chain = isinstance(self.f, Categorical | Binomial) and self.loss is None
         return self.diversity == 0 if chain else None
+
+    @property
+    def log_variance_spread(self) -> np.ndarray | None:
+        """Squared deviation of ``log_variance`` from its exact mean, where that is known (Gaussian under Replace)."""
+        if self.log_variance is None or not isinstance(self.w, Replace):
+            return None
+        try:
+            exact = theory.log_variance(self.f, self.w, self.generation)
+        except theory.InputError:
+            return None
+        return (np.asarray(self.log_variance, float) - exact) ** 2
 
     @property
     def collapse_time(self) -> jax.Array | None:

@@ -20,7 +20,7 @@ from .family import (
     Poisson,
 )
 from .ledger import theorems
-from .logarithm import log_mean, log_variance
+from .logarithm import log_mean, log_variance, log_variance_spread
 from .safe import SyntheticLimit, max_synthetic
 from .survival import survivors
 from .theorem import Evidence, Theorem
@@ -62,6 +62,7 @@ __all__ = [
     "l1_drift_upper_bound",
     "log_mean",
     "log_variance",
+    "log_variance_spread",
     "max_synthetic",
     "optimal_weight",
     "second_moment",

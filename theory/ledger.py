@@ -22,6 +22,7 @@ THEOREMS: tuple[Theorem, ...] = (
     collapse.DIFFUSION,
     collapse.UPPER_BOUND,
     logarithm.LOG_VARIANCE,
+    logarithm.SPREAD,
     logarithm.LOG_MEAN,
     errors.FIXED_REAL,
     bounds.DRIFT_BOUND,

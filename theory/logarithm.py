@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from sympy import expand_log, gamma, log, simplify
+from sympy import Integer, expand_log, gamma, log, loggamma, polygamma, simplify
 
 from . import arguments as arg
 from . import family as families
@@ -19,7 +19,7 @@ from .assumption import MATCHED, SAMPLES
 from .family import Family, Gamma, Gaussian
 from .lower import evaluate
 from .solve import Step, Unsolved
-from .stable import DigammaGap
+from .stable import DigammaGap, DigammaSlope
 from .symbols import j, k, n, y
 from .theorem import Assumption, Derived, Evidence, Theorem
 from .traced import or_nan
@@ -45,6 +45,25 @@ def log_variance(f: Gaussian, w: Replace, generation: Any) -> Any:
         return total - evaluate(log(1 - 1 / n), {n: size}) if f.unbiased else total
 
     return or_nan(_summed("log_variance", w, generation, added), f, w, generation=generation)
+
+
+def log_variance_spread(f: Gaussian, w: Replace, generation: Any) -> Any:
+    r"""Variance over chains of :math:`\frac1d \ln(\det \Sigma_m / \det \Sigma)` under `Replace`, whichever estimator.
+
+    Each generation of n adds :math:`\frac1{d^2} \sum_{i=1}^d \psi_1(\frac{n-i}2)`, about 2/(dn): chains part like random walks.
+    Raises InputError unless every size exceeds the dimension. Source: derived.
+
+    >>> from modelcollapse import theory
+    >>> round(theory.log_variance_spread(theory.Gaussian(), theory.Replace(10), 100), 2)
+    24.87
+    """
+    SPREAD.require("log_variance_spread", families.check("log_variance_spread", f), workflows.check("log_variance_spread", w))
+
+    def added(size: Any) -> Any:
+        term = SPREAD.derived.expression
+        return sum(evaluate(term, {n: size, j: row}) for row in range(1, f.dimension + 1)) / f.dimension**2
+
+    return or_nan(_summed("log_variance_spread", w, generation, added), f, w, generation=generation)
 
 
 def log_mean(f: Gamma, w: Replace, generation: Any) -> Any:
@@ -95,6 +114,20 @@ def _prove_chi_square() -> tuple[Step, ...]:
     )
 
 
+def _prove_spread() -> tuple[Step, ...]:
+    """The variance of ln of a chi-square: the second cumulant, of its moments' logarithm."""
+    at, degrees = y, n - j
+    second = simplify((at * log(2) + loggamma(degrees / 2 + at) - loggamma(degrees / 2)).diff(at, 2).subs(at, 0))
+    start, gap = SPREAD.derived.expression.args
+    if gap != 0 or simplify(second - polygamma(1, start)) != 0:
+        raise Unsolved("the variance of the log of a chi-square")
+    return (
+        Step("n det(Sigma')^(1/d) / det(Sigma)^(1/d): by Bartlett a product of independent chi-squares, n-1, ..., n-d degrees"),
+        Step("Second derivative of ln E X^y at y = 0, for n - j degrees", second, "Var ln X = "),
+        Step("Summed over j and divided by d^2", SPREAD.derived.expression, "one direction, one generation: "),
+    )
+
+
 def _prove_gamma() -> tuple[Step, ...]:
     moment = gamma(n * k + y) / gamma(n * k) / (n * k) ** y
     mean_log = simplify(moment.diff(y).subs(y, 0))
@@ -138,6 +171,19 @@ LOG_VARIANCE = Theorem(
     ("Suresh2024 (order)", "derived"),
     lambda: Derived(DigammaGap((n - j) / 2) + log(1 - j / n)),
     _prove_chi_square,
+)
+SPREAD = Theorem(
+    "log-variance-spread",
+    "Under Replace the log variances of a Gaussian part like random walks: their variance over chains grows by about 2/(dn) a "
+    "generation, so that after n generations rare chains carry the mean variance.",
+    "log_variance_spread",
+    "Gaussian",
+    "Replace",
+    Evidence.IDENTITY,
+    (SAMPLES, MATCHED, GAUSSIAN, FULL_RANK),
+    ("derived",),
+    lambda: Derived(DigammaSlope((n - j) / 2, Integer(0))),
+    _prove_spread,
 )
 LOG_MEAN = Theorem(
     "log-mean",

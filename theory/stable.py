@@ -24,6 +24,7 @@ from sympy import (
     Sum,
     bernoulli,
     digamma,
+    polygamma,
     exp,
     factor,
     factorial,
@@ -116,7 +117,7 @@ class DigammaSlope(Function):
     def doit(self, **_hints: bool) -> Expr:
         """The quotient written out."""
         start, gap = _written_out(self)
-        return (digamma(start + gap) - digamma(start)) / gap
+        return polygamma(1, start) if gap == 0 else (digamma(start + gap) - digamma(start)) / gap
 
 
 class DriftSum(Function):
