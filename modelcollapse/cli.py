@@ -460,12 +460,15 @@ def sweep_command(
     with trainings("cells") as told:
         data, seconds, ran = sweeping.run(axes, cell, last, count, seed, double, out, limits, told)
     record = sweeping.as_json(data, axes, seconds, ran)
+    if out is not None:
+        record = {"files": [str(out), str(_draw_sweep(data, axes, out.with_suffix(".png")))]} | record
     if as_json:
         _print_json(record)
     else:
-        from . import sweep_report
+        from . import report, sweep_report
 
         sweep_report.show(data, record, out)
+        report.files(record)
     if record["outside"]:
         raise typer.Exit(1)
 
@@ -584,6 +587,12 @@ def _train(experiment: Any, out: Path, processes: int | None, as_json: bool) -> 
         run_report.show(done)
         report.files(files)
     return files | record  # the workflows last
+
+
+def _draw_sweep(data: Any, axes: dict[str, Any], path: Path) -> Path:
+    from . import sweep_pictures
+
+    return sweep_pictures.draw(data, axes, path)
 
 
 def _draw_run(done: Any, where: Path) -> list[Path]:

@@ -17,6 +17,7 @@ from modelcollapse import theory
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
     from modelcollapse.lm.grid import GridResult
     from modelcollapse.lm.run import Run
@@ -44,7 +45,12 @@ def draw_plan(made: Plan, where: Path) -> list[Path]:
 def _save(axes: Axes, path: Path) -> Path:
     figure = axes.get_figure(root=True)
     assert figure is not None
-    figure.tight_layout()
+    return save_figure(figure, path)
+
+
+def save_figure(figure: Figure, path: Path, right: float = 1.0) -> Path:
+    """Write a figure, whole or not at all; what lies beyond ``right`` is left free for a legend."""
+    figure.tight_layout(rect=(0, 0, right, 1))
     part = path.with_name(f"{path.name}.part")
     figure.savefig(part, format="png", metadata={"Software": None})
     part.replace(path)

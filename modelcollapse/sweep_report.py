@@ -48,8 +48,6 @@ def show(data: xarray.Dataset, record: dict[str, Any], out: Path | None) -> None
     speed = f", {rate:,.0f} chain-generations a second" if isinstance(rate, float) else ", as found in the file"
     where.print(f"{record['cells']} cells, {record['outside']} outside; {record['compared']:,} means compared at a false-alarm "
                 f"budget of {record['budget']:g}; {record['seconds']:.1f} s{speed}")  # fmt: skip
-    if out is not None:
-        where.print(f"wrote {escape(str(out))}", soft_wrap=True)
 
 
 def _short(value: Any) -> str:

@@ -391,7 +391,7 @@ def dataset(grid: Grid, found: Sequence[Moments]) -> xarray.Dataset:
 
 def _exact_error(cell: Cell, name: str, grid: Grid, seen: np.ndarray) -> np.ndarray:
     """The standard error of a mean over chains: where theory knows the variance of the logarithm, that; else what is seen."""
-    if name != "log_variance" or not isinstance(cell.w, theory.Replace):
+    if name != "log_variance" or not (isinstance(cell.w, theory.Replace) and isinstance(cell.f, theory.Gaussian)):
         return seen
     return np.sqrt(theory.log_variance_spread(cell.f, cell.w, np.arange(1, grid.generations + 1)) / grid.chains)
 

@@ -57,7 +57,9 @@ def log_variance_spread(f: Gaussian, w: Replace, generation: Any) -> Any:
     >>> round(theory.log_variance_spread(theory.Gaussian(), theory.Replace(10), 100), 2)
     24.87
     """
-    SPREAD.require("log_variance_spread", families.check("log_variance_spread", f), workflows.check("log_variance_spread", w))
+    SPREAD.require(
+        "log_variance_spread", families.check("log_variance_spread", f), workflows.check("log_variance_spread", w)
+    )
 
     def added(size: Any) -> Any:
         term = SPREAD.derived.expression
@@ -122,7 +124,9 @@ def _prove_spread() -> tuple[Step, ...]:
     if gap != 0 or simplify(second - polygamma(1, start)) != 0:
         raise Unsolved("the variance of the log of a chi-square")
     return (
-        Step("n det(Sigma')^(1/d) / det(Sigma)^(1/d): by Bartlett a product of independent chi-squares, n-1, ..., n-d degrees"),
+        Step(
+            "n det(Sigma')^(1/d) / det(Sigma)^(1/d): by Bartlett a product of independent chi-squares, n-1, ..., n-d degrees"
+        ),
         Step("Second derivative of ln E X^y at y = 0, for n - j degrees", second, "Var ln X = "),
         Step("Summed over j and divided by d^2", SPREAD.derived.expression, "one direction, one generation: "),
     )

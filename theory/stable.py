@@ -24,12 +24,12 @@ from sympy import (
     Sum,
     bernoulli,
     digamma,
-    polygamma,
     exp,
     factor,
     factorial,
     log,
     oo,
+    polygamma,
 )
 
 from .symbols import j
