@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from modelcollapse import theory
-from modelcollapse.theory.family import Binomial, Categorical, Family
+from modelcollapse.theory.family import Binomial, Categorical, Family, Gaussian
 from modelcollapse.theory.workflow import Replace, Workflow
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ class Trajectory:
     @property
     def log_variance_spread(self) -> np.ndarray | None:
         """Squared deviation of ``log_variance`` from its exact mean, where that is known (Gaussian under Replace)."""
-        if self.log_variance is None or not isinstance(self.w, Replace):
+        if self.log_variance is None or not (isinstance(self.w, Replace) and isinstance(self.f, Gaussian)):
             return None
         try:
             exact = theory.log_variance(self.f, self.w, self.generation)
