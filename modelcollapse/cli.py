@@ -313,14 +313,39 @@ def verify_command(
         str | None, typer.Option(help="Verify on tables of the bytes of this text, context by context.")
     ] = None,
     order: Annotated[int | None, typer.Option(help="With --corpus: bytes in a context, 0, 1 or 2. Default: 1.")] = None,
-    samples: Annotated[str | None, typer.Option(help="With --corpus: tokens per generation. Default: 10240.")] = None,
+    samples: Annotated[
+        str | None,
+        typer.Option(help="With --corpus: tokens per generation. Default: 10240; with --unit all of the text."),
+    ] = None,
+    unit: Annotated[
+        str | None, typer.Option(help="With --corpus: verify on its words or bytes, whatever its size, not on tables.")
+    ] = None,
+    memory: Annotated[
+        str | None, typer.Option(help="With --unit: what chains may take, such as 4GB. Default: half of what is free.")
+    ] = None,
+    time: Annotated[
+        str | None, typer.Option(help="With --unit: how long chains may take, such as 90s. Default: 60s.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Check theorems against simulated chains; exit code 1 if one does not hold.
 
     Examples: modelcollapse verify; modelcollapse verify accumulate fixed-real --chains 100000;
-    modelcollapse verify --corpus builtin:pydoc --order 1
+    modelcollapse verify --corpus builtin:pydoc --order 1; modelcollapse verify --corpus big.txt --unit words --time 2min
     """
+    if unit is None:
+        for name, value in (("memory", memory), ("time", time)):
+            if value is not None:
+                raise refused(
+                    name, value, "limits chains of the tokens of a --corpus: name their --unit, words or bytes"
+                )
+    elif corpus is None or order is not None:
+        raise refused(
+            "unit", unit, "says how a --corpus is read, instead of --order: name the one, leave out the other"
+        )
+    if corpus is not None and unit is not None:
+        _verify_groups(names, corpus, unit, samples, chains, memory, time, seed, budget, as_json)
+        return
     if corpus is not None:
         _verify_tables(
             names, corpus, 1 if order is None else order, samples or "10240", chains or "256", seed, budget, as_json
@@ -368,6 +393,34 @@ def _verify_tables(names: list[str] | None, corpus: str, order: int, samples: st
 
 
 MOST_SAMPLES = 1_000_000
+
+
+def _verify_groups(names: list[str] | None, corpus: str, unit: str, samples: str | None, chains: str | None, memory: str | None,
+                   time: str | None, seed: int, budget: float, as_json: bool) -> None:  # fmt: skip
+    """Theory against chains of the tokens of a text, as many as memory and time allow."""
+    if names:
+        raise refused("corpus", corpus, f"verifies every workflow: leave out {' '.join(names)}, or leave out --corpus")
+    size = _check_chains(chains or str(LEAST_CHAINS), seed, budget)
+    many = whole("samples", samples)
+    from . import report, sweeping, token_groups
+
+    room = sweeping.quantity("memory", memory) or sweeping.free_memory() / 2
+    limit = sweeping.quantity("time", time)
+    _unit(unit)
+    _use_double(wide=True)
+    text = _read(corpus, unit)
+    with bar("simulating chains") as moved:
+        chosen, rows = token_groups.verify(
+            text.counts, many, None if chains is None else size, room, limit, seed, budget, moved
+        )
+    if as_json:
+        _print_json(
+            {"corpus": corpus, "unit": unit, "samples": many or text.size, **token_groups.as_json(chosen, rows)}
+        )
+    else:
+        report.groups(corpus, unit, many or text.size, chosen, rows, budget)
+    if not all(each.passed for each in rows):
+        raise typer.Exit(1)
 
 
 LEAST_CHAINS = 20

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from .plan import OrderPlan, Plan, Row
     from .tables import Identity, TableVerdict
+    from .token_groups import Chosen, GroupVerdict
     from .verify import Verdict
 
 NARROW = 110  # columns that a table may count on when nobody watches
@@ -292,6 +293,27 @@ def tables(
     alive = identities[0].contexts_alive
     out.print("[dim]left out: contexts too rare for a sample in every generation, and the share of the text that follows them; "
               f"{alive:.1f} contexts are alive in the last generation of their own text.[/]")  # fmt: skip
+
+
+def groups(corpus: str, unit: str, samples: int, chosen: Chosen, rows: Sequence[GroupVerdict], budget: float) -> None:
+    """Theory against chains of the tokens of a text, and what was chosen for them."""
+    out = console()
+    out.print(f"[bold]{escape(corpus)}[/]: {chosen.tokens:,} {unit}, {chosen.words:,} different, read as the truth; chosen: "
+              f"{chosen.chains:,} chains of {chosen.groups:,} groups of tokens of equal count, {chosen.batch:,} at a time, "
+              f"in {chosen.memory / 1e6:,.0f} MB")  # fmt: skip
+    title = f"{samples:,} samples per generation, 10 generations: the worst of each; false alarms {budget:g} in all"
+    table = titled(out, title)
+    for head in ("workflow", "observable", "gen.", "predicted", "observed", "s.e.", "z", "verdict"):
+        table.add_column(
+            head, justify="left" if head in ("workflow", "observable", "verdict") else "right", no_wrap=True
+        )
+    for each in rows:
+        verdict = "[bold red]BROKEN[/]" if not each.passed else "[green]holds[/]" if each.judged else "not judged"
+        sign = {"=": "", ">=": "≥ "}[each.relation]
+        table.add_row(each.workflow, each.observable, str(each.generation), f"{sign}{each.predicted:.4g}", f"{each.observed:.4g}",
+                      f"{each.standard_error:.1g}", f"{each.z:+.2f}", verdict)  # fmt: skip
+    out.print(table)
+    out.print(f"allowed |z| {max(each.allowed for each in rows):.2f}; bounds (≥) count on one side")
 
 
 def titled(out: Console, title: str) -> Table:

@@ -320,6 +320,64 @@ def test_every_theorem_has_a_cell_in_verify_and_its_oracle_may_be_judged() -> No
             assert allowed[-1] if cell.last_only else allowed.all(), cell.theorem
 
 
+def test_words_of_a_text_are_verified_within_memory_and_time(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = (
+        "verify",
+        "--corpus",
+        "builtin:pydoc",
+        "--unit",
+        "words",
+        "--samples",
+        "2000",
+        "--memory",
+        "50MB",
+        "--time",
+        "20s",
+    )
+    code, out, _ = run(capsys, *options)
+    assert code == 0 and "chosen:" in out and out.count("holds") + out.count("not judged") == 12 and "BROKEN" not in out
+    code, out, _ = run(capsys, *options, "--chains", "200", "--json")
+    chosen = json.loads(out)["chosen"]
+    assert code == 0 and chosen["chains"] == 200 and chosen["memory"] <= 50e6 and chosen["batch"] < chosen["groups"]
+    right = theory.error
+    monkeypatch.setattr(theory, "error", lambda *given: 1.2 * right(*given))
+    code, out, _ = run(capsys, *options, "--chains", "200", "--json")
+    broken = [each["workflow"] for each in json.loads(out)["verdicts"] if not each["passed"]]
+    assert code == 1 and broken == ["replace", "fixedreal", "freshreal", "accumulate"]
+
+
+def test_a_group_of_tokens_stands_for_all_of_its_count() -> None:
+    """The sum over groups has the mean of the whole model: three tokens of one count and one of another, exactly."""
+    from modelcollapse import token_groups
+
+    counts = np.array([2, 2, 2, 4, 0])
+    chosen, rows = token_groups.verify(counts, 6, 4000, 1e9, None, 1, 1e-3, lambda done, of: None)
+    assert (chosen.tokens, chosen.words, chosen.groups) == (10, 4, 2)
+    assert all(each.passed and each.judged for each in rows)
+    first = next(each for each in rows if (each.workflow, each.observable) == ("accumulate", "alive"))
+    assert first.predicted == pytest.approx(3 * (1 - 0.8**6) + 1 - 0.6**6)
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        ("--unit words", "--unit words: says how a --corpus is read"),
+        ("--corpus builtin:pydoc --unit words --order 1", "instead of --order"),
+        ("--memory 1GB", "name their --unit"),
+        ("--corpus builtin:pydoc --time 5s", "name their --unit"),
+        ("--corpus builtin:pydoc --unit letters", "words or bytes"),
+        ("--corpus builtin:pydoc --unit words --memory 1kB", "take"),
+        ("--corpus builtin:pydoc --unit words --time 0.001s", "groups take about"),
+        ("--corpus builtin:pydoc --unit words --chains 3", "at least 20"),
+    ],
+)
+def test_limits_of_verify_are_refused_in_one_line(capsys: pytest.CaptureFixture[str], options: str, match: str) -> None:
+    code, out, err = run(capsys, "verify", *options.split())
+    assert code == 2 and not out and match in err and len(err.strip().splitlines()) == 1
+
+
 def test_tables_of_a_text_are_verified_and_a_wrong_prediction_is_seen(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
