@@ -351,9 +351,9 @@ def verify_command(
             names, corpus, 1 if order is None else order, samples or "10240", chains or "256", seed, budget, as_json
         )
         return
-    for name, value in (("order", order), ("samples", samples)):
-        if value is not None:
-            raise refused(name, value, "says how a text is read: name the --corpus, or leave it out")
+    for name, given in (("order", order), ("samples", samples)):
+        if given is not None:
+            raise refused(name, given, "says how a text is read: name the --corpus, or leave it out")
     size = _check_chains(chains or "4096", seed, budget)
     verdicts = _verify(names, size, seed, budget)
     if as_json:

@@ -90,6 +90,10 @@ def verify(
     return chosen, rows
 
 
+def _moved(progress: Callable[[int, int], None], place: int, of: int, done: int, groups: int) -> None:
+    progress(place * groups + done, of * groups)
+
+
 def _judged(
     workflow: str, observable: str, relation: str, seen: np.ndarray, means: np.ndarray, budget: float
 ) -> GroupVerdict:
@@ -101,11 +105,8 @@ def _judged(
     rounding = 1e-12 * np.maximum(np.abs(means), 1e-300)
     with np.errstate(divide="ignore", invalid="ignore"):
         skew = np.abs(((seen - observed) ** 3).mean(axis=0) / spread**3)
-        z = np.where(
-            error > rounding,
-            (observed - means) / error,
-            np.where(np.abs(observed - means) <= 1e3 * rounding, 0, np.inf),
-        )
+        alike = np.abs(observed - means) <= 1e3 * rounding
+        z = np.where(error > rounding, (observed - means) / error, np.where(alike, 0.0, np.inf))
     wrong = np.where(error > rounding, skew * allowed * (2 * allowed**2 + 1) / (6 * math.sqrt(chains)), 0.0)
     fair = wrong <= 2 * INFLATION - 1
     excess = np.where(fair, np.abs(z) if relation == "=" else -z, -np.inf)
