@@ -88,7 +88,7 @@ def fixed_counts(contexts: Contexts, generations: int, chains: int, key: jax.Arr
         p = np.stack([np.pad(families[k].p, (0, width - len(families[k].p))) for k in group])
         tables = jax.tree.map(lambda *each: np.stack(each), *((pools[k].sizes, pools[k].rows) for k in group))
         keys = jax.vmap(jax.random.fold_in, (None, 0))(typed(key), contexts.visited[group])
-        one = pools[group[0]]
+        one = pools[group[-1]]  # of the most samples, for which it has room
 
         def run(key: Any, p: Any, tables: Any, one: Any = one, most: int = most) -> dict[str, jax.Array]:
             return run_chains(key, {"p": p, "counts": None}, one.room, *tables, kind=Categorical, fixed=(), memory=one.memory,

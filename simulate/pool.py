@@ -5,7 +5,8 @@ A state is ``(model, memory)``: what is observed, and what the next generations 
 =====================  ==============================================================
 workflow               memory
 =====================  ==============================================================
-Replace, FreshReal     none
+Replace                few samples of categorical: the samples themselves; else none
+FreshReal              none
 FixedReal              the statistic of the real set (Gaussian: and the model in its coordinates)
 Accumulate             none: the model is the statistic of the pool
 AccumulateSubsample    categorical: the counts of the pool; else the points themselves
@@ -24,6 +25,7 @@ from typing import Any, NamedTuple, assert_never
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 
 from modelcollapse.theory.family import Categorical, Family, Gaussian
 from modelcollapse.theory.workflow import (
@@ -68,8 +70,11 @@ def pool(f: Family, w: Workflow, generations: int) -> Pool:
         case Replace():
             sizes = np.asarray(w.sizes(generations), float)
             one = isinstance(w.synthetic, tuple)
-            return _pool(f, _nothing, _replace, sizes if one else sizes[[0, -1]],
+            made = _pool(f, _nothing, _replace, sizes if one else sizes[[0, -1]],
                          size=np.arange(generations) if one else _after(0, 1, generations))  # fmt: skip
+            if isinstance(f, Categorical) and sampling.labelled(made.most, len(f.p)):
+                return made._replace(memory=_labels, step=_replace_labels, room=np.zeros(made.most))
+            return made
         case FixedReal():
             kept = _after(1, _share(w.real, w.synthetic), generations)
             gaussian = isinstance(f, Gaussian)
@@ -142,6 +147,25 @@ def _nothing(f: Family, room: Any) -> tuple[()]:
 
 def _replace(stream: Stream, f: Family, state: State, row: Any, most: int) -> State:
     return _sampled(stream, f, state[0], row, most), ()
+
+
+def _labels(f: Family, room: Any) -> tuple[jax.Array, jax.Array]:
+    return jnp.zeros(room.shape[0], jnp.int32), jnp.ones((), jnp.int32)
+
+
+def _replace_labels(stream: Stream, f: Family, state: State, row: Any, most: int) -> State:
+    """A sample of a model that was fitted on samples is one of those: as quick for many tokens as for few."""
+    model, (labels, samples) = state
+    n = row["size"].n
+
+    def begin(_: Any) -> tuple[Any, jax.Array]:
+        counts = jnp.round(_sampled(part(stream, 0), f, model, row, most) * n)
+        return jnp.zeros((), bool), sampling.spread(counts, most)
+
+    labels = lax.while_loop(lambda pending: pending[0], begin, (row["first"], labels))[1]
+    drawn = sampling.slots(part(stream, 1), samples, most)
+    labels = labels[jnp.where(row["first"], jnp.arange(most, dtype=jnp.int32), drawn)]
+    return sampling.tally(labels, n, model.shape[0]) / n, (labels, n.astype(jnp.int32))
 
 
 def _real_set(f: Family, room: Any) -> kernel.Model:

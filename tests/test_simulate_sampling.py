@@ -14,6 +14,7 @@ from scipy import stats
 
 from modelcollapse import theory
 from modelcollapse.simulate import chi_square, counts, kernel, sampling, subsample
+from modelcollapse.simulate.pool import pool
 from modelcollapse.simulate.stream import Stream, fold, normal, part, start, threefry, words
 
 FALSE_ALARM = 1e-6
@@ -65,14 +66,56 @@ def test_multivariate_hypergeometric_takes_what_is_there() -> None:
     assert everything.tolist() == counts.tolist()
 
 
-@pytest.mark.parametrize("most", [16, 8192])  # token by token; all at once and what is left
-def test_multinomial_has_binomial_margins_and_leaves_dead_tokens_dead(most: int) -> None:
-    values = sampled(lambda key: sampling.multinomial(key, 12.0, jnp.asarray(P), most))
+@pytest.mark.parametrize("single", [False, True])
+@pytest.mark.parametrize(("most", "width"), [(16, 7), (64, 7), (16, 300), (8192, 7)])  # compared; looked up; at once
+def test_multinomial_has_binomial_margins_and_leaves_dead_tokens_dead(most: int, width: int, single: bool) -> None:
+    with jax.enable_x64(not single):
+        p = jnp.pad(jnp.asarray(P), (0, width - len(P)))
+        values = sampled(lambda key, n: sampling.multinomial(key, n, p, most), jnp.asarray(12.0)).astype(float)
     assert np.all(values.sum(axis=1) == 12)
-    assert np.all(values[:, P == 0] == 0)
+    assert np.all(values[:, np.asarray(p) == 0] == 0)
     for token in np.flatnonzero(P):
         assert_law(values[:, token], stats.binom(12, P[token]))
     assert_law(values[:, 1] + values[:, 4], stats.binom(12, P[1] + P[4]))
+
+
+def test_what_sixteen_bits_do_not_hold_is_drawn_again() -> None:
+    """Tokens rarer than 2^-16 own no value: without the second draw they would never be seen."""
+    p = jnp.asarray(np.append(1.0, np.full(200, 1e-5)))
+    rare = sampled(lambda s: sampling.multinomial(s, 40.0, p, 64))[:, 1:]
+    assert_law(rare.sum(axis=1), stats.binom(40, 0.002 / 1.002))
+    assert stats.chisquare(rare.sum(axis=0)).pvalue > FALSE_ALARM
+
+
+@pytest.mark.parametrize("single", [False, True])
+def test_kept_samples_are_resampled_by_their_counts(single: bool) -> None:
+    """A corpus of 6, then 12 samples of it, then 5 of those: given generation 2, generation 3 is multinomial."""
+    corpus = np.pad([3, 0, 2, 1], (0, 66))
+    with jax.enable_x64(not single):
+        f, w = theory.Categorical.from_counts(corpus), theory.Replace((12, 5), real=6)
+        p = pool(f, w, 3)
+        assert p.step.__name__ == "_replace_labels"
+
+        def counts(stream: Stream) -> jax.Array:
+            state, seen = (kernel.truth(f), p.memory(f, p.room)), []
+            for m in range(3):
+                row = {"first": jnp.asarray(m == 0), "size": kernel.take(p.sizes, int(p.rows["size"][m]))}
+                row["size"] = kernel.Size(jnp.asarray(row["size"].n))
+                state = p.step(fold(stream, m), f, state, row, p.most)
+                seen.append(jnp.round(state[0] * row["size"].n))
+            return jnp.stack(seen)
+
+        first, second, third = np.moveaxis(sampled(counts), 1, 0).astype(float)
+    assert np.all(first == corpus)
+    assert np.all(second.sum(1) == 12) and np.all(third.sum(1) == 5)
+    assert np.all(second[:, corpus == 0] == 0) and np.all(third[second == 0] == 0)
+    for token in (0, 2, 3):
+        assert_law(second[:, token], stats.binom(12, corpus[token] / 6))
+        given = stats.binom.pmf(np.arange(6)[None], 5, second[:, token, None] / 12)
+        seen = np.array([np.sum(third[:, token] == k) for k in range(6)])
+        z = (seen - given.sum(0)) / np.sqrt((given * (1 - given)).sum(0))
+        assert np.all(np.abs(z) < stats.norm.isf(FALSE_ALARM / 36))
+    assert_law(second[:, 0] + second[:, 3], stats.binom(12, 4 / 6))
 
 
 def test_the_lowest_height_is_that_of_a_living_token(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -80,6 +80,15 @@ def test_chains_agree_with_theory(family: str, workflow: str) -> None:
     assert verdict, str(verdict)
 
 
+@pytest.mark.parametrize("w", [theory.Replace(12), theory.Replace((4, 8, 6), real=REAL)], ids=repr)
+def test_kept_samples_of_many_tokens_agree_with_theory(w: theory.Replace) -> None:
+    """More tokens than are compared one by one: sizes grow and shrink."""
+    f = theory.Categorical(np.arange(1, 101) / 5050)
+    t, at = simulate.chains(f, w, GENERATIONS, CHAINS, KEY), np.arange(1, GENERATIONS + 1)
+    verdict = simulate.agree(t, predicted(f, w, GENERATIONS) | {"alive": theory.survivors(f, w, at)}, BUDGET)
+    assert verdict, str(verdict)
+
+
 @pytest.mark.parametrize("family", ["categorical", "gaussian"])
 def test_chains_of_a_mixed_schedule_agree_with_theory(family: str) -> None:
     f = FAMILIES[family]
