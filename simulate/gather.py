@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -18,6 +19,7 @@ from modelcollapse.theory import arguments as arg
 
 from . import store
 
+LONGEST = 30 * 24 * 3600  # seconds that one process waits for another
 Arrays = Mapping[str, np.ndarray]
 
 
@@ -31,6 +33,9 @@ class Stopped(Exception):
 
 def start(coordinator: str, process: int, processes: int) -> None:
     """Join a program of several processes, before anything is computed. Process 0 listens at ``coordinator``, HOST:PORT."""
+    flags = os.environ.get("XLA_FLAGS", "")
+    if "cpu_collective_timeout" not in flags:  # who is done early waits for the others: half an hour by default
+        os.environ["XLA_FLAGS"] = f"{flags} --xla_cpu_collective_timeout_seconds={LONGEST}".strip()
     jax.distributed.initialize(coordinator_address=coordinator, num_processes=processes, process_id=process)
 
 
