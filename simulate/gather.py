@@ -36,6 +36,7 @@ def start(coordinator: str, process: int, processes: int) -> None:
     flags = os.environ.get("XLA_FLAGS", "")
     if "cpu_collective_timeout" not in flags:  # who is done early waits for the others: half an hour by default
         os.environ["XLA_FLAGS"] = f"{flags} --xla_cpu_collective_timeout_seconds={LONGEST}".strip()
+    jax.config.update("jax_enable_preemption_service", False)  # it would keep SIGTERM from ending the process
     jax.distributed.initialize(coordinator_address=coordinator, num_processes=processes, process_id=process)
 
 

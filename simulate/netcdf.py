@@ -40,6 +40,8 @@ def read(
     """What a file says of itself, and its rows. Raises InputError for no result of a sweep, or not of the ``expected`` one."""
     import xarray
 
+    if not path.exists():
+        raise arg.refuse(owner, argument, str(path), "there is no such file")
     try:
         with xarray.open_dataset(path, engine="h5netcdf") as file:
             said = {name: value.item() if hasattr(value, "item") else value for name, value in file.attrs.items()}
