@@ -142,7 +142,7 @@ def whole(attributes: Mapping[str, Any], parts: Sequence[Rows]) -> xarray.Datase
                 tables[name][part["cell"]] = values
     data = {
         name: (_dimensions(values, *axes), values.reshape(*shape, *values.shape[1:]), about(name))
-        for name, values in tables.items()
+        for name, values in sorted(tables.items(), key=lambda each: (each[0] in ABOUT, each[0]))
     }
     return xarray.Dataset(data, axes | _along(record["generations"]), attributes)
 
