@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .corpus import Corpus, Unit
+    from .division import Jobs, Merge
     from .plan import Plan
 
 app = typer.Typer(
@@ -453,6 +454,7 @@ def _verify(names: list[str] | None, chains: int, seed: int, budget: float) -> l
 
 @app.command("sweep")
 def sweep_command(
+    context: typer.Context,
     family: Annotated[
         str, typer.Option(help="gaussian, categorical, poisson, gamma, binomial or negativebinomial.")
     ] = "gaussian",
@@ -483,9 +485,41 @@ def sweep_command(
     out: Annotated[
         Path | None,
         typer.Option(
-            "--out", parser=_path, metavar="FILE.nc", help="netCDF file; an interrupted sweep goes on from beside it."
+            "--out",
+            parser=_path,
+            metavar="FILE.nc",
+            help="netCDF file, or FILE.zarr (extra zarr) for large grids; an interrupted sweep goes on from it.",
         ),
     ] = None,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            metavar="I/N", help="Only every N-th cell from the I-th on, into FILE-I-of-N.nc (or the whole FILE.zarr)."
+        ),
+    ] = None,
+    merge: Annotated[bool, typer.Option("--merge", help="Put the PIECES of all shards together, into --out.")] = False,
+    pieces: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[PIECES]...", help="Files of shards, for --merge.", show_default=False),
+    ] = None,
+    coordinator: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT",
+            help="Be one of several processes that share the cells: where process 0 can be reached. It alone writes and reports.",
+        ),
+    ] = None,
+    process: Annotated[int | None, typer.Option(help="Which of the processes this is, from 0.")] = None,
+    processes: Annotated[int | None, typer.Option(help="How many processes there are.")] = None,
+    slurm: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME=VALUE,...",
+            help="Submit --shards jobs (extra cluster): partition, account, qos, constraint, cpus, gpus, time, memory, at_once; "
+            "cluster=local runs them on this machine, all at once.",
+        ),
+    ] = None,
+    shards: Annotated[str | None, typer.Option(help="How many jobs --slurm submits.")] = None,
     as_json: Json = False,
 ) -> None:
     """A grid of simulated chains beside what theory predicts; exit code 1 if a cell is further from it than chance allows.
@@ -494,9 +528,17 @@ def sweep_command(
 
     Examples: modelcollapse sweep --dimension 1,10 --samples 10,100 --workflows replace,accumulate --out grid.nc;
     modelcollapse sweep --family categorical --vocabulary 50,1000 --zipf 0,1 --workflows replace,fixed:0.5 --chains 1e5
-    """
-    from . import sweeping
 
+    On many machines the numbers are the same: --shard 1/3 and so on, then sweep --merge grid-*-of-3.nc --out grid.nc; or
+    --coordinator HOST:PORT --process 0 --processes 3; or --slurm partition=long,cpus=8,time=4h --shards 20.
+    """
+    from . import division, sweeping
+
+    way = division.of(shard, coordinator, (process, processes), slurm, shards, merge, tuple(pieces or ()), out)
+    own = {name: value for name, value in context.params.items() if _typed(context, name)}
+    if isinstance(way, division.Merge):
+        _merge(way, out, as_json, own)
+        return
     count, last, many = whole("chains", chains), whole("generations", generations), whole("seeds", seeds)
     assert count is not None and last is not None and many is not None
     if not 0 <= seed < 2**63 - many:
@@ -507,14 +549,28 @@ def sweep_command(
              "probability": probability, "size": size}  # fmt: skip
     axes, cell = sweeping.axes(family, given, samples, workflows, many, seed)
     limits = {"memory": sweeping.quantity("memory", memory), "time": sweeping.quantity("time", time)}
+    if isinstance(way, division.Jobs):
+        sweeping.check(axes, cell, last, count, seed, double, way)
+        _submit(own, way, as_json)
+        return
     _use_double(wide=True)
     from .terminal import trainings
 
-    with trainings("cells") as told:
-        data, seconds, ran = sweeping.run(axes, cell, last, count, seed, double, out, limits, told)
-    record = sweeping.as_json(data, axes, seconds, ran)
+    part = (way.i, way.n) if isinstance(way, division.Shard) else None
+    with division.joined(way), trainings("cells") as told:
+        data, seconds, ran = sweeping.run(axes, cell, last, count, seed, double, out, part, limits, told)
+    record = sweeping.as_json(data, seconds, ran)
+    if not process:
+        _show_sweep(data, record, division.written(out, way), as_json)
+    if record["outside"]:
+        raise typer.Exit(1)
+
+
+def _show_sweep(data: Any, record: dict[str, Any], out: Path | None, as_json: bool) -> None:
     if out is not None:
-        record = {"files": [str(out), str(_draw_sweep(data, axes, out.with_suffix(".png")))]} | record
+        from . import sweep_pictures
+
+        record = {"files": [str(out), str(sweep_pictures.draw(data, out.with_suffix(".png")))]} | record
     if as_json:
         _print_json(record)
     else:
@@ -522,8 +578,48 @@ def sweep_command(
 
         sweep_report.show(data, record, out)
         report.files(record)
+
+
+def _typed(context: typer.Context, name: str) -> bool:
+    """Whether a person gave this option."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+def _merge(way: Merge, out: Path | None, as_json: bool, own: dict[str, Any]) -> None:
+    """Put pieces together, and show the whole."""
+    import time
+
+    from . import sweeping
+
+    for name, value in own.items():
+        if name not in ("merge", "pieces", "out", "as_json"):
+            raise refused(name, value, "leave it out: pieces say what they are of")
+    started = time.monotonic()
+    _use_double()
+    from modelcollapse.simulate.shards import merge
+
+    data = merge(way.pieces, out)
+    record = sweeping.as_json(data, time.monotonic() - started, 0)
+    _show_sweep(data, record, out, as_json)
     if record["outside"]:
         raise typer.Exit(1)
+
+
+def _submit(own: dict[str, Any], way: Jobs, as_json: bool) -> None:
+    """Submit the shards, and say how to put their pieces together."""
+    from . import cluster
+
+    options = {name: value for name, value in own.items() if name not in ("out", "slurm", "shards", "as_json")}
+    jobs = cluster.submit(options, way)
+    record = {"jobs": [each.job_id for each in jobs], "logs": str(cluster.logs(way.out)), "then": cluster.then(way)}
+    if as_json:
+        _print_json(record)
+        return
+    typer.echo(
+        f"submitted {len(jobs)} jobs: {', '.join(record['jobs'])}; they write what they say into {record['logs']}"
+    )
+    typer.echo(f"when all have ended: {record['then']}")
 
 
 @app.command("train")
@@ -640,12 +736,6 @@ def _train(experiment: Any, out: Path, processes: int | None, as_json: bool) -> 
         run_report.show(done)
         report.files(files)
     return files | record  # the workflows last
-
-
-def _draw_sweep(data: Any, axes: dict[str, Any], path: Path) -> Path:
-    from . import sweep_pictures
-
-    return sweep_pictures.draw(data, axes, path)
 
 
 def _draw_run(done: Any, where: Path) -> list[Path]:

@@ -17,10 +17,11 @@ ROWS, COLUMNS = 4, 5  # of panels, at most
 POINTS = 12  # generations shown
 
 
-def draw(data: xarray.Dataset, axes: dict[str, list[Any]], path: Path) -> Path:
+def draw(data: xarray.Dataset, path: Path) -> Path:
     """Error by generation: simulated means with two standard errors, and what theory predicts as lines."""
     import matplotlib.pyplot as plt
 
+    axes: dict[str, list[Any]] = {str(name): data[name].values.tolist() for name in data["outside"].dims}
     families = [name for name in axes if name not in ("samples", "workflow", "seed")]
     settings = list(itertools.islice(itertools.product(*(axes[name] for name in families)), COLUMNS))
     workflows, samples = axes["workflow"][:ROWS], axes["samples"]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,8 @@ from .terminal import number, refused, whole
 
 if TYPE_CHECKING:
     import xarray
+
+    from .division import Jobs
 
 FAMILIES = {
     "gaussian": ("dimension",),
@@ -130,29 +133,43 @@ def quantity(name: str, text: str | None) -> float | None:
 
 def run(
     axes: dict[str, Any], cell: Callable[..., Any], generations: int, chains: int, seed: int, double: bool, out: Path | None,
-    limits: dict[str, float | None], told: Callable[[float, float, str], None],
+    shard: tuple[int, int] | None, limits: dict[str, float | None], told: Callable[[float, float, str], None],
 ) -> tuple[xarray.Dataset, float, int]:  # fmt: skip
     """The grid, how many seconds it took, and how many chain-generations were run now."""
     from modelcollapse.simulate.sweep import Stopped, sweep
 
-    started, first, latest = time.monotonic(), -1.0, 0.0
-    cells = math.prod(len(labels) for labels in axes.values())
+    started, first, latest, cells = time.monotonic(), -1.0, 0.0, 1
 
     def moved(done: float, total: int, label: str) -> None:
-        nonlocal first, latest
+        nonlocal first, latest, cells
         first = done if first < 0 else first
-        latest = done
+        latest, cells = done, total
         told(done, total, label)
 
     memory = limits["memory"] if limits["memory"] is not None else free_memory() / 2
     try:
-        data = sweep(axes, cell, generations=generations, chains=chains, seed=seed, double=double, out=out, memory=memory,
-                     time=limits["time"], progress=moved)  # fmt: skip
+        data = sweep(axes, cell, generations=generations, chains=chains, seed=seed, double=double, out=out, shard=shard,
+                     memory=memory, time=limits["time"], progress=moved)  # fmt: skip
     except Stopped as stopped:
         raise refused("time", f"{limits['time']:g} s", f"{stopped.done} of {stopped.cells} cells are finished and kept beside "
                       f"{out}: the same command goes on") from None  # fmt: skip
-    share = max(0.0, latest - max(0.0, first - 1)) / cells
-    return data, time.monotonic() - started, round(share * cells * chains * generations)
+    ran = (
+        max(0.0, latest - max(0.0, first - 1)) / cells * data["outside"].size
+    )  # other processes run as much as this one
+    return data, time.monotonic() - started, round(ran * chains * generations)
+
+
+def check(
+    axes: dict[str, Any], cell: Callable[..., Any], generations: int, chains: int, seed: int, double: bool, way: Jobs
+) -> None:
+    """Refuse what no shard could run, before jobs are submitted for it."""
+    from modelcollapse.simulate import netcdf
+    from modelcollapse.simulate.grid import checked
+
+    grid = checked(axes, cell, generations=generations, chains=chains, seed=seed, double=double)
+    if way.n > len(grid.cells):
+        raise refused("shards", way.n, f"at most as many as cells: there are {len(grid.cells)}")
+    netcdf.check(way.out)
 
 
 def free_memory() -> float:
@@ -160,11 +177,10 @@ def free_memory() -> float:
     return float(os.sysconf("SC_AVPHYS_PAGES")) * os.sysconf("SC_PAGE_SIZE")
 
 
-def as_json(data: xarray.Dataset, axes: dict[str, Any], seconds: float, ran: int) -> dict[str, Any]:
+def as_json(data: xarray.Dataset, seconds: float, ran: int) -> dict[str, Any]:
     """A finished sweep as plain data: each cell with its last generation, and at the end how many cells are outside."""
     rows = []
-    for labels in _each(axes):
-        at = data.sel(labels)
+    for labels, at in _each(data):
         last = at.isel(generation=-1)
         row = dict(labels) | {"outside": bool(at["outside"]), "compared": int(at["compared"])}
         for name in ("error", "diversity", "alive", "log_variance", "log_mean"):
@@ -183,10 +199,18 @@ def as_json(data: xarray.Dataset, axes: dict[str, Any], seconds: float, ran: int
     })  # fmt: skip
 
 
-def _each(axes: dict[str, Any]) -> list[dict[str, Any]]:
+def _each(data: xarray.Dataset) -> Iterator[tuple[dict[str, Any], xarray.Dataset]]:
+    """Cells of a whole sweep or of a piece: their labels, and what is found."""
     import itertools
 
-    return [dict(zip(axes, labels, strict=True)) for labels in itertools.product(*axes.values())]
+    axes = json.loads(data.attrs["grid"])["axes"]
+    cells = [dict(zip(axes, labels, strict=True)) for labels in itertools.product(*axes.values())]
+    if "cell" in data.dims:
+        for at, number in enumerate(data["cell"].values):
+            yield cells[number], data.isel(cell=at)
+    else:
+        for labels in cells:
+            yield labels, data.sel(labels)
 
 
 def worst(data: xarray.Dataset) -> np.ndarray:

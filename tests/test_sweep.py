@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from modelcollapse import simulate, theory
-from modelcollapse.simulate import groups, moments
+from modelcollapse.simulate import groups, labelled, moments
 from modelcollapse.simulate.sweep import Stopped, sweep
 
 KEY = jax.random.key(5)
@@ -103,8 +103,7 @@ def test_a_sweep_is_labelled_and_agrees_with_theory() -> None:
 
 
 def test_a_wrong_prediction_is_outside(monkeypatch: pytest.MonkeyPatch) -> None:
-    questions = sys.modules["modelcollapse.simulate.sweep"].QUESTIONS
-    monkeypatch.setitem(questions, "log_variance", lambda f, w, m: 1.1 * theory.log_variance(f, w, m))
+    monkeypatch.setitem(labelled.QUESTIONS, "log_variance", lambda f, w, m: 1.1 * theory.log_variance(f, w, m))
     assert sweep(SIZES, gaussian, generations=30, chains=600, seed=3).outside.all()
 
 

@@ -1,0 +1,203 @@
+r"""The labelled result of a sweep: moments of cells beside what theory predicts, in rows, in pieces and as a whole.
+
+Rows are arrays with a line for each of some cells, and ``cell``, the numbers of these cells in the grid. What a cell says does
+not depend on what it is put beside: the whole is the same, however its cells were divided.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from modelcollapse import theory
+
+from . import groups
+from .agree import threshold
+from .grid import Cell, Grid
+from .moments import LEVELS, Moments
+from .tails import judged
+from .trajectory import LONG_NAMES, OBSERVABLES, UNITS
+
+if TYPE_CHECKING:
+    import xarray
+
+Rows = Mapping[str, np.ndarray]
+BUDGET = 1e-3
+STATISTICS = {
+    "mean": "mean over chains",
+    "variance": "variance over chains",
+    "standard_error": "standard error of the mean",
+    "least": "least of the chains",
+    "greatest": "greatest of the chains",
+    "predicted": "mean that theory predicts; NaN where it does not say",
+    "z": "(mean - predicted) / standard error, where the mean of so many chains can be judged; else NaN",
+}
+ABOUT = {
+    "outside": "whether a mean is further from theory than the budget of false alarms allows",
+    "compared": "means that were compared with theory",
+}
+QUESTIONS: dict[str, Callable[..., Any]] = {
+    "error": theory.error,
+    "diversity": theory.diversity,
+    "alive": theory.survivors,
+    "log_variance": theory.log_variance,
+    "log_mean": theory.log_mean,
+}
+
+
+def predicted(cell: Cell, names: Sequence[str], generations: int) -> dict[str, np.ndarray]:
+    """What theory says of the means of a cell, generation by generation; of what it says nothing there is nothing."""
+    at = np.arange(1, generations + 1)
+    out = {}
+    for name in names:
+        if name in QUESTIONS:
+            try:
+                out[name] = np.asarray(QUESTIONS[name](cell.f, cell.w, at), float)
+            except theory.InputError:
+                continue
+    return out
+
+
+def variables(grid: Grid) -> dict[str, int]:
+    """What a result of this grid holds: names, each with its axes beside those of the grid (0 to 2)."""
+    found: dict[str, int] = {}
+    for cell in grid.cells:
+        names = groups.observed(cell.f)
+        said = predicted(cell, names, grid.generations)
+        for name in names:
+            own = [each for each in STATISTICS if name in said or each not in ("predicted", "z")]
+            found |= {f"{name}_{each}": 1 for each in own} | {f"{name}_quantile": 2}
+    return found | dict.fromkeys(ABOUT, 0)
+
+
+def row(grid: Grid, cell: Cell, total: Moments) -> dict[str, np.ndarray]:
+    """What the result holds of one cell: arrays (M,) and (M, L), and two numbers."""
+    names = groups.observed(cell.f)
+    budget = BUDGET / len(grid.cells)
+    means = predicted(cell, names, grid.generations)
+    trusted = judged(cell.f, cell.w, grid.generations, grid.chains, budget)
+    error = np.sqrt(total.variance / total.chains)
+    quantiles = total.quantiles
+    out: dict[str, np.ndarray] = {}
+    worst, compared = 0.0, 0
+    for place, name in enumerate(names):
+        for statistic, values in (("mean", total.mean), ("variance", total.variance), ("standard_error", error),
+                                  ("least", total.least), ("greatest", total.greatest)):  # fmt: skip
+            out[f"{name}_{statistic}"] = values[place]
+        out[f"{name}_quantile"] = quantiles[:, place].T
+        if name not in means:
+            continue
+        out[f"{name}_predicted"] = np.broadcast_to(means[name], grid.generations)
+        fair = trusted.get(name, np.zeros(grid.generations, bool)) & np.isfinite(means[name])
+        z = score(total.mean[place], _exact_error(cell, name, grid, error[place]), means[name], grid.double)
+        out[f"{name}_z"] = np.where(fair, z, np.nan)
+        compared += int(fair.sum())
+        worst = max(worst, np.abs(z[fair]).max(initial=0.0))
+    outside = compared > 0 and worst > threshold(compared, grid.chains, budget)
+    return out | {"outside": np.asarray(outside, bool), "compared": np.asarray(compared, np.int64)}
+
+
+def rows(grid: Grid, found: Iterable[tuple[int, Moments]]) -> Rows:
+    """Rows of the cells that were found, each by its number."""
+    numbers, lines = [], []
+    for number, total in found:
+        numbers.append(number)
+        lines.append(row(grid, grid.cells[number], total))
+    names = {name: value for line in lines for name, value in line.items()}
+    return {"cell": np.array(numbers, np.int64)} | {
+        name: np.stack([line.get(name, np.full(value.shape, np.nan)) for line in lines])
+        for name, value in names.items()
+    }
+
+
+def piece(grid: Grid, part: Rows, attributes: dict[str, str]) -> xarray.Dataset:
+    """Some cells of a grid, in a row: the axes are labels along ``cell``."""
+    import xarray
+
+    here = [grid.cells[number] for number in part["cell"]]
+    labels = {name: ("cell", [cell.labels[name] for cell in here]) for name in grid.axes}
+    data = {name: (_dimensions(values, "cell"), values, about(name)) for name, values in part.items() if name != "cell"}
+    return xarray.Dataset(
+        data, {"cell": part["cell"]} | labels | _along(grid.generations), attributes_of(grid) | attributes
+    )
+
+
+def whole(attributes: Mapping[str, Any], parts: Sequence[Rows]) -> xarray.Dataset:
+    """All cells of the grid of these attributes, from rows that hold each of them."""
+    import xarray
+
+    record = json.loads(attributes["grid"])
+    axes = record["axes"]
+    shape = tuple(len(labels) for labels in axes.values())
+    tables: dict[str, np.ndarray] = {}
+    for part in parts:
+        for name, values in part.items():
+            if name != "cell":
+                if name not in tables:
+                    empty = np.nan if values.dtype.kind == "f" else 0
+                    tables[name] = np.full((int(np.prod(shape)), *values.shape[1:]), empty, values.dtype)
+                tables[name][part["cell"]] = values
+    data = {
+        name: (_dimensions(values, *axes), values.reshape(*shape, *values.shape[1:]), about(name))
+        for name, values in sorted(tables.items(), key=lambda each: (each[0] in ABOUT, each[0]))
+    }
+    return xarray.Dataset(data, axes | _along(record["generations"]), attributes)
+
+
+def rows_of(data: xarray.Dataset) -> Rows:
+    """The rows of a piece, or of a whole."""
+    if "cell" in data.dims:
+        return {"cell": data["cell"].values} | {str(name): data[name].values for name in data.data_vars}
+    cells = data["outside"].size
+    tables = {str(name): data[name].values for name in data.data_vars}
+    axes = data["outside"].ndim
+    return {"cell": np.arange(cells)} | {
+        name: values.reshape(cells, *values.shape[axes:]) for name, values in tables.items()
+    }
+
+
+def attributes_of(grid: Grid) -> dict[str, Any]:
+    """What a result says of itself."""
+    return {"grid": json.dumps(grid.record()), "chains": grid.chains, "seed": grid.seed, "budget": BUDGET}
+
+
+def about(name: str) -> dict[str, str]:
+    """What a variable says of itself: words and units."""
+    if name in ABOUT:
+        return {"long_name": ABOUT[name]}
+    observable = max((each for each in OBSERVABLES if name.startswith(each + "_")), key=len)
+    statistic = name[len(observable) + 1 :]
+    unit = UNITS.get(observable, "1")
+    units = {"variance": f"({unit})^2" if unit != "1" else "1", "z": "1"}.get(statistic, unit)
+    words = STATISTICS.get(statistic, "quantiles over chains")
+    return {"long_name": f"{LONG_NAMES[observable]}: {words}", "units": units}
+
+
+def _dimensions(values: np.ndarray, *first: str) -> tuple[str, ...]:
+    return (*first, *("generation", "quantile")[: values.ndim - 1])
+
+
+def _along(generations: int) -> dict[str, Any]:
+    return {"generation": np.arange(1, generations + 1), "quantile": list(LEVELS)}
+
+
+def _exact_error(cell: Cell, name: str, grid: Grid, seen: np.ndarray) -> np.ndarray:
+    """The standard error of a mean over chains: where theory knows the variance of the logarithm, that; else what is seen."""
+    if name != "log_variance" or not (isinstance(cell.w, theory.Replace) and isinstance(cell.f, theory.Gaussian)):
+        return seen
+    return np.sqrt(theory.log_variance_spread(cell.f, cell.w, np.arange(1, grid.generations + 1)) / grid.chains)
+
+
+def score(mean: np.ndarray, error: np.ndarray, expected: np.ndarray, double: bool) -> np.ndarray:
+    """z of each mean; 0 or infinite where no chain differs from another."""
+    rounding = 64 * np.finfo(np.float64 if double else np.float32).eps
+    with np.errstate(invalid="ignore", divide="ignore"):
+        apart = mean - expected
+        alike = np.abs(apart) <= rounding * np.maximum(np.abs(expected), np.abs(mean).max(initial=0.0))
+        z = apart / error
+    return np.where(
+        (error > 0) & (error > rounding * np.abs(mean)), z, np.where(alike, 0.0, np.copysign(np.inf, apart))
+    )
