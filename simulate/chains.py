@@ -176,7 +176,9 @@ def _check_regression(f: LinearRegression, w: Workflow) -> None:
         if not each.holds(f, w):
             raise arg.refuse("chains", "w", w, f"{each.text}: {each.remedy}")
     if train is not None and float(np.min(np.asarray(train, float))) < f.dimension + 2:
-        raise arg.refuse(type(w).__name__, "train", train, f"rows of every fit, at least dimension + 2 = {f.dimension + 2}")
+        raise arg.refuse(
+            type(w).__name__, "train", train, f"rows of every fit, at least dimension + 2 = {f.dimension + 2}"
+        )
     if train is not None and w.replacement:  # type: ignore[union-attr]
         raise arg.refuse(type(w).__name__, "replacement", True, "rows of a regression that differ: use replacement=False, since "
                          "repeated ones may be fewer than the dimension")  # fmt: skip

@@ -1,8 +1,8 @@
 r"""Kernel densities: pools of points, each drawn as another point plus noise of the bandwidth.
 
-The model is its training points; what is observed of it is a `kernel.Density`. The truth is one too: a point at 0 with the bandwidth
-of the truth. Where all data is kept a draw needs all points, but moments and the density at held-out points take in the new
-ones alone, as running means: time in a generation does not grow.
+The model is its training points; what is observed of it is a `kernel.Density`. The truth is one too: a point at 0 with
+the bandwidth of the truth. Where all data is kept a draw needs all points, but moments and the density at held-out points
+take in the new ones alone, as running means: time in a generation does not grow.
 
 `stored` runs any schedule on points that are all kept and fitted together, as a slow, independent witness.
 """
@@ -55,7 +55,10 @@ def pool(f: KernelDensity, w: Workflow, generations: int) -> tuple[Any, ...]:
     real, synthetic = (int(w.real), 0) if isinstance(w, Replace) else (int(w.real), int(w.synthetic))
     if isinstance(w, FreshReal):
         share = real / (real + synthetic) if w.weight is None else float(w.weight)
-        rows |= {"share": _after(1, share, generations), "before": np.append([1, 1], np.full(generations, share))[:generations]}
+        rows |= {
+            "share": _after(1, share, generations),
+            "before": np.append([1, 1], np.full(generations, share))[:generations],
+        }
         return _two_sets, _fresh, max(real, synthetic), (np.zeros(real), np.zeros(synthetic)), sizes, rows
     counts = np.asarray(w.sizes(generations) if isinstance(w, Replace) else _after(real, synthetic, generations), int)
     most, before = int(counts.max()), np.append(0, counts)[:-1]
@@ -68,7 +71,8 @@ def pool(f: KernelDensity, w: Workflow, generations: int) -> tuple[Any, ...]:
             kept = offset = np.cumsum(before)
     total = kept + counts
     rows |= {
-        "count": counts, "kept": kept / total, "offset": offset.astype(np.int32), "items": np.append(1, total)[:-1].astype(np.int32),
+        "count": counts, "kept": kept / total, "offset": offset.astype(np.int32),
+        "items": np.append(1, total)[:-1].astype(np.int32),
         "grows": np.full(generations, not isinstance(w, FixedReal)) | rows["first"],
     }  # fmt: skip
     return _points, _kept, most, np.zeros(int(offset.max()) + most), sizes, rows

@@ -1,8 +1,8 @@
 r"""Linear regression on sufficient statistics: the steps of workflows whose model is fitted by least squares.
 
-The model is the error :math:`w - w^*` (d,). A batch of n rows is its Gram matrix :math:`X'X = A A'`, with Bartlett's A, and the noise
-:math:`X'e \sim \sigma A z` in its normal equations; the answers are those of the model before and that noise. So a fit to data
-with the Gram matrix S solves
+The model is the error :math:`w - w^*` (d,). A batch of n rows is its Gram matrix :math:`X'X = A A'`, with Bartlett's A, and
+the noise :math:`X'e \sim \sigma A z` in its normal equations; the answers are those of the model before and that noise. So a
+fit to data with the Gram matrix S solves
 
 .. math:: S w_m = \sum_b X_b' X_b w_{s(b)} + X_b' e_b,
 
@@ -140,6 +140,7 @@ def one_design(
     """
     later = np.ones(generations - 1)
     first = {"first": np.arange(generations) == 0}
+    fits: tuple[float, float, np.ndarray]
     match w:
         case Replace():
             fits = (0, 1, later)

@@ -54,7 +54,7 @@ def observe(f: Family, model: Model, first: Model | None = None) -> dict[str, ja
         return seen if model.logs is None else seen | {"loss": -jnp.mean(model.logs)}
     seen = {
         "error": (model - start) ** 2,
-        "diversity": variance(f, model) / variance(f, start),  # type: ignore[arg-type]
+        "diversity": variance(f, model) / variance(f, start),
         "mean": model,
     }
     if isinstance(f, Gamma):
