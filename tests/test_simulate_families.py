@@ -35,7 +35,7 @@ def workflows(real: int, synthetic: int) -> dict[str, theory.Workflow]:
         "growing": theory.Replace((synthetic, real, synthetic + 4), real=real),
         "fixed real": theory.FixedReal(real, synthetic),
         "fresh real": theory.FreshReal(real, synthetic),
-        "weighted": theory.FreshReal(real, synthetic, weight=0.8),
+        "weighted": theory.FreshReal(real, synthetic, weight=0.2),
         "accumulate": theory.Accumulate(real, synthetic),
         "subsample": theory.AccumulateSubsample(real, synthetic, train=real - 2),
         "bootstrap": theory.AccumulateSubsample(real, synthetic, train=real - 2, replacement=True),
@@ -55,8 +55,13 @@ SETS: dict[str, tuple[theory.Family, dict[str, theory.Workflow]]] = {
     "plane": (PLANE, some("replace, growing, fixed real, fresh real, weighted, accumulate, subsample, mixed", 12, 9)),
     "narrow": (NARROW, some("fixed real, weighted, accumulate", 7, 2)),
     "design": (DESIGN, some("replace, fixed real, weighted, accumulate", 9, 9) | {"mixed": ONE_SOURCE}),
-    "smooth": (SMOOTH, workflows(6, 9)),
-    "shrinking": (SHRINKING, some("weighted, accumulate, mixed", 6, 9)),
+    "few": (
+        theory.LinearRegression(1, redrawn=False),
+        some("accumulate", 4, 4),
+    ),  # chains with a small Gram matrix stay far off: the design is seen to be one
+    # much more is added than the model has: that it is drawn from the model, and not from the pool, is seen
+    "smooth": (SMOOTH, workflows(6, 9) | {"subsample": theory.AccumulateSubsample(4, 24, train=2)}),
+    "shrinking": (SHRINKING, some("accumulate, mixed", 6, 9)),
 }
 CELLS = [(family, name) for family, (_, named) in SETS.items() for name in named]
 
@@ -177,7 +182,9 @@ def test_chains_have_the_law_of_data_that_is_drawn_and_fitted(family: str, name:
         for place, values in enumerate((seen, columns)):
             # light tails: their means are carried by all chains
             light = values**0.25 if observable == "error" else np.log(np.maximum(values, 0.05))
-            features[place].append(np.concatenate([light, light**2, light[:, 1:] * light[:, :1]], axis=1))
+            ratio = np.abs(np.log(values[:, 1:] / values[:, :-1]))
+            features[place].append(np.concatenate([light, light**2, light[:, 1:] * light[:, :1], ratio], axis=1)
+                                   if observable == "error" else np.concatenate([light, light**2], axis=1))  # fmt: skip
     one, other = (np.concatenate(each, axis=1) for each in features)
     z = (one.mean(0) - other.mean(0)) / np.sqrt((one.var(0) + other.var(0)) / CHAINS)
     assert np.abs(z).max() < threshold(z.size, CHAINS, BUDGET)
@@ -197,10 +204,14 @@ def predicted(f: theory.Family, w: theory.Workflow, m: int, chains: int = CHAINS
     return out
 
 
-UNKNOWN = [("plane", name) for name in ("fixed real", "weighted", "subsample", "mixed")] + [
-    ("narrow", name)
-    for name in SETS["narrow"][1]  # no mean can be judged there
-]
+UNKNOWN = (
+    [("few", "accumulate"), ("smooth", "subsample")]
+    + [("plane", name) for name in ("fixed real", "weighted", "subsample", "mixed")]
+    + [
+        ("narrow", name)
+        for name in SETS["narrow"][1]  # no mean can be judged there
+    ]
+)
 
 
 @pytest.mark.parametrize(("family", "name"), [cell for cell in CELLS if cell not in UNKNOWN])
@@ -217,10 +228,8 @@ def test_chains_agree_with_theory(family: str, name: str) -> None:
     [
         (theory.LinearRegression(3), theory.Accumulate(20, 30)),
         (theory.LinearRegression(20), theory.Accumulate(30, 4)),
-        (theory.LinearRegression(3), theory.FreshReal(20, 30)),
         (theory.LinearRegression(3, redrawn=False), theory.Accumulate(20, 20)),
         (SMOOTH, theory.Accumulate(20, 30)),
-        (SMOOTH, theory.AccumulateSubsample(20, 30)),
     ],
     ids=repr,
 )
