@@ -123,10 +123,10 @@ WORKS = (
     Work(
         "density d=2 accumulate",
         "KernelDensity",
-        {"dimension": 2, "bandwidth": BANDWIDTH},
+        {"dimension": 2, "bandwidth": BANDWIDTH, "held_out": PLACES},
         "Accumulate",
         {"real": N, "synthetic": N},
-        1024,
+        16,
         needs.density(2, N, PLACES),
         {"d": 2, "n": N, "bandwidth": BANDWIDTH, "places": PLACES},
         (Opponent("loop", "density", 1, 12, needs="scikit-learn"),),

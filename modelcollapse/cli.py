@@ -456,14 +456,17 @@ def _verify(names: list[str] | None, chains: int, seed: int, budget: float) -> l
 def sweep_command(
     context: typer.Context,
     family: Annotated[
-        str, typer.Option(help="gaussian, categorical, poisson, gamma, binomial or negativebinomial.")
+        str,
+        typer.Option(help="gaussian, categorical, poisson, gamma, binomial, negativebinomial, regression or density."),
     ] = "gaussian",
     samples: Annotated[str, typer.Option(help="Samples per generation, with commas: 10,100,1000.")] = "10,100,1000",
     workflows: Annotated[
         str,
         typer.Option(help="Of replace, accumulate, subsample, bootstrap, fixed[:SHARE], fresh[:SHARE], with commas."),
     ] = "replace,accumulate,subsample",
-    dimension: Annotated[str | None, typer.Option(help="Of the gaussian family, with commas. Default: 1.")] = None,
+    dimension: Annotated[
+        str | None, typer.Option(help="Of gaussian, regression and density, with commas. Default: 1.")
+    ] = None,
     vocabulary: Annotated[str | None, typer.Option(help="Tokens of the categorical family. Default: 50.")] = None,
     zipf: Annotated[str | None, typer.Option(help="Exponent of its law; 0: all tokens alike. Default: 0.")] = None,
     mean: Annotated[str | None, typer.Option(help="Of poisson, gamma and negativebinomial. Default: 1.")] = None,
@@ -471,6 +474,8 @@ def sweep_command(
     trials: Annotated[str | None, typer.Option(help="Of the binomial family. Default: 10.")] = None,
     probability: Annotated[str | None, typer.Option(help="Of the binomial family. Default: 0.5.")] = None,
     size: Annotated[str | None, typer.Option(help="Of the negativebinomial family. Default: 1.")] = None,
+    noise: Annotated[str | None, typer.Option(help="Variance of the noise of a regression. Default: 1.")] = None,
+    bandwidth: Annotated[str | None, typer.Option(help="Of a kernel density of variance 1. Default: 0.5.")] = None,
     generations: Annotated[str, typer.Option(help="Last generation; 1 is the first model.")] = "100",
     chains: Annotated[str, typer.Option(help="Simulated chains of each cell.")] = "1000",
     seed: Annotated[int, typer.Option(help="Seed of the chains; the first one.")] = 0,
@@ -546,7 +551,7 @@ def sweep_command(
     if time is not None and out is None:
         raise refused("time", time, "name a file with --out, from which the sweep can go on")
     given = {"dimension": dimension, "vocabulary": vocabulary, "zipf": zipf, "mean": mean, "shape": shape, "trials": trials,
-             "probability": probability, "size": size}  # fmt: skip
+             "probability": probability, "size": size, "noise": noise, "bandwidth": bandwidth}  # fmt: skip
     axes, cell = sweeping.axes(family, given, samples, workflows, many, seed)
     limits = {"memory": sweeping.quantity("memory", memory), "time": sweeping.quantity("time", time)}
     if isinstance(way, division.Jobs):

@@ -12,7 +12,7 @@ from .report import console, titled
 if TYPE_CHECKING:
     import xarray
 
-SHOWN = ("error", "diversity", "alive", "log_variance", "log_mean")
+SHOWN = ("error", "diversity", "alive", "log_variance", "log_mean", "second_moment")
 MOST = 60  # lines of a table
 
 

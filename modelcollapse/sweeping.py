@@ -29,10 +29,12 @@ FAMILIES = {
     "gamma": ("shape", "mean"),
     "binomial": ("trials", "probability"),
     "negativebinomial": ("size", "mean"),
+    "regression": ("dimension", "noise"),
+    "density": ("bandwidth", "dimension"),
 }
 DEFAULTS = {
     "dimension": "1", "vocabulary": "50", "zipf": "0", "mean": "1", "shape": "1", "trials": "10", "probability": "0.5",
-    "size": "1",
+    "size": "1", "noise": "1", "bandwidth": "0.5",
 }  # fmt: skip
 WHOLE = ("dimension", "vocabulary", "trials")
 WORKFLOWS: dict[str, Callable[[int, float], theory.Workflow]] = {
@@ -101,6 +103,10 @@ def _family(kind: str, labels: dict[str, Any]) -> theory.Family:
             return theory.Gamma(labels["shape"], labels["mean"])
         case "binomial":
             return theory.Binomial(labels["trials"], labels["probability"])
+        case "regression":
+            return theory.LinearRegression(labels["dimension"], labels["noise"])
+        case "density":
+            return theory.KernelDensity(labels["bandwidth"], labels["dimension"])
         case _:
             return theory.NegativeBinomial(labels["size"], labels["mean"])
 
@@ -183,7 +189,7 @@ def as_json(data: xarray.Dataset, seconds: float, ran: int) -> dict[str, Any]:
     for labels, at in _each(data):
         last = at.isel(generation=-1)
         row = dict(labels) | {"outside": bool(at["outside"]), "compared": int(at["compared"])}
-        for name in ("error", "diversity", "alive", "log_variance", "log_mean"):
+        for name in ("error", "diversity", "alive", "log_variance", "log_mean", "second_moment"):
             if f"{name}_mean" in data:
                 row[name] = {
                     each: float(last[f"{name}_{each}"])

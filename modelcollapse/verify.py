@@ -86,6 +86,8 @@ def cells() -> tuple[Cell, ...]:
         weight=[[1, 0, 0, 0], [0.5, 0.5, 0, 0], [0.2, 0.3, 0.5, 0], [0.1, 0, 0.5, 0.4]],
     )
     weighted = t.FreshReal(real=20, synthetic=30)
+    plane, kernel = t.LinearRegression(3, 2.0), t.KernelDensity(0.5, dimension=2, variance=3.0)
+    shrinking = t.KernelDensity(tuple(1 / m for m in range(1, 13)))
     best = t.FreshReal(real=20, synthetic=30, weight=float(t.optimal_weight(_SIX, weighted).weight))
     return (
         Cell("drift-identity", t.NegativeBinomial(6, 2.0), t.Accumulate(12, 8), 12, "diversity", diversity),
@@ -122,6 +124,20 @@ def cells() -> tuple[Cell, ...]:
         Cell("safe-accumulate", _SIX, _edge(t.Accumulate(20, 1)), 12, "error", _safe_error, "<=", True),
         Cell("safe-accumulate-subsample", _SIX, t.AccumulateSubsample(20, 20, train=20), 40, "error",
              lambda f, w, m: np.full(len(m), f.v / w.real * (1 + (w.real - 1) / w.train)), ">=", True),
+        Cell("regression-replace", plane, t.Replace(30, real=24), 12, "error", error),
+        Cell("regression-replace-growing", plane, t.Replace(tuple(range(24, 57, 4)), real=20), 10, "error", error),
+        Cell("regression-fresh-real", plane, t.FreshReal(20, 30), 12, "error", error),
+        Cell("regression-accumulate", plane, t.Accumulate(20, 15), 20, "error", error),
+        Cell("regression-one-design", t.LinearRegression(3, 2.0, redrawn=False), t.FixedReal(20, 20), 12, "error", error),
+        Cell("kernel-density-replace", kernel, t.Replace(20, real=30), 10, "diversity", diversity),
+        Cell("kernel-density-fixed-real", kernel, t.FixedReal(12, 30), 12, "error", error),
+        Cell("kernel-density-fresh-real", kernel, t.FreshReal(12, 30), 12, "diversity", diversity),
+        Cell("kernel-density-fresh-real-weighted", kernel, t.FreshReal(12, 30, weight=0.6), 12, "error", error),
+        Cell("kernel-density-accumulate", kernel, t.Accumulate(20, 15), 20, "diversity", diversity),
+        Cell("kernel-density-subsample", kernel, t.AccumulateSubsample(20, 12, train=15), 20, "error", error),
+        Cell("kernel-density-algebra", shrinking, odd, 4, "error", error),
+        Cell("kernel-density-second-moment", kernel, t.Accumulate(20, 15), 20, "second_moment", t.second_moment),
+        Cell("kernel-density-bandwidth", shrinking, t.Replace(20), 12, "second_moment", t.second_moment),
     )  # fmt: skip
 
 

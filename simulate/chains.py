@@ -13,7 +13,7 @@ import numpy as np
 from jax import lax, random
 
 from modelcollapse.theory import arguments as arg
-from modelcollapse.theory import family, workflow
+from modelcollapse.theory import family, regression, workflow
 from modelcollapse.theory.family import (
     Binomial,
     Categorical,
@@ -43,7 +43,7 @@ from .trajectory import Trajectory
 
 MOST = 2**27  # chains times generations of one run
 PLACES = {"size", "real"}  # columns of a pool that are places in its sizes
-STATIC = {"dimension", "unbiased"}  # fields of a family that fix shapes or choose a formula
+STATIC = {"dimension", "unbiased", "redrawn", "held_out"}  # fields of a family that fix shapes or choose a formula
 
 
 def chains(f: Family, w: Workflow, generations: int, chains: int, key: jax.Array) -> Trajectory:
@@ -75,7 +75,11 @@ def point_chains(f: Family, w: Workflow, generations: int, chains: int, key: jax
     check_run(f, w, generations, chains, key)
     if isinstance(f, Categorical) and f.counts is not None:
         raise arg.refuse("point_chains", "f", "from_counts", "draws its real points: use Categorical(f.p)")
-    return _trajectory(f, w, point_pool(w, generations), chains, key)
+    if isinstance(f, LinearRegression) and not f.redrawn:
+        raise arg.refuse("point_chains", "f", f, "covariates that are drawn with each point: use redrawn=True")
+    if isinstance(f, KernelDensity) and isinstance(w, AccumulateSubsample):
+        raise arg.refuse("point_chains", "w", w, "whole sets of a kernel density; `chains` runs this one on points")
+    return _trajectory(f, w, point_pool(f, w, generations), chains, key)
 
 
 def _trajectory(f: Family, w: Workflow, p: Pool, chains: int, key: jax.Array) -> Trajectory:
@@ -151,7 +155,7 @@ def check_run(f: Any, w: Any, generations: Any, chains: Any, key: Any) -> None:
         raise arg.refuse("chains", "chains", chains, f"{generations} generations of as many chains are more than {MOST:,} "
                          "numbers for each observable: run fewer at a time")  # fmt: skip
     _check_key(key)
-    _check_family(f, w)
+    _check_family(f, w, int(generations))
     _check_precision(f, w, generations)
 
 
@@ -164,11 +168,36 @@ def _check_key(key: Any) -> None:
         raise arg.refuse("chains", "key", key, "one JAX key: pass jax.random.key(0)")
 
 
-def _check_family(f: Family, w: Workflow) -> None:
-    if isinstance(f, LinearRegression | KernelDensity):
+def _check_regression(f: LinearRegression, w: Workflow) -> None:
+    """Every fit needs as many rows as theory asks for: with fewer, chains would hardly ever have a finite error."""
+    train = w.train if isinstance(w, AccumulateSubsample | Schedule) else None
+    assumptions = (regression.ENOUGH,) if f.redrawn else (regression.ONE_DESIGN, regression.ENOUGH)
+    for each in assumptions:
+        if not each.holds(f, w):
+            raise arg.refuse("chains", "w", w, f"{each.text}: {each.remedy}")
+    if train is not None and float(np.min(np.asarray(train, float))) < f.dimension + 2:
         raise arg.refuse(
-            "chains", "f", f, "a family whose model is a mean; this one is predicted, and not simulated here"
+            type(w).__name__, "train", train, f"rows of every fit, at least dimension + 2 = {f.dimension + 2}"
         )
+    if train is not None and w.replacement:  # type: ignore[union-attr]
+        raise arg.refuse(type(w).__name__, "replacement", True, "rows of a regression that differ: use replacement=False, since "
+                         "repeated ones may be fewer than the dimension")  # fmt: skip
+
+
+def _check_density(f: KernelDensity, w: Workflow, generations: int) -> None:
+    if isinstance(f.bandwidth, tuple) and len(f.bandwidth) < generations:
+        raise arg.refuse("KernelDensity", "bandwidth", f.bandwidth, f"bandwidths of {len(f.bandwidth)} models: give one for each "
+                         f"of {generations} generations, or one number for all")  # fmt: skip
+    if isinstance(w, Schedule) and w.train is not None:
+        raise arg.refuse("chains", "w", w, "a kernel density on a subsample of a Schedule is not simulated: use "
+                         "AccumulateSubsample, or train=None")  # fmt: skip
+
+
+def _check_family(f: Family, w: Workflow, generations: int) -> None:
+    if isinstance(f, LinearRegression):
+        _check_regression(f, w)
+    if isinstance(f, KernelDensity):
+        _check_density(f, w, generations)
     if isinstance(f, Gaussian) and f.unbiased:
         if not isinstance(w, Replace):
             raise arg.refuse(
@@ -193,7 +222,7 @@ def _check_family(f: Family, w: Workflow) -> None:
 def _check_precision(f: Family, w: Workflow, generations: int) -> None:
     """Counts beyond the whole numbers of the float type would be rounded."""
     match f:
-        case Gaussian() | Gamma():
+        case Gaussian() | Gamma() | LinearRegression() | KernelDensity():
             return
         case Categorical() | Binomial():
             largest = float(f.trials if isinstance(f, Binomial) else 1)

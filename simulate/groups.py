@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from modelcollapse.theory.family import Family
+from modelcollapse.theory.family import Categorical, Family, KernelDensity, LinearRegression
 from modelcollapse.theory.workflow import Workflow
 
 from . import kernel, moments
@@ -81,7 +81,7 @@ def work(f: Family, w: Workflow, generations: int, chains: int, table_length: in
     p = p._replace(sizes=kernel.lengthened(p.sizes, table_length))
     names = observed(f)
     one = chain_bytes(f, p, generations, len(names))
-    drawn = p.most * max(getattr(f, "dimension", 1), 1) if "places" in p.rows else FULL
+    drawn = p.most * max(getattr(f, "dimension", 1), 1) if _on_points(f, p) else FULL
     most = 1 << int(np.log2(max(NEAR // one, FULL // drawn, 1)))
     limit = min(most, max(LEAST, -(-chains // PARTS)))
     group = -(-chains // -(-chains // limit))
@@ -94,17 +94,18 @@ def chain_bytes(f: Family, p: Pool, generations: int, observables: int) -> int:
     """About how many bytes a chain holds while it runs: models, memory, what is drawn in a generation, observables."""
     truth = jax.eval_shape(lambda: kernel.truth(f))
     memory = jax.eval_shape(lambda: p.memory(f, p.room))
-    one = jax.eval_shape(lambda: kernel.points(_stream(), f, kernel.truth(f), 1))
-    drawn = p.most * one.size * 3 if "places" in p.rows or p.most <= MOST_TOKENS and one.dtype == int else 0
+    size = max(getattr(f, "dimension", 1), 1) + isinstance(f, LinearRegression)
+    drawn = 0
+    if _on_points(f, p) or p.most <= MOST_TOKENS and isinstance(f, Categorical):
+        drawn = p.most * size * 3
     state = sum(4 * leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(truth))
     state += sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(memory))
     return int(state + 8 * (drawn + generations * observables))
 
 
-def _stream() -> Any:
-    from .stream import start
-
-    return start(jax.random.key(0))
+def _on_points(f: Family, p: Pool) -> bool:
+    """Whether points are drawn and kept."""
+    return "places" in p.rows or isinstance(f, KernelDensity)
 
 
 @partial(jax.jit, static_argnames="program")

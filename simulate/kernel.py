@@ -2,7 +2,9 @@ r"""Kernels: the exact law of a model fitted on n samples of another, for each f
 
 A model is the fitted statistic itself: probabilities (V,) for the categorical family; a `Normal` (mean and a
 triangular factor of the covariance) for the Gaussian; the mean, a scalar, for all others. Averages of
-sufficient statistics are fits, so one draw from a known law replaces n samples, whatever n is.
+sufficient statistics are fits, so one draw from a known law replaces n samples, whatever n is. The model of a linear
+regression is the error of its coefficients (d,); fits to several sets are no averages there (`simulate.least_squares`). That
+of a kernel density is its points, of which a `Density` is observed (`simulate.density`).
 
 A `Size` holds the size n as an array, so that another size does not compile again, and what can be worked out from it
 beforehand; ``most``, a static bound on it, only chooses the way of sampling. Sizes are at least 1.
@@ -15,6 +17,7 @@ from typing import Any, NamedTuple, assert_never
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.scipy.linalg import solve_triangular
 
 from modelcollapse.theory.family import (
     Binomial,
@@ -22,6 +25,8 @@ from modelcollapse.theory.family import (
     Family,
     Gamma,
     Gaussian,
+    KernelDensity,
+    LinearRegression,
     NegativeBinomial,
     Poisson,
 )
@@ -42,6 +47,18 @@ class Normal(NamedTuple):
     log_variance: jax.Array
 
 
+class Density(NamedTuple):
+    """A kernel density: ``mean`` (d,) of its points, trace of their covariance (divisor n), bandwidth.
+
+    ``logs`` (E,): logarithm of its density at the held-out points; None where there are none.
+    """
+
+    mean: jax.Array
+    spread: jax.Array
+    width: jax.Array
+    logs: jax.Array | None
+
+
 class Size(NamedTuple):
     """A number of samples ``n``, or an array of them; of families that need it a `chi_square.table`, else None."""
 
@@ -50,7 +67,7 @@ class Size(NamedTuple):
 
 
 REGULAR = 2  # samples a coordinate, above which the covariance of a fit is far from singular
-Model = Any  # (V,) probabilities | Normal | scalar mean
+Model = Any  # (V,) probabilities | Normal | Density | (d,) error of coefficients | scalar mean
 
 
 def truth(f: Family) -> Model:
@@ -67,7 +84,13 @@ def truth(f: Family) -> Model:
             return jnp.asarray(f.trials, float) * jnp.asarray(f.p, float)
         case Poisson() | Gamma() | NegativeBinomial():
             return jnp.asarray(f.mean, float)
-    assert_never(f)  # type: ignore[arg-type]  # check_run refuses the others
+        case LinearRegression():
+            return jnp.zeros(f.dimension, float)
+        case KernelDensity():  # one point at 0
+            logs = jnp.zeros(f.held_out, float) if f.held_out else None
+            deviation = jnp.sqrt(jnp.asarray(f.variance, float))
+            return Density(jnp.zeros(f.dimension, float), jnp.zeros((), float), deviation, logs)
+    assert_never(f)
 
 
 def repeat(model: Model, times: int) -> Model:
@@ -91,6 +114,8 @@ def sizes(f: Family, n: Any) -> Size:
     match f:
         case Gaussian():
             degrees = n[:, None] - 1 - np.arange(f.dimension)
+        case LinearRegression():
+            degrees = n[:, None] - np.arange(f.dimension)
         case Gamma() | NegativeBinomial():
             degrees = 2 * n * float(f.shape if isinstance(f, Gamma) else f.size)
         case _:
@@ -112,7 +137,8 @@ def draw(stream: Stream, f: Family, model: Model, size: Size, most: int) -> Mode
 
     Multinomial(n, p)/n; for the Gaussian, mean + L z / sqrt(n) and L A A^T L^T / n with Bartlett's triangular A
     of n - 1 degrees of freedom; Binomial(n K, theta/K)/n; Poisson(n theta)/n; theta Gamma(n k)/(n k);
-    Poisson(Gamma(n s) theta/s)/n.
+    Poisson(Gamma(n s) theta/s)/n. Linear regression, with X drawn too: :math:`w + \sigma z / \sqrt{\chi^2_{n-d+1}}`, a
+    multivariate t.
     """
     n = jnp.asarray(size.n, float)
     match f:
@@ -129,7 +155,13 @@ def draw(stream: Stream, f: Family, model: Model, size: Size, most: int) -> Mode
         case NegativeBinomial():
             rate = _gamma(part(stream, 0), size, n * f.size) * n * model
             return counts.poisson(part(stream, 1), rate) / n
-    assert_never(f)  # type: ignore[arg-type]  # check_run refuses the others
+        case LinearRegression():
+            square, noise = jnp.split(normal(stream, (1 + f.dimension,)), (1,))
+            logs = chi_square.transformed(size.chi[:, -1], square) + jnp.log(n - f.dimension + 1)
+            return model + jnp.sqrt(jnp.asarray(f.noise, float)) * noise * jnp.exp(-logs / 2)
+        case KernelDensity():
+            raise TypeError("a kernel density is its points: simulate.density draws them")
+    assert_never(f)
 
 
 def _gamma(stream: Stream, size: Size, shape: Any) -> jax.Array:
@@ -250,7 +282,7 @@ def mixture(stream: Stream, f: Family, models: Model, shares: jax.Array, size: S
 
 
 def points(stream: Stream, f: Family, model: Model, n: int) -> jax.Array:
-    """``n`` (static) samples of a model themselves: (n,) tokens or numbers; (n, d) for the Gaussian."""
+    """``n`` (static) samples of a model themselves: (n,) tokens or numbers; (n, d) for the Gaussian, (n, d + 1) rows (x, y)."""
     match f:
         case Categorical():
             return sampling.tokens(stream, model, n)
@@ -265,7 +297,12 @@ def points(stream: Stream, f: Family, model: Model, n: int) -> jax.Array:
         case NegativeBinomial():
             rate = jnp.exp(chi_square.rejected(part(stream, 0), jnp.full(n, 2 * f.size, float))) * model
             return counts.poisson(part(stream, 1), rate)
-    assert_never(f)  # type: ignore[arg-type]  # check_run refuses the others
+        case LinearRegression():
+            x, noise = jnp.split(normal(stream, (n, f.dimension + 1)), (f.dimension,), axis=1)
+            return jnp.concatenate([x, (x @ model)[:, None] + jnp.sqrt(jnp.asarray(f.noise, float)) * noise], axis=1)
+        case KernelDensity():
+            raise TypeError("a kernel density is its points: simulate.density draws them")
+    assert_never(f)
 
 
 def fit(f: Family, samples: jax.Array, weights: jax.Array | None = None) -> Model:
@@ -275,6 +312,10 @@ def fit(f: Family, samples: jax.Array, weights: jax.Array | None = None) -> Mode
         apart = samples - mean
         covariance = apart.T @ apart / samples.shape[0]
         return fitted(f, mean, jnp.sqrt(covariance) if f.dimension == 1 else jnp.linalg.cholesky(covariance))
+    if weights is None and isinstance(f, LinearRegression) and samples.shape[0] > REGULAR * f.dimension:
+        gram = samples.T @ samples
+        factor = jnp.linalg.cholesky(gram[:-1, :-1])
+        return _coefficients(factor, solve_triangular(factor, gram[:-1, -1], lower=True))
     weights = jnp.full(samples.shape[0], 1 / samples.shape[0]) if weights is None else weights
     match f:
         case Categorical():
@@ -285,4 +326,14 @@ def fit(f: Family, samples: jax.Array, weights: jax.Array | None = None) -> Mode
             return fitted(f, mean, factor / jnp.sqrt(1 - jnp.sum(weights**2)) if f.unbiased else factor)
         case Binomial() | Poisson() | Gamma() | NegativeBinomial():
             return weights @ samples
-    assert_never(f)  # type: ignore[arg-type]  # check_run refuses the others
+        case LinearRegression():
+            factor = triangle(jnp.sqrt(weights)[:, None] * samples)
+            return _coefficients(factor[:-1, :-1], factor[-1, :-1])
+        case KernelDensity():
+            raise TypeError("a kernel density is its points: simulate.density fits them")
+    assert_never(f)
+
+
+def _coefficients(factor: jax.Array, right: jax.Array) -> jax.Array:
+    """The least squares of rows (x, y) whose x have the Gram matrix L L', x' y = L ``right``."""
+    return solve_triangular(factor, right, lower=True, trans="T")

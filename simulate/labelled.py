@@ -45,6 +45,7 @@ QUESTIONS: dict[str, Callable[..., Any]] = {
     "alive": theory.survivors,
     "log_variance": theory.log_variance,
     "log_mean": theory.log_mean,
+    "second_moment": theory.second_moment,
 }
 
 

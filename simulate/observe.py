@@ -11,6 +11,8 @@ from modelcollapse.theory.family import (
     Family,
     Gamma,
     Gaussian,
+    KernelDensity,
+    LinearRegression,
     NegativeBinomial,
     Poisson,
 )
@@ -25,7 +27,9 @@ def observe(f: Family, model: Model, first: Model | None = None) -> dict[str, ja
     :math:`1 - \sum p_i^2` for the categorical family, :math:`v(\theta_m)/v(\theta)` for the others. Categorical:
     ``alive``, the number of tokens with p > 0, and ``drift``, the L1 distance from the ``first`` model. Others:
     ``mean``. Gaussian: ``log_variance``, log of det of the covariance against the truth's, divided by d. Gamma:
-    ``log_mean``, :math:`\log(\theta_m/\theta)`.
+    ``log_mean``, :math:`\log(\theta_m/\theta)`. Linear regression: the noise is known, and its ``diversity`` 1. Kernel densities:
+    ``diversity``, the trace of the covariance over the truth's; ``second_moment`` about the true mean, over the same; with
+    held-out points ``loss``, minus the mean logarithm of the density there.
     """
     start = truth(f)
     if isinstance(f, Categorical):
@@ -42,9 +46,15 @@ def observe(f: Family, model: Model, first: Model | None = None) -> dict[str, ja
             "mean": model.mean,
             "log_variance": model.log_variance,
         }
+    if isinstance(f, LinearRegression):
+        return {"error": jnp.sum(model**2), "diversity": jnp.ones_like(model[0])}
+    if isinstance(f, KernelDensity):
+        error, spread = jnp.sum(model.mean**2), model.spread + f.dimension * model.width**2
+        seen = {"error": error, "diversity": spread / f.v, "second_moment": (spread + error) / f.v}
+        return seen if model.logs is None else seen | {"loss": -jnp.mean(model.logs)}
     seen = {
         "error": (model - start) ** 2,
-        "diversity": variance(f, model) / variance(f, start),  # type: ignore[arg-type]
+        "diversity": variance(f, model) / variance(f, start),
         "mean": model,
     }
     if isinstance(f, Gamma):

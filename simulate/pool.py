@@ -14,7 +14,8 @@ Schedule               statistics of all batches and all models; with train: the
 =====================  ==============================================================
 
 Points are needed where they are subsampled: the same point is trained on in several generations, and no
-sufficient statistic of a continuous law says which points it came from (`simulate.subsample`, `simulate.points`).
+sufficient statistic of a continuous law says which points it came from (`simulate.subsample`, `simulate.points`). A linear
+regression has the Gram matrix of its pool beside it (`simulate.least_squares`), a kernel density is points (`simulate.density`).
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from modelcollapse.theory.family import Categorical, Family, Gaussian
+from modelcollapse.theory.family import Categorical, Family, Gaussian, KernelDensity, LinearRegression
 from modelcollapse.theory.workflow import (
     Accumulate,
     AccumulateSubsample,
@@ -38,7 +39,7 @@ from modelcollapse.theory.workflow import (
     Workflow,
 )
 
-from . import batches, kernel, points, sampling, subsample
+from . import batches, density, kernel, least_squares, points, sampling, subsample
 from .stream import Stream, fold, part
 
 State = tuple[kernel.Model, Any]
@@ -66,6 +67,10 @@ class Pool(NamedTuple):
 
 def pool(f: Family, w: Workflow, generations: int) -> Pool:
     """The pool of a workflow on sufficient statistics, or on points where there is no other way."""
+    if isinstance(f, KernelDensity):
+        return Pool(*density.pool(f, w, generations))
+    if isinstance(f, LinearRegression):
+        return _regression(f, w, generations)
     match w:
         case Replace():
             sizes = np.asarray(w.sizes(generations), float)
@@ -99,13 +104,33 @@ def pool(f: Family, w: Workflow, generations: int) -> Pool:
             return Pool(*subsample.growing(w, generations))
         case Schedule():
             schedule = w.schedule(generations)
-            return _batched(f, schedule) if schedule.train is None else point_pool(schedule, generations)
+            return _batched(f, schedule) if schedule.train is None else point_pool(f, schedule, generations)
     assert_never(w)
 
 
-def point_pool(w: Workflow, generations: int) -> Pool:
+def _regression(f: LinearRegression, w: Workflow, generations: int) -> Pool:
+    match w:
+        case AccumulateSubsample():
+            return Pool(*subsample.growing(w, generations))
+        case _ if not f.redrawn:
+            memory, step, room, columns = least_squares.one_design(w, generations)
+            one = np.array([float(w.size[0] if isinstance(w, Schedule) else w.real)])
+            return _pool(f, memory, step, one, size=np.zeros(generations, int), **columns)._replace(room=room)
+        case Replace():
+            sizes = np.asarray(w.sizes(generations), float)
+            return _pool(f, _nothing, _replace, sizes, size=np.arange(generations))
+        case FixedReal() | FreshReal() | Accumulate():
+            memory, step, columns = least_squares.redrawn(f, w, generations)
+            return _two(f, w, generations, memory, step, **columns)
+        case Schedule():
+            return point_pool(f, w, generations)
+    assert_never(w)
+
+
+def point_pool(f: Family, w: Workflow, generations: int) -> Pool:
     """The pool of any workflow that draws, keeps and fits the points themselves: slow, an independent witness."""
-    return Pool(*points.stored(w.schedule(generations)))
+    schedule = w.schedule(generations)
+    return Pool(*(density.stored(f, schedule) if isinstance(f, KernelDensity) else points.stored(schedule)))
 
 
 def _pool(f: Family, memory: Memory, step: Step, sizes: np.ndarray, **columns: np.ndarray) -> Pool:

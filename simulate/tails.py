@@ -13,7 +13,10 @@ moments of a chain obey a linear recursion. Else it is that of a chain that vari
 * AccumulateSubsample: a subsample of the pool counts as a new sample of the family there, of equal noise;
 * Schedule: every generation counts as a Replace of the size that has its noise;
 * Gaussian: under other workflows as a Replace of the same diversity; of d coordinates as one;
-* Categorical: each token is a binomial chain; tokens count as pairs that move together, pairs as independent.
+* Categorical: each token is a binomial chain; tokens count as pairs that move together, pairs as independent;
+* LinearRegression: every generation counts as one fit to the smallest training set, which on one design it is;
+* KernelDensity: as the Gaussian chain of the same workflow, which nothing smooths, one generation older: points that are drawn
+  from points have heavier tails than those of a Gaussian.
 """
 
 from __future__ import annotations
@@ -25,7 +28,15 @@ import numpy as np
 from numpy.polynomial import polynomial
 
 from modelcollapse import theory
-from modelcollapse.theory.family import Binomial, Categorical, Family, Gamma, Gaussian
+from modelcollapse.theory.family import (
+    Binomial,
+    Categorical,
+    Family,
+    Gamma,
+    Gaussian,
+    KernelDensity,
+    LinearRegression,
+)
 from modelcollapse.theory.workflow import (
     Accumulate,
     AccumulateSubsample,
@@ -34,6 +45,7 @@ from modelcollapse.theory.workflow import (
     Replace,
     Schedule,
     Workflow,
+    whole_sets,
 )
 
 from .agree import threshold
@@ -60,7 +72,13 @@ def judged(f: Family, w: Workflow, generations: int, chains: int = 4096, budget:
 def skewness(f: Family, w: Workflow, generations: int) -> dict[str, np.ndarray]:
     """The skewness of each observable at generations 1, 2, ...: (generations,) each, 0 where it does not vary."""
     if isinstance(f, Gaussian):
-        return _gaussian(f, w, generations)
+        skews = _gaussian(f, w, generations)
+        return {name: skews[name] for name in ("error", "diversity", "log_variance")}
+    if isinstance(f, KernelDensity):
+        skews = _gaussian(Gaussian(f.dimension, f.variance), w, generations, older=1)
+        return {name: skews[name] for name in ("error", "diversity", "second_moment")}
+    if isinstance(f, LinearRegression):
+        return {"error": np.full(generations, _one_fit(f, w)), "diversity": np.zeros(generations)}
     if isinstance(f, Categorical):
         p = np.unique(np.asarray(f.p, float), return_counts=True)
         inside = (p[0] > 0) & (p[0] < 1)
@@ -70,7 +88,7 @@ def skewness(f: Family, w: Workflow, generations: int) -> dict[str, np.ndarray]:
         x, v = _moments(tokens * (1 - tokens), 1 - 2 * tokens, -1.0, w, generations)
         error, diversity = (np.sqrt(2) * _sum_skewness(_powers(x, each), repeats) for each in (_square(v), v))
         return {"error": error, "diversity": diversity, "alive": diversity}
-    mean = float(f.trials * f.p if isinstance(f, Binomial) else f.mean)  # type: ignore[union-attr]
+    mean = float(f.trials * f.p if isinstance(f, Binomial) else f.mean)
     slope = (float(f.v) - float(f.v2) * mean**2) / mean + 2 * float(f.v2) * mean
     x, v = _moments(np.array([float(f.v)]), np.array([slope]), float(f.v2), w, generations)
     line = np.zeros_like(v) + np.array([0.0, 1.0, 0.0])
@@ -82,6 +100,18 @@ def skewness(f: Family, w: Workflow, generations: int) -> dict[str, np.ndarray]:
     if isinstance(f, Gamma):
         skews["log_mean"] = np.zeros(generations)
     return skews
+
+
+def _one_fit(f: LinearRegression, w: Workflow) -> float:
+    """The skewness of the error of least squares: z'z over a chi-square number of n - d + 1 degrees."""
+    sizes = [float(each) for each in whole_sets(w)]
+    if isinstance(w, AccumulateSubsample | Schedule) and w.train is not None:
+        sizes += list(np.asarray(w.train, float).ravel())
+    d, freedom = f.dimension, min(sizes) - f.dimension + 1
+    if freedom <= ORDER:
+        return np.inf
+    moments = np.cumprod([(d + 2 * k) / (freedom - 2 - 2 * k) for k in range(ORDER // 2)])
+    return float(_sum_skewness(moments[None, None], np.ones(1))[0])
 
 
 def _square(v: np.ndarray) -> np.ndarray:
@@ -213,17 +243,20 @@ def _sizes(schedule: Schedule) -> list[float]:
     return list(1 / noise)
 
 
-def _gaussian(f: Gaussian, w: Workflow, generations: int) -> dict[str, np.ndarray]:
+def _gaussian(f: Gaussian, w: Workflow, generations: int, older: int = 0) -> dict[str, np.ndarray]:
+    """``older``: by how many generations of the smallest size chains are taken to be."""
     if isinstance(w, Replace):
-        sizes, place = [float(size) for size in w.sizes(generations)], np.arange(generations)
+        sizes = [float(size) for size in w.sizes(generations)]
+        sizes, place = [min(sizes)] * older + sizes, np.arange(generations) + older
     else:
         diversity = np.asarray(theory.diversity(f, w, np.arange(1, generations + 1)), float)
         size = float(_sizes(w.schedule(1))[0])
         place = np.maximum(np.ceil(np.log(diversity) / np.log1p(-1 / size)), 1).astype(int) - 1 if size > 1 else (
             np.zeros(generations, int))  # fmt: skip
+        place = place + older
         sizes = [size] * (int(place.max()) + 1)
     joint = {(j, k): float(j == 0) for j in range(4) for k in range(4 - j)}  # E mean^(2j) variance^k
-    error, variance, out = [], [], {}
+    error, variance, second, out = [], [], [], {}
     odd = (1, 1, 3, 15)  # E z^(2i)
     for size in sizes:
         divisor = size - 1 if f.unbiased else size
@@ -234,7 +267,8 @@ def _gaussian(f: Gaussian, w: Workflow, generations: int) -> dict[str, np.ndarra
         }  # fmt: skip
         error.append([joint[j, 0] for j in (1, 2, 3)])
         variance.append([joint[0, k] for k in (1, 2, 3)])
-    for name, moments in (("error", error), ("diversity", variance)):
+        second.append([sum(comb(k, j) * joint[j, k - j] for j in range(k + 1)) for k in (1, 2, 3)])
+    for name, moments in (("error", error), ("diversity", variance), ("second_moment", second)):
         out[name] = _sum_skewness(np.array(moments)[:, None, :], np.ones(1))[place]
     proper = np.minimum.accumulate(np.array(sizes))[place] > f.dimension
     out["log_variance"] = np.where(proper, 0.0, np.inf)

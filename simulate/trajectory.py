@@ -24,6 +24,7 @@ OBSERVABLES = (
     "log_variance",
     "log_variance_spread",
     "log_mean",
+    "second_moment",
     "loss",
     "collapsed",
     "collapse_time",
@@ -38,6 +39,7 @@ LONG_NAMES = {
     "log_variance": "logarithm of the determinant of the covariance against the truth, divided by its dimension",
     "log_variance_spread": "squared deviation of the logarithm of the variance from its exact mean",
     "log_mean": "logarithm of the mean against the truth",
+    "second_moment": "second moment about the true mean, over the variance of the truth",
     "loss": "held-out cross-entropy",
     "collapsed": "whether total collapse is reached",
     "collapse_time": "generation of total collapse, if it is no later than the next",
@@ -45,7 +47,7 @@ LONG_NAMES = {
 
 
 UNITS = {
-    "loss": "nats per token",
+    "loss": "nats per token or point",
     "error": "squared units of the mean parameter",
     "mean": "units of the mean parameter",
 }  # else 1
@@ -59,7 +61,9 @@ class Trajectory:
     categorical family 1 - sum p^2, of others v(theta_m)/v(theta), 1 at the truth. ``alive``: tokens with p > 0;
     ``drift``: L1 distance from the chain's first model (both categorical). ``mean``: of the Gaussian with a third axis,
     coordinate; not kept for the categorical. ``log_variance`` (Gaussian): log(det of the covariance / det of the true
-    one)/d, -inf where it is singular. ``log_mean`` (Gamma): log(theta_m/theta). What a family does not have is None.
+    one)/d, -inf where it is singular. ``log_mean`` (Gamma): log(theta_m/theta). ``second_moment`` (kernel density): of the model
+    about the true mean, over that of the truth; its ``diversity`` is the trace of its covariance over the truth's,
+    and its ``loss`` minus the mean log density at the chain's held-out points. What a family does not have is None.
 
     Of language models (`lm.run.Run.trajectory`) a chain is a seed, ``diversity`` and ``drift`` are means over next-token
     distributions after fixed contexts, ``loss`` is the held-out cross-entropy in nats per token, and ``error`` is NaN: the truth
@@ -75,6 +79,7 @@ class Trajectory:
     mean: jax.Array | None = None
     log_variance: jax.Array | None = None
     log_mean: jax.Array | None = None
+    second_moment: jax.Array | None = None
     loss: jax.Array | None = None
 
     @property

@@ -242,11 +242,15 @@ class KernelDensity:
     ``bandwidth`` h has the unit of the data and is that of each of the ``dimension`` coordinates; a tuple gives the
     bandwidths of models 1, 2, ... The truth has the covariance ``variance`` times the identity; only its first two
     moments matter. The model's mean is that of its data, its covariance that of its data (divisor n) plus :math:`h^2`.
+
+    ``held_out``: on how many points of the truth, drawn once for each chain, simulated models are scored; 0: on none. Theory
+    does not depend on it.
     """
 
     bandwidth: Any
     dimension: int = 1
     variance: Any = 1.0
+    held_out: int = 0
 
     def __post_init__(self) -> None:
         if isinstance(self.bandwidth, (tuple, list)):
@@ -259,6 +263,8 @@ class KernelDensity:
             arg.positive("KernelDensity", "bandwidth", each, wanted)
         object.__setattr__(self, "dimension", arg.size("KernelDensity", "dimension", self.dimension, of="coordinates"))
         arg.positive("KernelDensity", "variance", self.variance, "variance of each coordinate")
+        if isinstance(self.held_out, bool) or self.held_out != 0:
+            object.__setattr__(self, "held_out", arg.size("KernelDensity", "held_out", self.held_out, of="points"))
 
     @property
     def v2(self) -> int:
