@@ -575,7 +575,8 @@ def _show_sweep(data: Any, record: dict[str, Any], out: Path | None, as_json: bo
     if out is not None:
         from . import sweep_pictures
 
-        record = {"files": [str(out), str(sweep_pictures.draw(data, out.with_suffix(".png")))]} | record
+        drawn = [str(sweep_pictures.draw(data, out.with_suffix(".png")))] if sweep_pictures.can_draw(data) else []
+        record = {"files": [str(out), *drawn]} | record
     if as_json:
         _print_json(record)
     else:

@@ -17,6 +17,11 @@ ROWS, COLUMNS = 4, 5  # of panels, at most
 POINTS = 12  # generations shown
 
 
+def can_draw(data: xarray.Dataset) -> bool:
+    """Whether there is a picture of it: of a whole grid over workflows and sizes."""
+    return {"workflow", "samples"} <= set(data["outside"].dims) and "error_mean" in data
+
+
 def draw(data: xarray.Dataset, path: Path) -> Path:
     """Error by generation: simulated means with two standard errors, and what theory predicts as lines."""
     import matplotlib.pyplot as plt
