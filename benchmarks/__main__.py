@@ -81,7 +81,11 @@ def parsed(arguments: list[str] | None) -> tuple[argparse.ArgumentParser, argpar
     parser.add_argument("--least", type=float, default=FALLEN, metavar="SHARE",
                         help="the share of its stored ratio below which a ratio has fallen (default %(default)s)")  # fmt: skip
     parser.add_argument(
-        "--device-count", type=int, default=2, metavar="N", help="JAX devices on the processor (default 2)"
+        "--device-count",
+        type=int,
+        default=1,
+        metavar="N",
+        help="JAX devices on the processor (default 1, which uses all cores)",
     )
     parser.add_argument("--timeout", type=float, default=30, metavar="SECONDS",
                         help="give a contender up that needs longer for one pass (default %(default)s)")  # fmt: skip

@@ -13,22 +13,25 @@ class NotYet(Exception):
 
 
 def passes(work: Work) -> Callable[[int], Any]:
-    """A pass over all generations of all chains, given a seed: it returns when every observable is there.
+    """A pass over all generations of all chains, given a seed, as a sweep makes it: moments and quantiles of every observable.
 
     Raises `NotYet` where `modelcollapse.theory` has no such family.
     """
     import jax
 
     jax.config.update("jax_enable_x64", True)
-    from modelcollapse import simulate, theory
+    from modelcollapse import theory
+    from modelcollapse.simulate import groups
 
     family: Any = getattr(theory, work.family, None)
     if family is None:
         raise NotYet(f"theory has no {work.family} yet")
     f, w = family(**work.arguments), getattr(theory, work.workflow)(**work.sizes)
 
+    todo = groups.work(f, w, work.generations, work.chains)
+
     def once(seed: int) -> Any:
-        run = simulate.chains(f, w, generations=work.generations, chains=work.chains, key=jax.random.key(seed))
-        return jax.block_until_ready(run.observables)
+        *_, (_, moments) = groups.run(todo, jax.random.key(seed))
+        return moments
 
     return once

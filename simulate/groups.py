@@ -30,7 +30,7 @@ from .sampling import MOST_TOKENS
 
 NEAR = 2**23  # bytes of a group: what a core has near it
 FULL = 2**16  # points that are drawn at once, at least: less would not fill the time that an operation takes to start
-LEAST, PARTS = 512, 8  # of many chains a group is no less than LEAST, of a few no more than one of PARTS
+LEAST, PARTS = 4096, 8  # of many chains a group is no less than LEAST, of a few no more than one of PARTS
 AHEAD = 3  # calls for each device that run or wait
 
 
@@ -145,7 +145,9 @@ def run(work: Work, key: jax.Array, done: tuple[int, Moments] | None = None) -> 
         call(0, np.zeros((moments.KNOTS, len(work.program.names), work.generations)))
         _, left, (values, found) = waiting.popleft()
         knots = moments.placed(values, left)
-        total = moments.of_group({**found, "under": moments.counted(values, left, knots)}, left, knots)
+        total = moments.of_group(
+            {**found, "under": moments.counted(values, left, np.asarray(knots, jnp.result_type(float)))}, left, knots
+        )
         at = 1
         yield at, total
     ahead = at

@@ -2,7 +2,7 @@ r"""Streaming moments and quantiles: what is kept of chains that are not kept.
 
 Chains come in groups. Of each group the number of chains, mean, sum of squared deviations, least and greatest value of every
 observable at every generation are worked out where the chains are; they are merged in the order of the groups by Chan's
-rule, so that the numbers do not depend on where or when a group was run. Quantiles: the first group says where they lie,
+rule, so that the numbers do not depend on where or when a group was run. Quantiles: the first few chains say where they lie,
 and of all chains it is counted how many are below a few values around there; between two such values the distribution
 function is taken to be a line.
 """
@@ -17,7 +17,8 @@ import numpy as np
 from jax import lax
 
 LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
-AROUND = (-3.0, -1.0, 1.0, 3.0)  # standard errors of a level in the first group
+FIRST = 256  # chains that say where quantiles lie
+AROUND = (-3.0, -1.0, 1.0, 3.0)  # standard errors of a level in so many chains
 KNOTS = len(LEVELS) * len(AROUND)
 
 
@@ -75,17 +76,20 @@ def _counts(x: jax.Array, knots: jax.Array) -> jax.Array:
 
 
 def placed(values: dict[str, Any], chains: int) -> np.ndarray:
-    """Knots (K, O, M) around the quantiles of the first group: ascending, by its ordered values."""
+    """Knots (K, O, M) around the quantiles of the first chains: ascending, some of their ordered values."""
+    chains = min(chains, FIRST)
     x = np.sort(np.stack([np.asarray(values[name])[:chains] for name in sorted(values)]), axis=1)  # (O, chains, M)
     levels = [q + s * np.sqrt(q * (1 - q) / chains) for q in LEVELS for s in AROUND]
     places = np.clip(np.round(np.sort(levels) * chains - 0.5), 0, chains - 1).astype(int)
     return np.moveaxis(x[:, places], 1, 0)
 
 
-def counted(values: dict[str, Any], chains: int, knots: np.ndarray) -> np.ndarray:
-    """How many of the first ``chains`` values are not above each knot: (K, O, M)."""
-    x = np.stack([np.asarray(values[name])[:chains] for name in sorted(values)])
-    return np.stack([np.sum(x <= knot[:, None], axis=1) for knot in knots])
+@jax.jit
+def counted(values: dict[str, jax.Array], chains: Any, knots: jax.Array) -> jax.Array:
+    """How many of the first ``chains`` values (B, M) are not above each knot: (K, O, M)."""
+    x = jnp.stack([values[name] for name in sorted(values)])
+    used = (jnp.arange(x.shape[1]) < chains)[:, None]
+    return _counts(jnp.where(used, x, jnp.inf), knots)
 
 
 def of_group(found: dict[str, Any], chains: int, knots: np.ndarray) -> Moments:
