@@ -35,7 +35,8 @@ class Contender:
 
     def __init__(self, work: str, side: str, devices: int, seed: int, seconds: float) -> None:
         self.side, self.seconds = side, seconds
-        flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={devices} --xla_cpu_prefer_vector_width=512".strip()
+        own = f"--xla_force_host_platform_device_count={devices} --xla_cpu_prefer_vector_width=512"
+        flags = f"{os.environ.get('XLA_FLAGS', '')} {own}".strip()
         path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
         self.log = tempfile.TemporaryFile("w+")  # noqa: SIM115
         self.process = subprocess.Popen(
