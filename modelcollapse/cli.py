@@ -846,7 +846,7 @@ def _use_double(*, wide: bool = False) -> None:
     """
     import signal
 
-    if wide:
+    if wide and "jax" not in sys.modules:  # it reads them once
         flags = os.environ.get("XLA_FLAGS", "")
         if "prefer_vector_width" not in flags:
             os.environ["XLA_FLAGS"] = f"{flags} --xla_cpu_prefer_vector_width=512".strip()
