@@ -6,6 +6,7 @@ and writes its state once in a generation. These are counts of the work, not of 
 
 from __future__ import annotations
 
+from math import log2
 from typing import NamedTuple
 
 WORD = 64  # bits of one variate
@@ -32,8 +33,8 @@ class Needs(NamedTuple):
 
 
 def categorical(tokens: int, n: int) -> Needs:
-    """A multinomial of n among V: V - 1 binomials or n tokens, whichever are fewer; three sums over V."""
-    return Needs(WORD * min(tokens - 1, n), 8 * (2 * tokens + 3), 4 * tokens)
+    """A multinomial of n among V: V - 1 binomials of a word or n tokens of log2 V bits, whichever is less; three sums over V."""
+    return Needs(min(WORD * (tokens - 1), n * log2(tokens)), 8 * (2 * tokens + 3), 4 * tokens)
 
 
 def gaussian(d: int, sets: int = 1, pooled: bool = False) -> Needs:
