@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 from rich.markup import escape
 
 from .report import console, titled
+from .sweeping import SHOWN
 
 if TYPE_CHECKING:
     import xarray
 
-SHOWN = ("error", "diversity", "alive", "log_variance", "log_mean", "second_moment")
 MOST = 60  # lines of a table
 
 

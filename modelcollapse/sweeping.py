@@ -10,12 +10,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from modelcollapse import theory
 
 from .plan import finite
 from .terminal import number, refused, whole
+from .train import beside
 
 if TYPE_CHECKING:
     import xarray
@@ -37,19 +36,16 @@ DEFAULTS = {
     "size": "1", "noise": "1", "bandwidth": "0.5",
 }  # fmt: skip
 WHOLE = ("dimension", "vocabulary", "trials")
-WORKFLOWS: dict[str, Callable[[int, float], theory.Workflow]] = {
-    "replace": lambda n, share: theory.Replace(n),
-    "accumulate": lambda n, share: theory.Accumulate(n, n),
-    "subsample": lambda n, share: theory.AccumulateSubsample(n, n),
-    "bootstrap": lambda n, share: theory.AccumulateSubsample(n, n, replacement=True),
-    "fixed": lambda n, share: theory.FixedReal(n, _beside(n, share)),
-    "fresh": lambda n, share: theory.FreshReal(n, _beside(n, share)),
+WORKFLOWS: dict[str, Callable[[int, int], theory.Workflow]] = {
+    "replace": lambda n, beside: theory.Replace(n),
+    "accumulate": lambda n, beside: theory.Accumulate(n, n),
+    "subsample": lambda n, beside: theory.AccumulateSubsample(n, n),
+    "bootstrap": lambda n, beside: theory.AccumulateSubsample(n, n, replacement=True),
+    "fixed": theory.FixedReal,
+    "fresh": theory.FreshReal,
 }
+SHOWN = ("error", "diversity", "alive", "log_variance", "log_mean", "second_moment")
 NAMES = "replace, accumulate, subsample, bootstrap, fixed[:SHARE] or fresh[:SHARE]"
-
-
-def _beside(real: int, share: float) -> int:
-    return max(1, round(real * share / (1 - share)))
 
 
 def axes(
@@ -117,10 +113,7 @@ def _workflow(name: str, samples: int) -> theory.Workflow:
         raise refused("workflows", name, f"name {NAMES}")
     if text and kind not in ("fixed", "fresh"):
         raise refused("workflows", name, "only fixed and fresh have a share")
-    share = number("workflows", text) if text else 0.5
-    if not 0 < share < 1:
-        raise refused("workflows", name, "the share of synthetic data, above 0 and below 1; replace has all of it")
-    return WORKFLOWS[kind](samples, share)
+    return WORKFLOWS[kind](samples, beside(name, text or "0.5", samples))
 
 
 def quantity(name: str, text: str | None) -> float | None:
@@ -189,7 +182,7 @@ def as_json(data: xarray.Dataset, seconds: float, ran: int) -> dict[str, Any]:
     for labels, at in _each(data):
         last = at.isel(generation=-1)
         row = dict(labels) | {"outside": bool(at["outside"]), "compared": int(at["compared"])}
-        for name in ("error", "diversity", "alive", "log_variance", "log_mean", "second_moment"):
+        for name in SHOWN:
             if f"{name}_mean" in data:
                 row[name] = {
                     each: float(last[f"{name}_{each}"])
@@ -217,9 +210,3 @@ def _each(data: xarray.Dataset) -> Iterator[tuple[dict[str, Any], xarray.Dataset
     else:
         for labels in cells:
             yield labels, data.sel(labels)
-
-
-def worst(data: xarray.Dataset) -> np.ndarray:
-    """The largest |z| of each cell, over observables and generations: NaN where nothing is compared."""
-    sizes = [np.fmax.reduce(np.abs(data[name].values), axis=-1) for name in data if str(name).endswith("_z")]
-    return np.fmax.reduce(sizes) if sizes else np.full(data["outside"].shape, np.nan)

@@ -18,6 +18,7 @@ import numpy as np
 
 from modelcollapse import theory
 from modelcollapse.simulate.agree import threshold
+from modelcollapse.simulate.tails import most_skewness
 
 from .plan import finite
 from .terminal import refused
@@ -25,7 +26,6 @@ from .terminal import refused
 GENERATIONS = 10
 LEAST, MOST = 64, 4096  # chains
 COPIES = 24  # arrays of the size of one observable that are held while chains run
-INFLATION = 2.0  # false alarms, against those meant, above which a mean is not judged
 
 
 @dataclass(frozen=True)
@@ -107,8 +107,7 @@ def _judged(
         skew = np.abs(((seen - observed) ** 3).mean(axis=0) / spread**3)
         alike = np.abs(observed - means) <= 1e3 * rounding
         z = np.where(error > rounding, (observed - means) / error, np.where(alike, 0.0, np.inf))
-    wrong = np.where(error > rounding, skew * allowed * (2 * allowed**2 + 1) / (6 * math.sqrt(chains)), 0.0)
-    fair = wrong <= 2 * INFLATION - 1
+    fair = np.where(error > rounding, skew, 0.0) <= most_skewness(chains, allowed)
     excess = np.where(fair, np.abs(z) if relation == "=" else -z, -np.inf)
     worst = int(np.argmax(excess))
     return GroupVerdict(

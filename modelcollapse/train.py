@@ -52,11 +52,11 @@ def workflows(text: str, real: int) -> dict[str, Arm]:
             case "subsample":
                 found[name] = theory.AccumulateSubsample(real, real)
             case "fixed":
-                found[name] = theory.FixedReal(real, _beside(name, share or "0.5", real))
+                found[name] = theory.FixedReal(real, beside(name, share or "0.5", real))
             case "fresh":
-                found[name] = theory.FreshReal(real, _beside(name, share or "0.5", real))
+                found[name] = theory.FreshReal(real, beside(name, share or "0.5", real))
             case "rephrase":
-                found[name] = Rephrased(real, _beside(name, share or "0.5", real))
+                found[name] = Rephrased(real, beside(name, share or "0.5", real))
             case _ if name.endswith(".json"):
                 if Path(name).stem in found:
                     raise refused("workflows", text, f"name {Path(name).stem} once")
@@ -68,7 +68,7 @@ def workflows(text: str, real: int) -> dict[str, Arm]:
     return found
 
 
-def _beside(name: str, share: str, real: int) -> int:
+def beside(name: str, share: str, real: int) -> int:
     """Synthetic samples that make this share beside the real ones."""
     value = number("workflows", share)
     if not 0 < value < 1:

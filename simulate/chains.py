@@ -83,6 +83,15 @@ def point_chains(f: Family, w: Workflow, generations: int, chains: int, key: jax
 
 
 def _trajectory(f: Family, w: Workflow, p: Pool, chains: int, key: jax.Array) -> Trajectory:
+    fixed, free = divided(f)
+    seen = run_chains(typed(key), free, p.room, p.sizes, p.rows, kind=type(f), fixed=fixed, memory=p.memory, step=p.step,
+                most=p.most, chains=int(chains))  # fmt: skip
+    seen["error"] = seen["error"] + unseen(f)
+    return Trajectory(f, w, **seen)
+
+
+def divided(f: Family) -> tuple[tuple[tuple[str, Any], ...], dict[str, Any]]:
+    """What a program is compiled for of a family, and what it reads."""
     settings = {field.name: getattr(f, field.name) for field in fields(f)}
     fixed = tuple((name, settings[name]) for name in settings if name in STATIC)
     free = {
@@ -90,11 +99,12 @@ def _trajectory(f: Family, w: Workflow, p: Pool, chains: int, key: jax.Array) ->
         for name, value in settings.items()
         if name not in STATIC
     }
-    seen = run_chains(typed(key), free, p.room, p.sizes, p.rows, kind=type(f), fixed=fixed, memory=p.memory, step=p.step,
-                most=p.most, chains=int(chains))  # fmt: skip
-    if isinstance(f, Categorical) and f.counts is not None:
-        seen["error"] = seen["error"] + f.v / float(f.counts.sum())
-    return Trajectory(f, w, **seen)
+    return fixed, free
+
+
+def unseen(f: Family) -> float:
+    """What the squared distance from a corpus lacks, to be without bias that from its truth: v/N; of no corpus nothing."""
+    return float(f.v) / float(f.counts.sum()) if isinstance(f, Categorical) and f.counts is not None else 0.0
 
 
 @partial(jax.jit, static_argnames=("kind", "fixed", "memory", "step", "most", "chains"))

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import fields
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -22,7 +21,7 @@ from modelcollapse.theory.family import Categorical, Family, KernelDensity, Line
 from modelcollapse.theory.workflow import Workflow
 
 from . import kernel, moments
-from .chains import STATIC, run_chains, typed
+from .chains import divided, run_chains, typed, unseen
 from .moments import Moments
 from .observe import observe
 from .pool import Memory, Pool, Step, pool
@@ -51,6 +50,7 @@ class Work(NamedTuple):
 
     program: Program
     free: dict[str, Any]
+    unseen: float
     pool: Pool
     generations: int
     chains: int
@@ -70,13 +70,7 @@ def observed(f: Family) -> tuple[str, ...]:
 
 def work(f: Family, w: Workflow, generations: int, chains: int, table_length: int = 0) -> Work:
     """The work of a cell, with tables of at least a length."""
-    settings = {field.name: getattr(f, field.name) for field in fields(f)}
-    fixed = tuple((name, settings[name]) for name in settings if name in STATIC)
-    free = {
-        name: None if value is None else np.asarray(value, float)
-        for name, value in settings.items()
-        if name not in STATIC
-    }
+    fixed, free = divided(f)
     p = pool(f, w, generations)
     p = p._replace(sizes=kernel.lengthened(p.sizes, table_length))
     names = observed(f)
@@ -86,7 +80,13 @@ def work(f: Family, w: Workflow, generations: int, chains: int, table_length: in
     limit = min(most, max(LEAST, -(-chains // PARTS)))
     group = -(-chains // -(-chains // limit))
     return Work(
-        Program(type(f), fixed, p.memory, p.step, p.most, group, names), free, p, generations, chains, one * group
+        Program(type(f), fixed, p.memory, p.step, p.most, group, names),
+        free,
+        unseen(f),
+        p,
+        generations,
+        chains,
+        one * group,
     )
 
 
@@ -113,11 +113,12 @@ def _run(
     first: Any, left: Any, knots: jax.Array, key: jax.Array, tables: Any, *, program: Program
 ) -> tuple[dict[str, jax.Array], dict[str, jax.Array]]:
     """One group from the chain ``first``, of which ``left`` chains count: values, and moments."""
-    free, room, sizes, rows = tables
+    free, lacking, room, sizes, rows = tables
     seen = run_chains(
         key, free, room, sizes, rows, first, kind=program.kind, fixed=program.fixed, memory=program.memory,
         step=program.step, most=program.most, chains=program.chains,
     )  # fmt: skip
+    seen["error"] = seen["error"] + lacking
     values = {name: seen[name] for name in program.names}
     return values, moments.summary(values, left, knots)
 
@@ -127,7 +128,7 @@ def run(work: Work, key: jax.Array, done: tuple[int, Moments] | None = None) -> 
     devices = jax.local_devices()
     group, groups = work.program.chains, work.groups
     tables = [
-        jax.device_put((typed(key), (work.free, work.pool.room, work.pool.sizes, work.pool.rows)), each)
+        jax.device_put((typed(key), (work.free, work.unseen, work.pool.room, work.pool.sizes, work.pool.rows)), each)
         for each in devices
     ]
     at, total = done if done is not None else (0, None)

@@ -15,7 +15,7 @@ import numpy as np
 from modelcollapse import theory
 
 from . import groups
-from .agree import threshold
+from .agree import ROUNDINGS, threshold
 from .grid import Cell, Grid
 from .moments import LEVELS, Moments
 from .tails import judged
@@ -194,7 +194,7 @@ def _exact_error(cell: Cell, name: str, grid: Grid, seen: np.ndarray) -> np.ndar
 
 def score(mean: np.ndarray, error: np.ndarray, expected: np.ndarray, double: bool) -> np.ndarray:
     """z of each mean; 0 or infinite where no chain differs from another."""
-    rounding = 64 * np.finfo(np.float64 if double else np.float32).eps
+    rounding = ROUNDINGS * np.finfo(np.float64 if double else np.float32).eps
     with np.errstate(invalid="ignore", divide="ignore"):
         apart = mean - expected
         alike = np.abs(apart) <= rounding * np.maximum(np.abs(expected), np.abs(mean).max(initial=0.0))

@@ -14,7 +14,7 @@ import numpy as np
 from jax import lax
 
 from .counts import poisson
-from .stream import Stream, below, fold, packed, part, scaled, uniform, words
+from .stream import Stream, below, evened, fold, packed, part, uniform
 
 MOST_TOKENS = 4096  # beyond it a chain would hold more memory than time is worth
 TOKENS_PER_POISSON = 128  # what one Poisson number for each token costs, in tokens drawn one by one
@@ -97,14 +97,7 @@ def spread(counts: jax.Array, most: int) -> jax.Array:
 
 def slots(stream: Stream, limit: Any, most: int) -> jax.Array:
     """``most`` independent numbers below ``limit``: (most,) int32. As `below`, at half the cost."""
-
-    def again(state: Any) -> Any:
-        turn, number, pending = state
-        drawn, fair = scaled(words(fold(stream, turn), (most,))[0], limit)
-        return turn + 1, jnp.where(pending, drawn, number), pending & ~fair
-
-    number, fair = scaled(packed(stream, most), limit)
-    return lax.while_loop(lambda state: jnp.any(state[2]), again, (jnp.uint32(0), number, ~fair))[1]
+    return evened(stream, packed(stream, most), limit)
 
 
 def multinomial(stream: Stream, n: Any, p: jax.Array, most: int) -> jax.Array:

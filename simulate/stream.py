@@ -168,14 +168,19 @@ def _cosine(turns: jax.Array) -> jax.Array:
 
 
 def below(stream: Stream, limit: Any, shape: tuple[int, ...] = ()) -> jax.Array:
-    """Whole numbers from 0 to ``limit`` - 1 < 2^31, all equally likely: where `scaled` is not fair, drawn again."""
+    """Whole numbers from 0 to ``limit`` - 1 < 2^31, all equally likely."""
+    return evened(stream, words(stream, shape)[0], limit)
+
+
+def evened(stream: Stream, word: jax.Array, limit: Any) -> jax.Array:
+    """Words of a stream as whole numbers below ``limit``, all equally likely: where `scaled` is not fair, drawn again."""
 
     def again(state: Any) -> Any:
         turn, number, pending = state
-        drawn, fair = scaled(words(fold(stream, turn), shape)[0], limit)
+        drawn, fair = scaled(words(fold(stream, turn), word.shape)[0], limit)
         return turn + 1, jnp.where(pending, drawn, number), pending & ~fair
 
-    number, fair = scaled(words(stream, shape)[0], limit)
+    number, fair = scaled(word, limit)
     return lax.while_loop(lambda state: jnp.any(state[2]), again, (jnp.uint32(0), number, ~fair))[1]
 
 

@@ -203,9 +203,11 @@ def _part(parts: Path, grid: Grid, cell: Cell) -> Path:
 
 def _table_lengths(grid: Grid) -> list[int]:
     """How long the tables of each cell are: as long as in all cells that one program can run."""
-    own = [(type(cell.f), getattr(cell.f, "dimension", 0), type(cell.w)) for cell in grid.cells]
-    needed = [_table_length(cell) for cell in grid.cells]
-    return [max(length for other, length in zip(own, needed, strict=True) if other == each) for each in own]
+    programs = [(type(cell.f), getattr(cell.f, "dimension", 0), type(cell.w)) for cell in grid.cells]
+    longest: dict[Any, int] = {}
+    for program, cell in zip(programs, grid.cells, strict=True):
+        longest[program] = max(longest.get(program, 0), _table_length(cell))
+    return [longest[program] for program in programs]
 
 
 def _table_length(cell: Cell) -> int:

@@ -64,9 +64,13 @@ def judged(f: Family, w: Workflow, generations: int, chains: int = 4096, budget:
     >>> judged(theory.Gamma(1, 1.0), theory.Replace(8), 30)["error"].nonzero()[0] + 1
     array([1])
     """
-    t = threshold(generations, chains, budget)
-    most = (2 * INFLATION - 1) * 6 * np.sqrt(chains) / (t * (2 * t**2 + 1))
+    most = most_skewness(chains, threshold(generations, chains, budget))
     return {name: ~(np.abs(skew) > most) for name, skew in skewness(f, w, generations).items()}
+
+
+def most_skewness(chains: int, allowed: float) -> float:
+    """The skewness up to which a mean over so many chains may be judged by z, of which ``allowed`` is no alarm."""
+    return float((2 * INFLATION - 1) * 6 * np.sqrt(chains) / (allowed * (2 * allowed**2 + 1)))
 
 
 def skewness(f: Family, w: Workflow, generations: int) -> dict[str, np.ndarray]:

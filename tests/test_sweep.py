@@ -102,6 +102,14 @@ def test_a_sweep_is_labelled_and_agrees_with_theory() -> None:
     assert np.isnan(data.diversity_z.sel(samples=6)[-1]) and np.all(np.isfinite(data.log_variance_z.sel(samples=6)))
 
 
+def test_a_sweep_over_a_corpus_estimates_the_distance_from_its_truth() -> None:
+    """The error of generation 1 is that of the corpus itself, v/N, which no chain varies."""
+    f = theory.Categorical.from_counts([5, 3, 2])
+    data = sweep({"synthetic": [8]}, lambda synthetic: (f, theory.Accumulate(10, synthetic)), generations=6, chains=400)
+    assert not data.outside.any() and data.compared[0] > 6
+    np.testing.assert_allclose(data.error_mean[0, 0], f.v / 10, rtol=1e-6)
+
+
 def test_a_wrong_prediction_is_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(labelled.QUESTIONS, "log_variance", lambda f, w, m: 1.1 * theory.log_variance(f, w, m))
     assert sweep(SIZES, gaussian, generations=30, chains=600, seed=3).outside.all()
@@ -224,6 +232,25 @@ BAD = {
     "--out grid.csv": "ending in .nc",
     "--out /dev/null/grid.nc": "a place to write to",
     "--dimension 100 --samples 1000 --memory 1MB": "bytes: allow more",
+    "--merge": "--merge: name the files of all shards",
+    "--merge a.nc": "there is no such file",
+    "--merge a.nc --samples 9": "--samples 9: leave it out: pieces say what they are of",
+    "a.nc": "to put pieces together name them with --merge",
+    "--shard 0/3 --out a.nc": "--shard 0/3: I/N: one of N shards",
+    "--shard 2 --out a.nc": "one of N shards",
+    "--shard 1/2": "name a file with --out",
+    "--shard 9/99 --out a.nc": "at most as many shards as cells: there are 9",
+    "--shard 1/2 --slurm cpus=2": "leave it out, or --slurm",
+    "--shards 2": "it is for --slurm",
+    "--slurm cpus=2 --out a.nc": "say with --shards",
+    "--slurm cpus=2 --shards 2": "name a file with --out",
+    "--slurm cpus=2 --shards 99 --out a.nc": "at most as many as cells: there are 9",
+    "--slurm colour=red --shards 2 --out a.nc": "names are partition",
+    "--slurm cpus=2 --shards 2 --out a.csv": "ending in .nc",
+    "--coordinator here --process 0 --processes 2": "HOST:PORT of process 0",
+    "--coordinator here:99 --process 2 --processes 2": "from 0 to N-1",
+    "--coordinator here:99": "say with --process",
+    "--process 1": "name also --coordinator",
 }
 
 

@@ -266,42 +266,6 @@ def test_pieces_are_merged_and_reported(pieces: list[Path], tmp_path: Path, caps
     assert record["rows"][3]["error"]["mean"] == float(read(out).error_mean[1, 1, -1])
 
 
-BAD = {
-    "--merge": "--merge: name the files of all shards",
-    "--merge a.nc": "there is no such file",
-    "--merge a.nc --samples 9": "--samples 9: leave it out: pieces say what they are of",
-    "a.nc": "to put pieces together name them with --merge",
-    "--shard 0/3 --out a.nc": "--shard 0/3: I/N: one of N shards",
-    "--shard 2 --out a.nc": "one of N shards",
-    "--shard 1/2": "name a file with --out",
-    "--shard 9/99 --out a.nc": "at most as many shards as cells: there are 9",
-    "--shard 1/2 --slurm cpus=2": "leave it out, or --slurm",
-    "--shards 2": "it is for --slurm",
-    "--slurm cpus=2 --out a.nc": "say with --shards",
-    "--slurm cpus=2 --shards 2": "name a file with --out",
-    "--slurm cpus=2 --shards 99 --out a.nc": "at most as many as cells: there are 9",
-    "--slurm colour=red --shards 2 --out a.nc": "names are partition",
-    "--slurm cpus=2 --shards 2 --out a.csv": "ending in .nc",
-    "--coordinator here --process 0 --processes 2": "HOST:PORT of process 0",
-    "--coordinator here:99 --process 2 --processes 2": "from 0 to N-1",
-    "--coordinator here:99": "say with --process",
-    "--process 1": "name also --coordinator",
-}
-
-
-@pytest.mark.parametrize("options", BAD)
-def test_bad_divisions_are_one_line(
-    options: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(SystemExit) as left:
-        cli.main(["sweep", *options.split()])
-    shown = capsys.readouterr()
-    lines = shown.err.strip().splitlines()
-    assert left.value.code == 2 and len(lines) == 1 and BAD[options] in lines[0], lines
-    assert not shown.out and not list(tmp_path.iterdir())
-
-
 def test_absent_extras_are_named(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

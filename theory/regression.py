@@ -17,6 +17,7 @@ from typing import Any, assert_never
 
 import numpy as np
 from sympy import (
+    Dummy,
     Expr,
     Symbol,
     cancel,
@@ -67,7 +68,7 @@ def passed_on(synthetic: Expr = n, pool: Expr = N + n) -> Expr:
     With S the Gram matrix of the pool and U the share of the synthetic part, :math:`X'X = S^{1/2} U S^{1/2}`, it is
     E tr(S U S^{-1} U)/d; U is independent of S. Both unknown moments, of S and its inverse and of U, are solved for.
     """
-    same, crossed, square, trace = (Symbol(name) for name in ("same", "crossed", "square", "trace"))
+    same, crossed, square, trace = (Dummy(name) for name in ("same", "crossed", "square", "trace"))
     # E S_ij (S^-1)_kl = same d_ij d_kl + crossed (d_ik d_jl + d_il d_jk), of which S S^-1 = I and scaling give two contractions
     both = solve(
         [same + (1 + d) * crossed - 1, d**2 * same + 2 * d * crossed - (pool * d - 2) * d / (pool - d - 1)],
@@ -189,11 +190,11 @@ def _prove_accumulate() -> tuple[Step, ...]:
 
 def _rational(expression: Expr) -> Expr:
     """The expression simplified as a rational function of its letters and of the digammas in it."""
-    marks: dict[Expr, Symbol] = {}
+    marks: dict[Expr, Dummy] = {}
 
     def mark(_: Expr, at: Expr) -> Expr:
         known = digamma(cancel(at))
-        return marks.setdefault(known, Symbol(f"psi_{len(marks)}")) if known.has(polygamma) else known
+        return marks.setdefault(known, Dummy(f"psi_{len(marks)}")) if known.has(polygamma) else known
 
     return cancel(together(expression.replace(polygamma, mark)))
 
