@@ -135,16 +135,20 @@ def run_chains(
         own = start(key, index)
 
         def generation(carry: Any, row: Any) -> tuple[Any, dict[str, jax.Array]]:
-            (state, first), (number, row) = carry, row
+            (state, first), (number, stream, row) = carry, row
             row = {name: kernel.take(sizes, value) if name in PLACES else value for name, value in row.items()}
-            state = step(fold(own, number), f, state, row, most)
+            state = step(stream, f, state, row, most)
             if first is not None:
                 first = jnp.where(number == 1, state[0], first)
             return (state, first), observe(f, state[0], first)
 
         truth = kernel.truth(f)
         first = truth if isinstance(f, Categorical) else None
-        return lax.scan(generation, ((truth, memory(f, room)), first), (jnp.arange(1, generations + 1), rows))[1]
+        numbers = jnp.arange(1, generations + 1, dtype=jnp.uint32)
+        # keys are made before the loop: in it the compiler would make them again for each reader
+        every = jax.vmap(partial(fold, own))(numbers)
+        state = truth, memory(f, room)
+        return lax.scan(generation, (state, first), (numbers, every, rows))[1]
 
     return jax.vmap(chain)(jnp.arange(chains, dtype=jnp.uint32) + jnp.asarray(start_at, jnp.uint32))
 

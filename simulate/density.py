@@ -49,9 +49,9 @@ def pool(f: KernelDensity, w: Workflow, generations: int) -> tuple[Any, ...]:
     if isinstance(w, Schedule) or (rescored(f) and isinstance(w, FixedReal | Accumulate)):
         return stored(f, w.schedule(generations))
     if isinstance(w, AccumulateSubsample):
-        _, _, most, room, sizes, places = subsample.growing(w, generations)
+        most, room, places = subsample.places(w, generations)
         step = _subsampled_again if w.replacement else _subsampled
-        return _subsample, step, most, (room, np.zeros(int(w.train))), sizes, rows | places
+        return _subsample, step, most, (np.zeros(room), np.zeros(int(w.train))), sizes, rows | places
     real, synthetic = (int(w.real), 0) if isinstance(w, Replace) else (int(w.real), int(w.synthetic))
     if isinstance(w, FreshReal):
         share = real / (real + synthetic) if w.weight is None else float(w.weight)

@@ -8,14 +8,17 @@ round otherwise.)
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 
 from modelcollapse.theory.family import Categorical, Family, KernelDensity, LinearRegression
 from modelcollapse.theory.workflow import Workflow
@@ -30,7 +33,8 @@ from .sampling import MOST_TOKENS
 NEAR = 2**23  # bytes of a group: what a core has near it
 FULL = 2**16  # points that are drawn at once, at least: less would not fill the time that an operation takes to start
 LEAST, PARTS = 4096, 8  # of many chains a group is no less than LEAST, of a few no more than one of PARTS
-AHEAD = 3  # calls for each device that run or wait
+SMALL = 64  # chains of which a group runs one after another what does not fit near a core
+AHEAD = 3  # calls for each device that is no CPU: they run or wait
 
 
 class Program(NamedTuple):
@@ -41,6 +45,7 @@ class Program(NamedTuple):
     memory: Memory
     step: Step
     most: int
+    at_once: int
     chains: int
     names: tuple[str, ...]
 
@@ -62,6 +67,12 @@ class Work(NamedTuple):
         return -(-self.chains // self.program.chains)
 
 
+def calls() -> int:
+    """How many groups run or wait at a time. On a CPU each keeps one core busy, so there are as many as cores."""
+    devices = len(jax.local_devices())
+    return max(len(os.sched_getaffinity(0)), devices) if jax.default_backend() == "cpu" else AHEAD * devices
+
+
 def observed(f: Family) -> tuple[str, ...]:
     """The names of what is observed of a family and is a number."""
     shapes = jax.eval_shape(lambda: observe(f, kernel.truth(f)))
@@ -78,15 +89,17 @@ def work(f: Family, w: Workflow, generations: int, chains: int, table_length: in
     drawn = p.most * max(getattr(f, "dimension", 1), 1) if _on_points(f, p) else FULL
     most = 1 << int(np.log2(max(NEAR // one, FULL // drawn, 1)))
     limit = min(most, max(LEAST, -(-chains // PARTS)))
-    group = -(-chains // -(-chains // limit))
+    at_once = -(-chains // -(-chains // limit))
+    groups = -(-chains // max(min(SMALL, -(-chains // PARTS)), at_once))
+    group = at_once * -(-chains // (at_once * groups))
     return Work(
-        Program(type(f), fixed, p.memory, p.step, p.most, group, names),
+        Program(type(f), fixed, p.memory, p.step, p.most, at_once, group, names),
         free,
         unseen(f),
         p,
         generations,
         chains,
-        one * group,
+        one * at_once * min(calls(), -(-chains // group)),
     )
 
 
@@ -114,49 +127,74 @@ def _run(
 ) -> tuple[dict[str, jax.Array], dict[str, jax.Array]]:
     """One group from the chain ``first``, of which ``left`` chains count: values, and moments."""
     free, lacking, room, sizes, rows = tables
-    seen = run_chains(
-        key, free, room, sizes, rows, first, kind=program.kind, fixed=program.fixed, memory=program.memory,
-        step=program.step, most=program.most, chains=program.chains,
-    )  # fmt: skip
+
+    def turn(begin: Any) -> dict[str, jax.Array]:
+        return run_chains(
+            key, free, room, sizes, rows, begin, kind=program.kind, fixed=program.fixed, memory=program.memory,
+            step=program.step, most=program.most, chains=program.at_once,
+        )  # fmt: skip
+
+    begins = first + np.arange(0, program.chains, program.at_once, dtype=np.uint32)
+    if len(begins) == 1:
+        seen = turn(begins[0])
+    else:
+        seen = {name: each.reshape(-1, *each.shape[2:]) for name, each in lax.map(turn, begins).items()}
     seen["error"] = seen["error"] + lacking
     values = {name: seen[name] for name in program.names}
     return values, moments.summary(values, left, knots)
 
 
-def run(work: Work, key: jax.Array, done: tuple[int, Moments] | None = None) -> Iterator[tuple[int, Moments]]:
-    """Run a cell; after each call how many groups are done, and the moments so far. ``done``: go on from there."""
+def prepare(work: Work, double: bool) -> None:
+    """Compile a cell's program, where it is not compiled yet."""
+    with jax.enable_x64(double):
+        for device in jax.local_devices():
+            _run.lower(*_arguments(work, jax.random.key(0), device, 0, None), program=work.program).compile()
+
+
+def _arguments(work: Work, key: jax.Array, device: Any, number: int, knots: Any) -> Any:
+    """What `_run` takes for a group by its number: on one device."""
+    group = work.program.chains
+    if knots is None:
+        knots = np.zeros((moments.KNOTS, len(work.program.names), work.generations))
+    numbers = np.uint32(number * group), np.int32(min(group, work.chains - number * group))
+    tables = work.free, work.unseen, work.pool.room, work.pool.sizes, work.pool.rows
+    return jax.device_put((*numbers, np.asarray(knots, jnp.result_type(float)), typed(key), tables), device)
+
+
+def run(
+    work: Work, key: jax.Array, done: tuple[int, Moments] | None = None, double: bool = False
+) -> Iterator[tuple[int, Moments]]:
+    """Run a cell; after each group how many are done, and the moments so far. ``done``: go on from there."""
     devices = jax.local_devices()
-    group, groups = work.program.chains, work.groups
-    tables = [
-        jax.device_put((typed(key), (work.free, work.unseen, work.pool.room, work.pool.sizes, work.pool.rows)), each)
-        for each in devices
-    ]
     at, total = done if done is not None else (0, None)
-    waiting: deque[tuple[int, int, Any]] = deque()
+    prepare(work, double)
 
-    def call(number: int, knots: Any) -> None:
-        device = number % len(devices)
-        left = min(group, work.chains - number * group)
-        numbers = jax.device_put(
-            (np.uint32(number * group), np.int32(left), np.asarray(knots, jnp.result_type(float))), devices[device]
-        )
-        waiting.append((number, left, _run(*numbers, *tables[device], program=work.program)))
+    def call(number: int, knots: Any) -> tuple[int, dict[str, Any], dict[str, Any]]:
+        with jax.enable_x64(double):  # which another thread does not inherit
+            device = devices[number % len(devices)]
+            values, found = _run(*_arguments(work, key, device, number, knots), program=work.program)
+            left = min(work.program.chains, work.chains - number * work.program.chains)
+            return left, {} if knots is not None else jax.device_get(values), jax.device_get(found)
 
-    if total is None:
-        call(0, np.zeros((moments.KNOTS, len(work.program.names), work.generations)))
-        _, left, (values, found) = waiting.popleft()
-        knots = moments.placed(values, left)
-        total = moments.of_group(
-            {**found, "under": moments.counted(values, left, np.asarray(knots, jnp.result_type(float)))}, left, knots
-        )
-        at = 1
-        yield at, total
-    ahead = at
-    while at < groups:
-        while ahead < groups and len(waiting) < AHEAD * len(devices):
-            call(ahead, total.knots)
-            ahead += 1
-        _, left, (_, found) = waiting.popleft()
-        total = moments.merged(total, moments.of_group(found, left, total.knots))
-        at += 1
-        yield at, total
+    most = calls()
+    with ThreadPoolExecutor(most) as threads:
+        waiting: deque[Future[Any]] = deque()
+        try:
+            for number in range(at, work.groups):
+                while len(waiting) < most and at + len(waiting) < work.groups:
+                    waiting.append(threads.submit(call, at + len(waiting), None if total is None else total.knots))
+                left, values, found = waiting.popleft().result()
+                if values:  # knots are placed by the first group alone
+                    knots = total.knots if total is not None else moments.placed(values, left)
+                    with jax.enable_x64(double):
+                        found["under"] = moments.counted(values, left, np.asarray(knots, jnp.result_type(float)))
+                else:
+                    assert total is not None
+                    knots = total.knots
+                one = moments.of_group(found, left, knots)
+                total = one if total is None else moments.merged(total, one)
+                at = number + 1
+                yield at, total
+        finally:
+            for each in waiting:
+                each.cancel()

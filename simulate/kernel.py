@@ -17,7 +17,6 @@ from typing import Any, NamedTuple, assert_never
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.scipy.linalg import solve_triangular
 
 from modelcollapse.theory.family import (
     Binomial,
@@ -31,7 +30,7 @@ from modelcollapse.theory.family import (
     Poisson,
 )
 
-from . import chi_square, counts, sampling
+from . import chi_square, counts, linear, sampling
 from .stream import Stream, fold, normal, pair, part
 
 
@@ -66,6 +65,8 @@ class Size(NamedTuple):
     chi: Any = None
 
 
+SHORT = 4  # terms of a sum that is written out
+NEAR = 8  # points whose mean is near enough to that of all
 REGULAR = 2  # samples a coordinate, above which the covariance of a fit is far from singular
 Model = Any  # (V,) probabilities | Normal | Density | (d,) error of coefficients | scalar mean
 
@@ -196,9 +197,16 @@ def standard(stream: Stream, f: Gaussian, size: Size) -> Normal:
 
 def moved(model: Normal, fit: Normal) -> Normal:
     """What a ``fit`` in the coordinates in which a model is standard normal is in those of the model itself."""
-    times = jnp.multiply if model.mean.shape[0] == 1 else jnp.matmul
-    mean = model.mean + times(model.factor, fit.mean[:, None])[:, 0]
-    return Normal(mean, times(model.factor, fit.factor), model.log_variance + fit.log_variance)
+    mean = model.mean + product(model.factor, fit.mean[:, None])[:, 0]
+    return Normal(mean, product(model.factor, fit.factor), model.log_variance + fit.log_variance)
+
+
+def product(one: jax.Array, other: jax.Array) -> jax.Array:
+    """The product of two matrices; where its sums are short it is no call of a library, which would take longer."""
+    terms = one.shape[1]
+    if terms > SHORT:
+        return one @ other
+    return sum((one[:, k, None] * other[k] for k in range(1, terms)), one[:, 0, None] * other[0])
 
 
 def blended(kept: Any, new: Normal) -> Normal:
@@ -211,7 +219,7 @@ def blended(kept: Any, new: Normal) -> Normal:
         square = kept + (1 - kept) * (new.factor**2 + kept * new.mean**2)
         return Normal((1 - kept) * new.mean, jnp.sqrt(square), jnp.log(square[0, 0]))
     rows = jnp.concatenate([new.factor, jnp.sqrt(kept) * new.mean[:, None]], axis=1)
-    factor = jnp.linalg.cholesky(kept * jnp.eye(dimension, dtype=float) + (1 - kept) * (rows @ rows.T))
+    factor = linear.cholesky(kept * jnp.eye(dimension, dtype=float) + (1 - kept) * (rows @ rows.T))
     return Normal((1 - kept) * new.mean, factor, 2 * jnp.mean(jnp.log(jnp.diagonal(factor))))
 
 
@@ -227,7 +235,7 @@ def summed(f: Gaussian, kept: Any, old: Normal, new: Normal) -> Normal:
     covariance = (
         kept * old.factor @ old.factor.T + (1 - kept) * new.factor @ new.factor.T + jnp.outer(difference, difference)
     )
-    return fitted(f, kept * old.mean + (1 - kept) * new.mean, jnp.linalg.cholesky(covariance))
+    return fitted(f, kept * old.mean + (1 - kept) * new.mean, linear.cholesky(covariance))
 
 
 def combine(f: Family, weights: jax.Array, models: Model) -> Model:
@@ -261,7 +269,7 @@ def triangle(rows: jax.Array) -> jax.Array:
     short = rows.shape[1] - rows.shape[0]
     if short > 0:
         rows = jnp.concatenate([rows, jnp.zeros((short, rows.shape[1]), rows.dtype)])
-    return jnp.linalg.qr(rows, mode="r").T
+    return linear.triangle(rows)
 
 
 def mixture(stream: Stream, f: Family, models: Model, shares: jax.Array, size: Size, most: int) -> Model:
@@ -282,12 +290,15 @@ def mixture(stream: Stream, f: Family, models: Model, shares: jax.Array, size: S
 
 
 def points(stream: Stream, f: Family, model: Model, n: int) -> jax.Array:
-    """``n`` (static) samples of a model themselves: (n,) tokens or numbers; (n, d) for the Gaussian, (n, d + 1) rows (x, y)."""
+    """``n`` (static) samples of a model themselves: (n,) tokens or numbers; (n, d) for the Gaussian, (n, d + 1) rows (x, y).
+
+    The factor of a Gaussian may be without columns that are zero.
+    """
     match f:
         case Categorical():
             return sampling.tokens(stream, model, n)
         case Gaussian():
-            return model.mean[None] + normal(stream, (n, f.dimension)) @ model.factor.T
+            return model.mean[None] + product(normal(stream, (n, model.factor.shape[1])), model.factor.T)
         case Binomial():
             return counts.binomial(stream, jnp.full(n, f.trials, float), jnp.clip(model / f.trials, 0, 1))
         case Poisson():
@@ -307,15 +318,12 @@ def points(stream: Stream, f: Family, model: Model, n: int) -> jax.Array:
 
 def fit(f: Family, samples: jax.Array, weights: jax.Array | None = None) -> Model:
     """The model fitted on points: ``samples`` (N,) or (N, d), ``weights`` (N,), none below 0, summing to one; None: all alike."""
-    if weights is None and isinstance(f, Gaussian) and not f.unbiased and samples.shape[0] > REGULAR * f.dimension:
-        mean = jnp.mean(samples, axis=0)
-        apart = samples - mean
-        covariance = apart.T @ apart / samples.shape[0]
-        return fitted(f, mean, jnp.sqrt(covariance) if f.dimension == 1 else jnp.linalg.cholesky(covariance))
+    if weights is None and isinstance(f, Gaussian):
+        return _gaussian_fit(f, samples)
     if weights is None and isinstance(f, LinearRegression) and samples.shape[0] > REGULAR * f.dimension:
         gram = samples.T @ samples
-        factor = jnp.linalg.cholesky(gram[:-1, :-1])
-        return _coefficients(factor, solve_triangular(factor, gram[:-1, -1], lower=True))
+        factor = linear.cholesky(gram[:-1, :-1])
+        return _coefficients(factor, linear.forward(factor, gram[:-1, -1]))
     weights = jnp.full(samples.shape[0], 1 / samples.shape[0]) if weights is None else weights
     match f:
         case Categorical():
@@ -334,6 +342,24 @@ def fit(f: Family, samples: jax.Array, weights: jax.Array | None = None) -> Mode
     assert_never(f)
 
 
+def _gaussian_fit(f: Gaussian, samples: jax.Array) -> Normal:
+    """The Gaussian model of points. Of few its factor has as many columns as there are points, and then zeros."""
+    n, d = samples.shape
+    divisor = n - 1 if f.unbiased else n
+    if n > REGULAR * d:  # far from singular
+        near = jnp.mean(samples[:NEAR], axis=0)
+        apart = samples - near
+        moved = jnp.ones(n, apart.dtype) @ apart / n
+        square = jnp.sum(apart[:, :, None] * apart[:, None], axis=0) if d <= SHORT else apart.T @ apart
+        covariance = (square - n * jnp.outer(moved, moved)) / divisor
+        return fitted(f, near + moved, jnp.sqrt(covariance) if d == 1 else linear.cholesky(covariance))
+    mean = jnp.mean(samples, axis=0)
+    apart = (samples - mean) / jnp.sqrt(jnp.asarray(divisor, float))
+    if n > d:
+        return fitted(f, mean, triangle(apart))
+    return Normal(mean, jnp.pad(apart.T, ((0, 0), (0, d - n))), jnp.full((), -jnp.inf))
+
+
 def _coefficients(factor: jax.Array, right: jax.Array) -> jax.Array:
     """The least squares of rows (x, y) whose x have the Gram matrix L L', x' y = L ``right``."""
-    return solve_triangular(factor, right, lower=True, trans="T")
+    return linear.backward(factor, right)

@@ -21,12 +21,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jax.scipy.linalg import solve_triangular
 
 from modelcollapse.theory.family import LinearRegression
 from modelcollapse.theory.workflow import Accumulate, FixedReal, FreshReal, Replace, Schedule
 
-from . import batches, chi_square, kernel, sampling
+from . import batches, chi_square, kernel, linear, sampling
 from .stream import Stream, normal, part
 
 
@@ -101,8 +100,8 @@ def _added(pool: Gram | Root, factor: jax.Array) -> Gram | Root:
 
 def _solved(pool: Gram | Root, right: jax.Array) -> jax.Array:
     """The solution of the normal equations with this right side."""
-    factor = pool.factor if isinstance(pool, Root) else jnp.linalg.cholesky(pool.matrix)
-    return solve_triangular(factor, solve_triangular(factor, right, lower=True), lower=True, trans="T")
+    factor = pool.factor if isinstance(pool, Root) else linear.cholesky(pool.matrix)
+    return linear.backward(factor, linear.forward(factor, right))
 
 
 def _accumulate(stream: Stream, f: LinearRegression, state: Any, row: Any, most: int) -> Any:
@@ -174,7 +173,7 @@ def _design(stream: Stream, f: LinearRegression, design: jax.Array, row: Any) ->
 
 
 def _outside(f: LinearRegression, design: jax.Array, inside: jax.Array) -> jax.Array:
-    return jnp.sqrt(jnp.asarray(f.noise, float)) * solve_triangular(design, inside, lower=True, trans="T")
+    return jnp.sqrt(jnp.asarray(f.noise, float)) * linear.backward(design, inside)
 
 
 def _labels(f: LinearRegression, room: Any) -> tuple[jax.Array, jax.Array, jax.Array]:

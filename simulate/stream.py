@@ -23,7 +23,7 @@ ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 PARITY = np.uint32(0x1BD11BDA)
 FOLD = np.uint32(0xFFFFFFFF)  # second counter of a new key: no draw has this place
 PART_BITS, LEVELS = 2, 3
-LANES = 16  # words of one side that lie side by side in `packed`
+FEW = 8  # places whose words are worked out where they are read
 PLACES = 2 ** (32 - PART_BITS * LEVELS) - 256  # draws of one part of one key and chain; the last are for new keys
 
 # sin(pi x) / x in x^2, for |x| <= 1/2: Taylor's, whose next terms are below 1e-17 and 1e-8
@@ -88,17 +88,31 @@ def words(stream: Stream, shape: tuple[int, ...], offset: int = 0) -> tuple[jax.
     return threefry(stream.key, jnp.broadcast_to(stream.chain, shape), place)
 
 
-def packed(stream: Stream, size: int) -> jax.Array:
+def packed(stream: Stream, size: int, offset: int = 0) -> jax.Array:
     """``size`` random words (uint32), two for each place: half the work of `words`. Those of a lesser size come first."""
-    rows = -(-size // (2 * LANES))
-    both = _apart(stream, lambda: words(stream, (rows, LANES)))
+    both = _kept(stream, -(-size // 2), offset)
     return jnp.stack(both, axis=1).reshape(-1)[:size]
+
+
+def _kept(stream: Stream, size: int, offset: int = 0) -> tuple[jax.Array, jax.Array]:
+    """`words`, worked out once for both: as one array of 64 bits, since the compiler works out each array by itself."""
+    if size < FEW or jax.default_backend() != "cpu":
+        return words(stream, (size,), offset)
+    with jax.enable_x64(True):
+
+        def draw() -> jax.Array:
+            first, second = (each.astype(jnp.uint64) for each in words(stream, (size,), offset))
+            return (second << 32) | first
+
+        both = apart(stream, draw)
+        return both.astype(jnp.uint32), (both >> 32).astype(jnp.uint32)
 
 
 def uniform(stream: Stream, shape: tuple[int, ...] = (), offset: int = 0) -> jax.Array:
     """Uniform numbers strictly between 0 and 1: odd multiples of 2^-53, or of 2^-25 in single precision."""
-    first, second = words(stream, shape, offset)
-    return _double(first, second) if jnp.result_type(float) == jnp.float64 else _single(first)
+    if jnp.result_type(float) == jnp.float64:
+        return _double(*words(stream, shape, offset))
+    return _single(packed(stream, prod(shape), offset).reshape(shape))
 
 
 def _double(first: jax.Array, second: jax.Array) -> jax.Array:
@@ -130,10 +144,10 @@ def normal(stream: Stream, shape: tuple[int, ...] = ()) -> jax.Array:
         turns = turn - np.array([[0.0], [0.25]], turn.dtype)
         return (radius * _cosine(turns - jnp.round(turns))).reshape(-1)[:size].reshape(shape)
 
-    return draw() if size <= 2 else _apart(stream, draw)
+    return draw() if size <= 2 else apart(stream, draw)
 
 
-def _apart(stream: Stream, draw: Callable[[], Any]) -> Any:
+def apart(stream: Stream, draw: Callable[[], Any]) -> Any:
     """What ``draw`` returns, worked out once and kept: a loop that is run once, which the compiler cannot know.
 
     XLA on a CPU fuses what draws numbers into all that reads them: each would be drawn many times, and one by one.
@@ -150,9 +164,9 @@ def _apart(stream: Stream, draw: Callable[[], Any]) -> Any:
 def _polar(stream: Stream, pairs: int) -> tuple[jax.Array, jax.Array]:
     """Radius, and angle in turns from -1/2 to 1/2, of pairs of normal numbers."""
     if jnp.result_type(float) == jnp.float64:
-        height, turn = _double(*words(stream, (pairs,))), _double(*words(stream, (pairs,), pairs)) - 0.5
+        height, turn = _double(*_kept(stream, pairs)), _double(*_kept(stream, pairs, pairs)) - 0.5
     else:
-        first, second = words(stream, (pairs,))
+        first, second = _kept(stream, pairs)
         height, turn = (first.astype(jnp.float32) + 0.5) * np.float32(2.0**-32), _single(second) - np.float32(0.5)
     return jnp.sqrt(-2 * jnp.log(height)), turn
 
@@ -169,7 +183,7 @@ def _cosine(turns: jax.Array) -> jax.Array:
 
 def below(stream: Stream, limit: Any, shape: tuple[int, ...] = ()) -> jax.Array:
     """Whole numbers from 0 to ``limit`` - 1 < 2^31, all equally likely."""
-    return evened(stream, words(stream, shape)[0], limit)
+    return evened(stream, packed(stream, prod(shape)).reshape(shape), limit)
 
 
 def evened(stream: Stream, word: jax.Array, limit: Any) -> jax.Array:
@@ -177,7 +191,7 @@ def evened(stream: Stream, word: jax.Array, limit: Any) -> jax.Array:
 
     def again(state: Any) -> Any:
         turn, number, pending = state
-        drawn, fair = scaled(words(fold(stream, turn), word.shape)[0], limit)
+        drawn, fair = scaled(packed(fold(stream, turn), word.size).reshape(word.shape), limit)
         return turn + 1, jnp.where(pending, drawn, number), pending & ~fair
 
     number, fair = scaled(word, limit)

@@ -15,27 +15,39 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from modelcollapse.theory.family import Family
+from modelcollapse.theory.family import Family, Gaussian
 from modelcollapse.theory.workflow import AccumulateSubsample
 
 from . import kernel
-from .stream import Stream, below, fold, part, scaled, start, uniform, words
+from .stream import Stream, apart, below, fold, packed, part, scaled, start, uniform
 
 SPARE = 3.0  # roots of the number wanted by which leaps fall short of it
+FEW = 96  # of which each is compared with each
+
+
+def places(w: AccumulateSubsample, generations: int) -> tuple[int, int, dict[str, np.ndarray]]:
+    """The greatest batch, the room that the pool needs, and of each generation where its batch goes and how many there are."""
+    real, synthetic = int(w.real), int(w.synthetic)
+    offset = np.append(0, real + synthetic * np.arange(generations - 1)).astype(np.int32)
+    most = max(real, synthetic)
+    return most, int(offset[-1]) + most, {
+        "first": np.arange(generations) == 0, "offset": offset,
+        "items": (real + synthetic * np.arange(generations)).astype(np.int32),
+    }  # fmt: skip
 
 
 def growing(w: AccumulateSubsample, generations: int) -> tuple[Any, ...]:
     """The fields of a `Pool`: memory, step, most, room, sizes, rows."""
-    real, synthetic, train = int(w.real), int(w.synthetic), int(w.train)
-    most = max(real, synthetic)
-    last = real + synthetic * (generations - 2) if generations > 1 else 0  # where the last points go
-    rows = {
-        "offset": np.append(0, real + synthetic * np.arange(generations - 1)).astype(np.int32),
-        "items": (real + synthetic * np.arange(generations)).astype(np.int32),
-        "places": np.zeros((generations, train)),
-    }
+    most, room, rows = places(w, generations)
     step = _with_replacement if w.replacement else _without_replacement
-    return _empty, step, most, np.zeros(last + most), kernel.Size(np.zeros(0)), rows
+    return (
+        _empty,
+        step,
+        most,
+        np.zeros(room),
+        kernel.Size(np.zeros(0)),
+        rows | {"places": np.zeros((generations, int(w.train)))},
+    )
 
 
 def _empty(f: Family, room: Any) -> jax.Array:
@@ -56,65 +68,85 @@ def _with_replacement(stream: Stream, f: Family, state: Any, row: Any, most: int
 def _grown(stream: Stream, f: Family, state: Any, row: Any, most: int) -> jax.Array:
     """The pool, with the points of this generation; what is drawn too many lies where later ones will be."""
     model, points = state
-    new = kernel.points(part(stream, 0), f, model, most)
+    own, train = part(stream, 0), row["places"].shape[0]
+    if isinstance(f, Gaussian) and train < f.dimension:  # only the truth needs all columns of its factor
+        new = lax.cond(
+            row["first"],
+            lambda: kernel.points(own, f, model, most),
+            lambda: kernel.points(own, f, model._replace(factor=model.factor[:, :train]), most),
+        )
+    else:
+        new = kernel.points(own, f, model, most)
     return lax.dynamic_update_slice_in_dim(points, new, row["offset"], axis=0)
 
 
 def distinct(stream: Stream, draws: int, items: Any) -> jax.Array:
     """``draws`` (static) different numbers below ``items`` >= ``draws``, every set equally likely: (draws,), in no order."""
-    taken, count = _leaps(part(stream, 0), draws, items)
-    return jnp.where(
-        items == draws, jnp.arange(draws, dtype=jnp.int32), _filled(part(stream, 1), taken, count, draws, items)
-    )
+    every = jnp.arange(draws, dtype=jnp.int32)
+    return jnp.where(items == draws, every, _different(stream, draws, jnp.int32(draws), items))
 
 
-def _leaps(stream: Stream, draws: int, items: Any) -> tuple[jax.Array, jax.Array]:
-    """Items taken each by itself, with a chance that leaves a few to be taken: ascending (draws,), and how many.
+def _different(stream: Stream, room: int, wanted: jax.Array, items: Any, level: int = 0) -> jax.Array:
+    """``wanted`` <= ``room`` different numbers below ``items``; after them the places are filled with anything.
+
+    Most are taken by leaps. The others are as many different ones of those not taken, which are numbered without gaps.
+    """
+    own = fold(stream, level)
+    if room <= FEW:
+        return _one_by_one(own, room, wanted, items)
+    taken, count = _leaps(own, room, wanted, items)
+    others = _different(stream, _spare(room), wanted - count, items - count, level + 1)
+    place = jnp.arange(room, dtype=jnp.int32)
+    before = jnp.where(place < count, taken - place, items)  # how many that are not taken lie before each taken one
+    others += jnp.searchsorted(before, others, side="right").astype(jnp.int32)
+    return jnp.where(place < count, taken, others[jnp.clip(place - count, 0, others.shape[0] - 1)])
+
+
+def _leaps(stream: Stream, room: int, wanted: jax.Array, items: Any) -> tuple[jax.Array, jax.Array]:
+    """Items taken each by itself, with a chance that leaves a few of ``wanted`` to be taken: ascending, and how many.
 
     From one to the next it is a leap of geometric length. Given how many they are every set of them is equally likely, so
-    that sets too large, or so small that more than `_spare` are left, may be drawn again. Free places hold ``items``.
+    that sets too large, or so small that more than `_spare` are left, may be drawn again.
     """
-    chance = max(draws - SPARE * math.sqrt(draws), 0.0) / jnp.asarray(items, float)
+    chance = jnp.maximum(wanted - SPARE * jnp.sqrt(wanted.astype(float)), 0.0) / jnp.asarray(items, float)
     scale = jnp.where(chance > 0, 1 / jnp.log1p(-jnp.clip(chance, 1e-30, 0.999999)), -jnp.inf)
-    least = draws - _spare(draws)
+    limit = jnp.asarray(items, jnp.uint32)
 
     def turn(state: Any) -> Any:
-        number, kept, pending = state
-        leaps = jnp.log(uniform(fold(stream, number), (draws + 1,))) * scale
-        steps = 1 + jnp.minimum(leaps, items).astype(jnp.int32)
-        at = lax.associative_scan(lambda one, other: jnp.minimum(one + other, items + 1), steps) - 1
-        wrong = at[draws] < items
-        if least > 0:
-            wrong |= at[least - 1] >= items
-        return number + 1, jnp.where(pending, at, kept), pending & wrong
+        number, kept, count, pending = state
+        own = fold(stream, number)
+        leaps = apart(own, lambda: jnp.log(uniform(own, (room + 1,))) * scale)
+        steps = 1 + jnp.minimum(leaps, items).astype(jnp.uint32)
+        at = jnp.cumsum(steps, dtype=jnp.uint32) - 1  # wraps round only after the first beyond the items
+        beyond = at >= limit
+        found = jnp.where(jnp.any(beyond), jnp.argmax(beyond), room + 1).astype(jnp.int32)
+        wrong = (found > wanted) | (found + _spare(room) < wanted)
+        kept = jnp.where(pending, at.astype(jnp.int32), kept)
+        return number + 1, kept, jnp.where(pending, found, count), pending & wrong
 
-    state = jnp.uint32(0), jnp.zeros(draws + 1, jnp.int32), jnp.asarray(True)
-    taken = lax.while_loop(lambda state: jnp.any(state[2]), turn, state)[1][:draws]
-    return taken, jnp.sum(taken < items, dtype=jnp.int32)
-
-
-def _spare(draws: int) -> int:
-    """How many are left to be drawn one by one, at most."""
-    return min(draws, math.ceil(2 * SPARE * math.sqrt(draws)))
+    state = jnp.uint32(0), jnp.zeros(room + 1, jnp.int32), jnp.int32(0), jnp.asarray(True)
+    _, taken, count, _ = lax.while_loop(lambda state: jnp.any(state[3]), turn, state)
+    return taken[:room], count
 
 
-def _filled(stream: Stream, taken: jax.Array, count: jax.Array, draws: int, items: Any) -> jax.Array:
-    """The items taken, and as many others as are missing: numbers drawn, of which the new ones count."""
-    width = _spare(draws)
-    before = np.tri(width, k=-1, dtype=bool)
-    missing = jnp.where(items == draws, 0, draws - count)
+def _spare(room: int) -> int:
+    """How many are left to be drawn otherwise, at most."""
+    return min(room, math.ceil(2 * SPARE * math.sqrt(room)))
+
+
+def _one_by_one(stream: Stream, room: int, wanted: jax.Array, items: Any) -> jax.Array:
+    """As `_different`: numbers are drawn, of which the new ones count."""
+    before = ~np.tri(room, dtype=bool)
 
     def turn(state: Any) -> Any:
         number, found, filled = state
-        drawn, fair = scaled(words(fold(stream, number), (width,))[0], items)
-        old = taken[jnp.minimum(jnp.searchsorted(taken, drawn), draws - 1)] == drawn
-        old |= jnp.any(drawn[:, None] == found, axis=1) | jnp.any((drawn[:, None] == drawn) & before & fair, axis=1)
-        new = fair & ~old
+        own = fold(stream, number)
+        drawn, fair = apart(own, lambda: scaled(packed(own, room), items))
+        same = (drawn[:, None] == drawn) & before & fair[:, None]
+        new = fair & ~jnp.any(same | (found[:, None] == drawn), axis=0)
         at = filled + jnp.cumsum(new, dtype=jnp.int32) - 1
-        found = found.at[jnp.where(new, at, width)].set(drawn, mode="drop")
-        return number + 1, found, jnp.minimum(at[-1] + 1, missing)
+        found = found.at[jnp.where(new, at, room)].set(drawn, mode="drop")
+        return number + 1, found, jnp.minimum(at[-1] + 1, wanted)
 
-    state = jnp.uint32(0), jnp.full(width, -1, jnp.int32), jnp.int32(0)
-    found = lax.while_loop(lambda state: jnp.any(state[2] < missing), turn, state)[1]
-    place = jnp.arange(draws)
-    return jnp.where(place < count, taken, found[jnp.clip(place - count, 0, width - 1)])
+    state = jnp.uint32(0), jnp.full(room, -1, jnp.int32), jnp.int32(0)
+    return lax.while_loop(lambda state: jnp.any(state[2] < wanted), turn, state)[1]

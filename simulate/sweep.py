@@ -10,8 +10,10 @@ from __future__ import annotations
 import io
 import shutil
 import time as clock
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     import xarray
 
 EVERY = 5.0  # seconds between what is kept of a cell that runs
+AHEAD = 3  # cells whose programs are compiled while another runs
 
 
 def sweep(
@@ -170,29 +173,52 @@ def _cells(grid: Grid, mine: Sequence[int], parts: Path | None, memory: float | 
     """Each of some cells, by its number, with its moments, as it comes."""
     with jax.enable_x64(grid.double):
         works = _works(grid, mine, parts, memory)
-    for at, (number, work) in enumerate(zip(mine, works, strict=True)):
-        cell = grid.cells[number]
-        path = None if parts is None else _part(parts, grid, cell)
-        total = _read(path)
-        if total is None or total.chains < grid.chains:
-            with jax.enable_x64(grid.double):
+    paths = [None if parts is None else _part(parts, grid, grid.cells[number]) for number in mine]
+    left = (work for work, path in zip(works, paths, strict=True) if _chains(path) < grid.chains)
+    with closing(_compiled(left, grid.double)) as compiled:
+        for at, (number, path) in enumerate(zip(mine, paths, strict=True)):
+            total, label = _read(path), title(grid.cells[number])
+            if total is None or total.chains < grid.chains:
+                work = next(compiled)
                 done = None if total is None else (-(-total.chains // work.program.chains), total)
                 kept = clock.monotonic()
-                for made, total in groups.run(work, key(cell), done):
+                for made, total in groups.run(work, key(grid.cells[number]), done, grid.double):
                     now = clock.monotonic()
                     if path is not None and (made == work.groups or now - kept > EVERY):
                         _write(path, total)
                         kept = now
                     if progress is not None:
-                        progress(at + made / work.groups, len(mine), title(cell))
+                        progress(at + made / work.groups, len(mine), label)
                     if time is not None and now - started > time and (made < work.groups or at + 1 < len(mine)):
                         if path is not None:
                             _write(path, total)
                         raise Stopped(at + (made == work.groups), len(mine))
-        assert total is not None
-        yield number, total
-        if progress is not None:
-            progress(at + 1.0, len(mine), title(cell))
+            assert total is not None
+            yield number, total
+            if progress is not None:
+                progress(at + 1.0, len(mine), label)
+
+
+def _compiled(works: Iterable[groups.Work], double: bool) -> Generator[groups.Work, None, None]:
+    """Each work when its program is compiled, which those of the next ones are meanwhile."""
+    waiting: deque[tuple[groups.Work, Future[None]]] = deque()
+    with ThreadPoolExecutor(1) as compiler:
+
+        def first() -> groups.Work:
+            work, ready = waiting.popleft()
+            ready.result()
+            return work
+
+        try:
+            for work in works:
+                waiting.append((work, compiler.submit(groups.prepare, work, double)))
+                if len(waiting) > AHEAD:
+                    yield first()
+            while waiting:
+                yield first()
+        finally:
+            for _, ready in waiting:
+                ready.cancel()
 
 
 def _part(parts: Path, grid: Grid, cell: Cell) -> Path:
@@ -243,6 +269,14 @@ def _write(path: Path, total: Moments) -> None:
     held = io.BytesIO()
     np.savez(held, **{name: np.asarray(value) for name, value in total._asdict().items()})  # type: ignore[arg-type]
     store.write(path, held.getvalue())
+
+
+def _chains(path: Path | None) -> int:
+    """Of how many chains a cell is kept."""
+    if path is None or not path.exists():
+        return 0
+    with np.load(path) as file:
+        return int(file["chains"])
 
 
 def _read(path: Path | None) -> Moments | None:
