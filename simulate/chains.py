@@ -129,9 +129,22 @@ def run_chains(
     and ``rows`` its tables; the first chain has the number ``start_at``. Works under vmap.
     """
     f = kind(**free, **dict(fixed))
+    return loop(f, key, memories(f, memory, room, chains), sizes, rows, start_at, chains, step=step, most=most)[0]
+
+
+def memories(f: Family, memory: Memory, room: Any, chains: int) -> Any:
+    """The memories of chains at generation 0, with a leading axis."""
+    return kernel.repeat(memory(f, room), chains)
+
+
+def loop(
+    f: Family, key: jax.Array, begin: Any, sizes: kernel.Size, rows: dict[str, Any], start_at: Any, chains: int, *, step: Step,
+    most: int,
+) -> tuple[dict[str, jax.Array], Any]:  # fmt: skip
+    """As `run_chains`, from the `memories` ``begin``; also the memories at the end."""
     generations = jax.tree.leaves(rows)[0].shape[0]
 
-    def chain(index: jax.Array) -> dict[str, jax.Array]:
+    def chain(index: jax.Array, begin: Any) -> tuple[dict[str, jax.Array], Any]:
         own = start(key, index)
 
         def generation(carry: Any, row: Any) -> tuple[Any, dict[str, jax.Array]]:
@@ -147,10 +160,10 @@ def run_chains(
         numbers = jnp.arange(1, generations + 1, dtype=jnp.uint32)
         # keys are made before the loop: in it the compiler would make them again for each reader
         every = jax.vmap(partial(fold, own))(numbers)
-        state = truth, memory(f, room)
-        return lax.scan(generation, (state, first), (numbers, every, rows))[1]
+        end, seen = lax.scan(generation, ((truth, begin), first), (numbers, every, rows))
+        return seen, end[0][1]
 
-    return jax.vmap(chain)(jnp.arange(chains, dtype=jnp.uint32) + jnp.asarray(start_at, jnp.uint32))
+    return jax.vmap(chain)(jnp.arange(chains, dtype=jnp.uint32) + jnp.asarray(start_at, jnp.uint32), begin)
 
 
 def typed(key: jax.Array) -> jax.Array:

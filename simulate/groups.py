@@ -24,14 +24,14 @@ from modelcollapse.theory.family import Categorical, Family, KernelDensity, Line
 from modelcollapse.theory.workflow import Workflow
 
 from . import kernel, moments
-from .chains import divided, run_chains, typed, unseen
+from .chains import divided, loop, memories, typed, unseen
 from .moments import Moments
 from .observe import observe
 from .pool import Memory, Pool, Step, pool
 from .sampling import MOST_TOKENS
 
 NEAR = 2**23  # bytes of a group: what a core has near it
-FULL = 2**16  # points that are drawn at once, at least: less would not fill the time that an operation takes to start
+FULL = 2**15  # points that are drawn at once, at least: less would not fill the time that an operation takes to start
 LEAST, PARTS = 4096, 8  # of many chains a group is no less than LEAST, of a few no more than one of PARTS
 SMALL = 64  # chains of which a group runs one after another what does not fit near a core
 AHEAD = 3  # calls for each device that is no CPU: they run or wait
@@ -48,6 +48,7 @@ class Program(NamedTuple):
     at_once: int
     chains: int
     names: tuple[str, ...]
+    again: bool
 
 
 class Work(NamedTuple):
@@ -93,7 +94,7 @@ def work(f: Family, w: Workflow, generations: int, chains: int, table_length: in
     groups = -(-chains // max(min(SMALL, -(-chains // PARTS)), at_once))
     group = at_once * -(-chains // (at_once * groups))
     return Work(
-        Program(type(f), fixed, p.memory, p.step, p.most, at_once, group, names),
+        Program(type(f), fixed, p.memory, p.step, p.most, at_once, group, names, p.again),
         free,
         unseen(f),
         p,
@@ -128,17 +129,29 @@ def _run(
     """One group from the chain ``first``, of which ``left`` chains count: values, and moments."""
     free, lacking, room, sizes, rows = tables
 
-    def turn(begin: Any) -> dict[str, jax.Array]:
-        return run_chains(
-            key, free, room, sizes, rows, begin, kind=program.kind, fixed=program.fixed, memory=program.memory,
-            step=program.step, most=program.most, chains=program.at_once,
-        )  # fmt: skip
+    f = program.kind(**free, **dict(program.fixed))
+    blank = memories(f, program.memory, room, program.at_once)
+
+    def turn(left: Any, begin: Any) -> tuple[Any, dict[str, jax.Array]]:
+        seen, left = loop(
+            f,
+            key,
+            left if program.again else blank,
+            sizes,
+            rows,
+            begin,
+            program.at_once,
+            step=program.step,
+            most=program.most,
+        )
+        return left if program.again else blank, seen
 
     begins = first + np.arange(0, program.chains, program.at_once, dtype=np.uint32)
     if len(begins) == 1:
-        seen = turn(begins[0])
+        seen = turn(blank, begins[0])[1]
     else:
-        seen = {name: each.reshape(-1, *each.shape[2:]) for name, each in lax.map(turn, begins).items()}
+        every = lax.scan(turn, blank, begins)[1]
+        seen = {name: each.reshape(-1, *each.shape[2:]) for name, each in every.items()}
     seen["error"] = seen["error"] + lacking
     values = {name: seen[name] for name in program.names}
     return values, moments.summary(values, left, knots)
@@ -162,10 +175,14 @@ def _arguments(work: Work, key: jax.Array, device: Any, number: int, knots: Any)
 
 
 def run(
-    work: Work, key: jax.Array, done: tuple[int, Moments] | None = None, double: bool = False
+    work: Work, key: jax.Array, done: tuple[int, Moments] | None = None, double: bool | None = None
 ) -> Iterator[tuple[int, Moments]]:
-    """Run a cell; after each group how many are done, and the moments so far. ``done``: go on from there."""
+    """Run a cell; after each group how many are done, and the moments so far.
+
+    ``done``: go on from there. ``double``: in this precision; None: in JAX's current one.
+    """
     devices = jax.local_devices()
+    double = jnp.result_type(float) == jnp.float64 if double is None else double
     at, total = done if done is not None else (0, None)
     prepare(work, double)
 

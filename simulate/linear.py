@@ -15,7 +15,7 @@ from jax.scipy.linalg import solve_triangular
 @sequential_vmap
 def cholesky(matrix: jax.Array) -> jax.Array:
     """The lower triangular L of a positive definite matrix L L'."""
-    return jnp.linalg.cholesky(matrix)
+    return jax.lax.linalg.cholesky(matrix, symmetrize_input=False)
 
 
 @sequential_vmap

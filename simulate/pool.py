@@ -54,7 +54,8 @@ class Pool(NamedTuple):
     how large it is. ``step(stream, family, state, row, most)`` makes the next generation. ``sizes`` (leading axis: U
     different sizes) and ``rows`` (leading axis: generations 1, 2, ...) hold sizes and weights; the columns ``size`` and
     ``real`` of ``rows`` are places in ``sizes``, and a step finds the `kernel.Size` itself there. ``most`` is a static bound
-    on the samples in one draw.
+    on the samples in one draw. ``again``: no step reads of the memory what none has written, so that other chains may leave it
+    as they like.
     """
 
     memory: Memory
@@ -63,6 +64,7 @@ class Pool(NamedTuple):
     room: Any
     sizes: kernel.Size
     rows: dict[str, Any]
+    again: bool = False
 
 
 def pool(f: Family, w: Workflow, generations: int) -> Pool:

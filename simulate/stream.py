@@ -80,21 +80,24 @@ def threefry(key: tuple[Any, Any], first: Any, second: Any) -> tuple[jax.Array, 
     return left, right
 
 
-def words(stream: Stream, shape: tuple[int, ...], offset: int = 0) -> tuple[jax.Array, jax.Array]:
-    """Two arrays of random words (uint32) of a shape; ``offset`` counts places, to draw more from one stream."""
+def words(stream: Stream, shape: tuple[int, ...], offset: Any = 0) -> tuple[jax.Array, jax.Array]:
+    """Two arrays of random words (uint32) of a shape; ``offset`` counts places, to draw more from one stream.
+
+    It may be an array, for what is drawn again: then nobody sees whether there are so many places.
+    """
     size = prod(shape)
-    assert offset + size <= PLACES, "more places than a stream has"
-    place = lax.iota(jnp.uint32, size).reshape(shape) + np.uint32(stream.base + offset)
+    assert not isinstance(offset, int) or offset + size <= PLACES, "more places than a stream has"
+    place = lax.iota(jnp.uint32, size).reshape(shape) + (np.uint32(stream.base) + jnp.asarray(offset, jnp.uint32))
     return threefry(stream.key, jnp.broadcast_to(stream.chain, shape), place)
 
 
-def packed(stream: Stream, size: int, offset: int = 0) -> jax.Array:
+def packed(stream: Stream, size: int, offset: Any = 0) -> jax.Array:
     """``size`` random words (uint32), two for each place: half the work of `words`. Those of a lesser size come first."""
     both = _kept(stream, -(-size // 2), offset)
     return jnp.stack(both, axis=1).reshape(-1)[:size]
 
 
-def _kept(stream: Stream, size: int, offset: int = 0) -> tuple[jax.Array, jax.Array]:
+def _kept(stream: Stream, size: int, offset: Any = 0) -> tuple[jax.Array, jax.Array]:
     """`words`, worked out once for both: as one array of 64 bits, since the compiler works out each array by itself."""
     if size < FEW or jax.default_backend() != "cpu":
         return words(stream, (size,), offset)
@@ -104,11 +107,11 @@ def _kept(stream: Stream, size: int, offset: int = 0) -> tuple[jax.Array, jax.Ar
             first, second = (each.astype(jnp.uint64) for each in words(stream, (size,), offset))
             return (second << 32) | first
 
-        both = apart(stream, draw)
+        both = apart(stream, jnp.zeros(size, jnp.uint64), draw)
         return both.astype(jnp.uint32), (both >> 32).astype(jnp.uint32)
 
 
-def uniform(stream: Stream, shape: tuple[int, ...] = (), offset: int = 0) -> jax.Array:
+def uniform(stream: Stream, shape: tuple[int, ...] = (), offset: Any = 0) -> jax.Array:
     """Uniform numbers strictly between 0 and 1: odd multiples of 2^-53, or of 2^-25 in single precision."""
     if jnp.result_type(float) == jnp.float64:
         return _double(*words(stream, shape, offset))
@@ -144,18 +147,18 @@ def normal(stream: Stream, shape: tuple[int, ...] = ()) -> jax.Array:
         turns = turn - np.array([[0.0], [0.25]], turn.dtype)
         return (radius * _cosine(turns - jnp.round(turns))).reshape(-1)[:size].reshape(shape)
 
-    return draw() if size <= 2 else apart(stream, draw)
+    return draw() if size <= 2 else apart(stream, jnp.zeros(shape, float), draw)
 
 
-def apart(stream: Stream, draw: Callable[[], Any]) -> Any:
+def apart(stream: Stream, empty: jax.Array, draw: Callable[[], jax.Array]) -> jax.Array:
     """What ``draw`` returns, worked out once and kept: a loop that is run once, which the compiler cannot know.
 
-    XLA on a CPU fuses what draws numbers into all that reads them: each would be drawn many times, and one by one.
+    XLA on a CPU fuses what draws numbers into all that reads them: each would be drawn many times, and one by one. ``empty``
+    has the shape.
     """
     if jax.default_backend() != "cpu":
         return draw()
     once = jnp.minimum(stream.key[0] | 1, 1)
-    empty = jax.tree.map(jnp.zeros_like, jax.eval_shape(draw))
     return lax.while_loop(lambda state: state[0] < once, lambda state: (state[0] + 1, draw()), (jnp.uint32(0), empty))[
         1
     ]
@@ -191,11 +194,11 @@ def evened(stream: Stream, word: jax.Array, limit: Any) -> jax.Array:
 
     def again(state: Any) -> Any:
         turn, number, pending = state
-        drawn, fair = scaled(packed(fold(stream, turn), word.size).reshape(word.shape), limit)
+        drawn, fair = scaled(packed(stream, word.size, turn * np.uint32(word.size)).reshape(word.shape), limit)
         return turn + 1, jnp.where(pending, drawn, number), pending & ~fair
 
     number, fair = scaled(word, limit)
-    return lax.while_loop(lambda state: jnp.any(state[2]), again, (jnp.uint32(0), number, ~fair))[1]
+    return lax.while_loop(lambda state: jnp.any(state[2]), again, (jnp.uint32(1), number, ~fair))[1]
 
 
 def scaled(word: jax.Array, limit: Any) -> tuple[jax.Array, jax.Array]:

@@ -37,7 +37,7 @@ def places(w: AccumulateSubsample, generations: int) -> tuple[int, int, dict[str
 
 
 def growing(w: AccumulateSubsample, generations: int) -> tuple[Any, ...]:
-    """The fields of a `Pool`: memory, step, most, room, sizes, rows."""
+    """The fields of a `Pool`: memory, step, most, room, sizes, rows, and that memories are used again."""
     most, room, rows = places(w, generations)
     step = _with_replacement if w.replacement else _without_replacement
     return (
@@ -47,6 +47,7 @@ def growing(w: AccumulateSubsample, generations: int) -> tuple[Any, ...]:
         np.zeros(room),
         kernel.Size(np.zeros(0)),
         rows | {"places": np.zeros((generations, int(w.train)))},
+        True,
     )
 
 
@@ -91,11 +92,11 @@ def _different(stream: Stream, room: int, wanted: jax.Array, items: Any, level: 
 
     Most are taken by leaps. The others are as many different ones of those not taken, which are numbered without gaps.
     """
-    own = fold(stream, level)
     if room <= FEW:
-        return _one_by_one(own, room, wanted, items)
-    taken, count = _leaps(own, room, wanted, items)
-    others = _different(stream, _spare(room), wanted - count, items - count, level + 1)
+        return _one_by_one(stream, room, wanted, items)
+    taken, count = _leaps(part(stream, 0), room, wanted, items)
+    rest = part(stream, 1) if level == 0 else fold(stream, level)
+    others = _different(rest, _spare(room), wanted - count, items - count, level + 1)
     place = jnp.arange(room, dtype=jnp.int32)
     before = jnp.where(place < count, taken - place, items)  # how many that are not taken lie before each taken one
     others += jnp.searchsorted(before, others, side="right").astype(jnp.int32)
@@ -114,8 +115,8 @@ def _leaps(stream: Stream, room: int, wanted: jax.Array, items: Any) -> tuple[ja
 
     def turn(state: Any) -> Any:
         number, kept, count, pending = state
-        own = fold(stream, number)
-        leaps = apart(own, lambda: jnp.log(uniform(own, (room + 1,))) * scale)
+        height = uniform(stream, (room + 1,), number * np.uint32(room + 1))
+        leaps = apart(stream, jnp.zeros(room + 1, float), lambda: jnp.log(height) * scale)
         steps = 1 + jnp.minimum(leaps, items).astype(jnp.uint32)
         at = jnp.cumsum(steps, dtype=jnp.uint32) - 1  # wraps round only after the first beyond the items
         beyond = at >= limit
@@ -140,8 +141,7 @@ def _one_by_one(stream: Stream, room: int, wanted: jax.Array, items: Any) -> jax
 
     def turn(state: Any) -> Any:
         number, found, filled = state
-        own = fold(stream, number)
-        drawn, fair = apart(own, lambda: scaled(packed(own, room), items))
+        drawn, fair = scaled(packed(stream, room, number * np.uint32(room)), items)
         same = (drawn[:, None] == drawn) & before & fair[:, None]
         new = fair & ~jnp.any(same | (found[:, None] == drawn), axis=0)
         at = filled + jnp.cumsum(new, dtype=jnp.int32) - 1

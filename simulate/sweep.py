@@ -11,7 +11,7 @@ import io
 import shutil
 import time as clock
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     import xarray
 
 EVERY = 5.0  # seconds between what is kept of a cell that runs
-AHEAD = 3  # cells whose programs are compiled while another runs
+AHEAD, COMPILERS = 4, 2  # cells whose programs are compiled while another runs, and how many of them at a time
 
 
 def sweep(
@@ -174,7 +174,7 @@ def _cells(grid: Grid, mine: Sequence[int], parts: Path | None, memory: float | 
     with jax.enable_x64(grid.double):
         works = _works(grid, mine, parts, memory)
     paths = [None if parts is None else _part(parts, grid, grid.cells[number]) for number in mine]
-    left = (work for work, path in zip(works, paths, strict=True) if _chains(path) < grid.chains)
+    left = [work for work, path in zip(works, paths, strict=True) if _chains(path) < grid.chains]
     with closing(_compiled(left, grid.double)) as compiled:
         for at, (number, path) in enumerate(zip(mine, paths, strict=True)):
             total, label = _read(path), title(grid.cells[number])
@@ -199,10 +199,10 @@ def _cells(grid: Grid, mine: Sequence[int], parts: Path | None, memory: float | 
                 progress(at + 1.0, len(mine), label)
 
 
-def _compiled(works: Iterable[groups.Work], double: bool) -> Generator[groups.Work, None, None]:
+def _compiled(works: Sequence[groups.Work], double: bool) -> Generator[groups.Work, None, None]:
     """Each work when its program is compiled, which those of the next ones are meanwhile."""
     waiting: deque[tuple[groups.Work, Future[None]]] = deque()
-    with ThreadPoolExecutor(1) as compiler:
+    with ThreadPoolExecutor(COMPILERS) as compiler:
 
         def first() -> groups.Work:
             work, ready = waiting.popleft()
