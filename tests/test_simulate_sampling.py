@@ -134,9 +134,15 @@ def test_a_subsample_without_replacement_is_uniform_over_subsets(items: int) -> 
 
 
 @pytest.mark.parametrize("single", [False, True])
-@pytest.mark.parametrize(("draws", "items"), [(3, 6), (40, 40), (40, 41), (40, 80), (64, 300)])
-def test_sets_by_leaps_are_uniform(draws: int, items: int, single: bool) -> None:
-    """Each item, each pair of neighbours and each sum of two halves as often as in a uniform set; one call of each kind."""
+@pytest.mark.parametrize(
+    ("draws", "items", "few"),
+    [(3, 6, 96), (64, 64, 40), (64, 65, 40), (64, 80, 40), (64, 300, 40), (40, 80, 96), (150, 210, 96)],
+)
+def test_sets_by_leaps_are_uniform(
+    draws: int, items: int, few: int, single: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each item, each pair of neighbours and each sum of two halves as often as in a uniform set; up to three times leaps."""
+    monkeypatch.setattr(subsample, "FEW", few)
     with jax.enable_x64(not single):
         values = sampled(lambda s, n: subsample.distinct(s, draws, n), jnp.asarray(items, jnp.int32))
     inside = np.zeros((DRAWS, items))
