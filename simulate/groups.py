@@ -100,7 +100,7 @@ def work(f: Family, w: Workflow, generations: int, chains: int, table_length: in
         p,
         generations,
         chains,
-        one * at_once * min(calls(), -(-chains // group)),
+        one * at_once,
     )
 
 
@@ -175,11 +175,16 @@ def _arguments(work: Work, key: jax.Array, device: Any, number: int, knots: Any)
 
 
 def run(
-    work: Work, key: jax.Array, done: tuple[int, Moments] | None = None, double: bool | None = None
+    work: Work,
+    key: jax.Array,
+    done: tuple[int, Moments] | None = None,
+    double: bool | None = None,
+    memory: float | None = None,
 ) -> Iterator[tuple[int, Moments]]:
     """Run a cell; after each group how many are done, and the moments so far.
 
-    ``done``: go on from there. ``double``: in this precision; None: in JAX's current one.
+    ``done``: go on from there. ``double``: in this precision; None: in JAX's current one. ``memory``: bytes, for which fewer
+    groups may run at a time, but one.
     """
     devices = jax.local_devices()
     double = jnp.result_type(float) == jnp.float64 if double is None else double
@@ -193,7 +198,7 @@ def run(
             left = min(work.program.chains, work.chains - number * work.program.chains)
             return left, {} if knots is not None else jax.device_get(values), jax.device_get(found)
 
-    most = calls()
+    most = calls() if memory is None else max(1, min(calls(), int(memory // work.bytes)))
     with ThreadPoolExecutor(most) as threads:
         waiting: deque[Future[Any]] = deque()
         try:

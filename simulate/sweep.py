@@ -182,7 +182,7 @@ def _cells(grid: Grid, mine: Sequence[int], parts: Path | None, memory: float | 
                 work = next(compiled)
                 done = None if total is None else (-(-total.chains // work.program.chains), total)
                 kept = clock.monotonic()
-                for made, total in groups.run(work, key(grid.cells[number]), done, grid.double):
+                for made, total in groups.run(work, key(grid.cells[number]), done, grid.double, memory):
                     now = clock.monotonic()
                     if path is not None and (made == work.groups or now - kept > EVERY):
                         _write(path, total)

@@ -135,14 +135,21 @@ def test_a_subsample_without_replacement_is_uniform_over_subsets(items: int) -> 
 
 @pytest.mark.parametrize("single", [False, True])
 @pytest.mark.parametrize(
-    ("draws", "items", "few"),
-    [(3, 6, 96), (64, 64, 40), (64, 65, 40), (64, 80, 40), (64, 300, 40), (40, 80, 96), (150, 210, 96)],
-)
+    ("draws", "items", "few", "spare"),
+    [
+        (3, 6, 96, 3.0), (64, 64, 40, 3.0), (64, 65, 40, 3.0), (64, 80, 40, 3.0), (64, 300, 40, 3.0), (40, 80, 96, 3.0),
+        (150, 210, 96, 3.0), (64, 150, 40, 0.5),
+    ],
+)  # fmt: skip
 def test_sets_by_leaps_are_uniform(
-    draws: int, items: int, few: int, single: bool, monkeypatch: pytest.MonkeyPatch
+    draws: int, items: int, few: int, spare: float, single: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each item, each pair of neighbours and each sum of two halves as often as in a uniform set; up to three times leaps."""
+    """Each item, each pair of neighbours and each sum of two halves as often as in a uniform set; up to three times leaps.
+
+    With little to spare most sets are drawn again, which must not be seen.
+    """
     monkeypatch.setattr(subsample, "FEW", few)
+    monkeypatch.setattr(subsample, "SPARE", spare)
     with jax.enable_x64(not single):
         values = sampled(lambda s, n: subsample.distinct(s, draws, n), jnp.asarray(items, jnp.int32))
     inside = np.zeros((DRAWS, items))

@@ -1,0 +1,88 @@
+"""Factors, equations and fits of points, against NumPy in double precision; and two programs beside each other."""
+
+import subprocess
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from modelcollapse import simulate, theory
+from modelcollapse.simulate import kernel, linear
+from modelcollapse.simulate.stream import packed, start, words
+
+SIDES = [1, 2, 5, linear.WRITTEN_OUT, linear.WRITTEN_OUT + 1, 40]
+
+
+@pytest.mark.parametrize("side", SIDES)
+def test_factors_and_solutions_of_many_matrices_are_those_of_each(side: int) -> None:
+    rng = np.random.default_rng(side)
+    rows = rng.normal(size=(5, 2 * side, side))
+    matrices, right = np.swapaxes(rows, 1, 2) @ rows, rng.normal(size=(5, side))
+    upper = np.triu(np.full((side, side), np.nan), 1)  # which is not to be read
+    expected = np.linalg.cholesky(matrices)
+    for factor in (linear.cholesky, jax.vmap(linear.cholesky)):
+        found = (
+            factor(jnp.asarray(matrices[0] + upper))[None]
+            if factor is linear.cholesky
+            else factor(jnp.asarray(matrices + upper))
+        )
+        np.testing.assert_allclose(found, expected[: len(found)], rtol=1e-9, atol=1e-12)
+    triangles = np.asarray(jax.vmap(linear.triangle)(jnp.asarray(rows)))
+    assert np.all(np.triu(triangles, 1) == 0)
+    np.testing.assert_allclose(triangles @ np.swapaxes(triangles, 1, 2), matrices, rtol=1e-10, atol=1e-10)
+    for solve, factors in ((linear.forward, expected), (linear.backward, np.swapaxes(expected, 1, 2))):
+        x = np.asarray(jax.vmap(solve)(jnp.asarray(expected), jnp.asarray(right)))
+        np.testing.assert_allclose((factors @ x[..., None])[..., 0], right, rtol=1e-8, atol=1e-8)
+
+
+def test_programs_with_large_factors_run_beside_each_other() -> None:
+    """Whole batches of them wait for each other for ever; in a process that can be stopped."""
+    script = (
+        "import jax, jax.numpy as jnp, numpy as np\n"
+        "from concurrent.futures import ThreadPoolExecutor\n"
+        "from modelcollapse.simulate import linear\n"
+        "a = np.random.default_rng(0).normal(size=(64, 120, 60)).astype(np.float32)\n"
+        "many = jax.jit(jax.vmap(lambda x: linear.cholesky(x.T @ x) + linear.triangle(x)))\n"
+        "once = lambda _: jax.block_until_ready(many(a))\n"
+        "once(0)\n"
+        "with ThreadPoolExecutor(2) as threads: list(threads.map(once, range(60)))\n"
+        "print('done')\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", script], timeout=120, capture_output=True, text=True, check=True)
+    assert ran.stdout == "done\n"
+
+
+@pytest.mark.parametrize("unbiased", [False, True])
+@pytest.mark.parametrize("points", [2, 3, 4, 5, 9, 40])
+def test_a_fit_on_points_has_their_mean_and_covariance(points: int, unbiased: bool) -> None:
+    """Fewer than coordinates, as many, more, and many more; far from 0, and nearly without one direction."""
+    f = theory.Gaussian(4, unbiased=unbiased)
+    samples = np.random.default_rng(points).normal(size=(points, 4)) * [1, 1e-3, 2, 1] + [5, -3, 0, 100]
+    fit = kernel.fit(f, jnp.asarray(samples))
+    np.testing.assert_allclose(fit.mean, samples.mean(axis=0), rtol=1e-12)
+    covariance = np.cov(samples.T, bias=not unbiased)
+    np.testing.assert_allclose(fit.factor @ fit.factor.T, covariance, rtol=1e-8, atol=1e-12)
+    expected = np.linalg.slogdet(covariance)[1] / 4 if points > 4 else -np.inf
+    np.testing.assert_allclose(fit.log_variance, expected, rtol=1e-8)
+    assert np.all(np.asarray(fit.factor)[:, points:] == 0)  # so that points of it can be drawn by fewer numbers
+
+
+@pytest.mark.parametrize(("dimension", "train"), [(5, 3), (3, 7), (2, 40)])
+def test_subsampled_points_agree_with_theory_in_any_dimension(dimension: int, train: int) -> None:
+    """Singular fits, of which the next points need fewer numbers; factors by QR; and by Cholesky."""
+    f, w = theory.Gaussian(dimension), theory.AccumulateSubsample(train, train)
+    t = simulate.chains(f, w, 6, 4000, jax.random.key(3))
+    assert np.all(np.isneginf(t.observables["log_variance"])) == (train <= dimension)
+    m = np.arange(1, 7)
+    verdict = simulate.agree(t, {"error": theory.error(f, w, m), "diversity": theory.diversity(f, w, m)}, 1e-6)
+    assert verdict, str(verdict)
+
+
+@pytest.mark.parametrize("size", [1, 5, 40, 1001])
+def test_packed_words_are_both_words_of_each_place(size: int) -> None:
+    stream = start(jax.random.key(7), 3)
+    both = np.stack(words(stream, ((size + 1) // 2,), 11), axis=1).reshape(-1)[:size]
+    assert np.asarray(packed(stream, size, 11)).tolist() == both.tolist()
+    assert np.asarray(jax.jit(lambda at: packed(stream, size, at))(11)).tolist() == both.tolist()
