@@ -77,7 +77,7 @@ def judge(run: ContextRun, prediction: Prediction, rng: np.random.Generator, bud
     >>> table = tabular.fit(np.array([[1, 2, 2, 1], [2, 1, 1, 2]]), 1, vocabulary=3)
     >>> divided = contexts.divide(table, theory.Replace(12))
     >>> run = fixed_counts.fixed_counts(divided, generations=3, chains=100, key=jax.random.key(0))
-    >>> found = judge(run, contexts.predict(divided, 3), np.random.default_rng(0), budget=0.1)
+    >>> found = judge(run, contexts.predict(divided, 3), np.random.default_rng(0), budget=0.01)
     >>> found.passed, sorted(each.samples for each in found.contexts)
     (True, [3, 4, 5])
     """
