@@ -68,6 +68,7 @@ class Size(NamedTuple):
 SHORT = 4  # terms of a sum that is written out
 NEAR = 8  # points whose mean is near enough to that of all
 REGULAR = 2  # samples a coordinate, above which the covariance of a fit is far from singular
+REPEATED = 20  # the same where points may be repeated: no more than d different ones have a chance below e^d 20^(-19 d)
 Model = Any  # (V,) probabilities | Normal | Density | (d,) error of coefficients | scalar mean
 
 
@@ -316,14 +317,17 @@ def points(stream: Stream, f: Family, model: Model, n: int) -> jax.Array:
     assert_never(f)
 
 
-def fit(f: Family, samples: jax.Array, weights: jax.Array | None = None) -> Model:
-    """The model fitted on points: ``samples`` (N,) or (N, d), ``weights`` (N,), none below 0, summing to one; None: all alike."""
+def fit(f: Family, samples: jax.Array, weights: jax.Array | None = None, repeated: bool = False) -> Model:
+    """The model fitted on points: ``samples`` (N,) or (N, d), ``weights`` (N,), none below 0, summing to one; None: all alike.
+
+    ``repeated``: the same point may be there several times, independently drawn from at least N.
+    """
     if weights is None and isinstance(f, Gaussian):
-        return _gaussian_fit(f, samples)
+        return _gaussian_fit(f, samples, REPEATED if repeated else REGULAR)
     if weights is None and isinstance(f, LinearRegression) and samples.shape[0] > REGULAR * f.dimension:
         gram = samples.T @ samples
         factor = linear.cholesky(gram[:-1, :-1])
-        return _coefficients(factor, linear.forward(factor, gram[:-1, -1]))
+        return linear.backward(factor, linear.forward(factor, gram[:-1, -1]))
     weights = jnp.full(samples.shape[0], 1 / samples.shape[0]) if weights is None else weights
     match f:
         case Categorical():
@@ -336,30 +340,28 @@ def fit(f: Family, samples: jax.Array, weights: jax.Array | None = None) -> Mode
             return weights @ samples
         case LinearRegression():
             factor = triangle(jnp.sqrt(weights)[:, None] * samples)
-            return _coefficients(factor[:-1, :-1], factor[-1, :-1])
+            return linear.backward(factor[:-1, :-1], factor[-1, :-1])
         case KernelDensity():
             raise TypeError("a kernel density is its points: simulate.density fits them")
     assert_never(f)
 
 
-def _gaussian_fit(f: Gaussian, samples: jax.Array) -> Normal:
-    """The Gaussian model of points. Of few its factor has as many columns as there are points, and then zeros."""
+def _gaussian_fit(f: Gaussian, samples: jax.Array, regular: int) -> Normal:
+    """The Gaussian model of points, of more than ``regular`` times as many as coordinates by way of their covariance.
+
+    Of few points its factor has as many columns as there are points, and then zeros.
+    """
     n, d = samples.shape
     divisor = n - 1 if f.unbiased else n
-    if n > REGULAR * d:  # far from singular
+    if n > regular * d:  # far from singular
         near = jnp.mean(samples[:NEAR], axis=0)
         apart = samples - near
-        moved = jnp.ones(n, apart.dtype) @ apart / n
+        shift = jnp.ones(n, apart.dtype) @ apart / n
         square = jnp.sum(apart[:, :, None] * apart[:, None], axis=0) if d <= SHORT else apart.T @ apart
-        covariance = (square - n * jnp.outer(moved, moved)) / divisor
-        return fitted(f, near + moved, jnp.sqrt(covariance) if d == 1 else linear.cholesky(covariance))
+        covariance = (square - n * jnp.outer(shift, shift)) / divisor
+        return fitted(f, near + shift, jnp.sqrt(covariance) if d == 1 else linear.cholesky(covariance))
     mean = jnp.mean(samples, axis=0)
     apart = (samples - mean) / jnp.sqrt(jnp.asarray(divisor, float))
     if n > d:
         return fitted(f, mean, triangle(apart))
     return Normal(mean, jnp.pad(apart.T, ((0, 0), (0, d - n))), jnp.full((), -jnp.inf))
-
-
-def _coefficients(factor: jax.Array, right: jax.Array) -> jax.Array:
-    """The least squares of rows (x, y) whose x have the Gram matrix L L', x' y = L ``right``."""
-    return linear.backward(factor, right)

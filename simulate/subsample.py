@@ -2,7 +2,7 @@ r"""Accumulate-subsample on points: a pool that grows, and a fit on some of it.
 
 The same point is trained on in several generations, and no sufficient statistic of a continuous law says which points it
 came from: they are drawn, kept in the order in which they come, and read again. Which points are trained on: most of them by
-leaps through the pool, the rest by drawing numbers until enough are new.
+leaps through the pool, most of the rest by leaps through what is left, the last by drawing numbers until enough are new.
 """
 
 from __future__ import annotations
@@ -63,7 +63,8 @@ def _without_replacement(stream: Stream, f: Family, state: Any, row: Any, most: 
 
 def _with_replacement(stream: Stream, f: Family, state: Any, row: Any, most: int) -> Any:
     points = _grown(stream, f, state, row, most)
-    return kernel.fit(f, points[below(part(stream, 1), row["items"], row["places"].shape)]), points
+    chosen = points[below(part(stream, 1), row["items"], row["places"].shape)]
+    return kernel.fit(f, chosen, repeated=True), points
 
 
 def _grown(stream: Stream, f: Family, state: Any, row: Any, most: int) -> jax.Array:

@@ -80,6 +80,18 @@ def test_subsampled_points_agree_with_theory_in_any_dimension(dimension: int, tr
     assert verdict, str(verdict)
 
 
+@pytest.mark.parametrize("single", [False, True])
+def test_a_bootstrap_of_a_few_points_is_singular_and_a_number(single: bool) -> None:
+    """Five points drawn from five are often no more than two different ones: a line, in two dimensions."""
+    f, w = theory.Gaussian(2), theory.AccumulateSubsample(5, 5, replacement=True)
+    with jax.enable_x64(not single):
+        t = simulate.chains(f, w, 4, 4000, jax.random.key(3))
+        assert not any(np.isnan(values).any() for values in t.observables.values())
+        m = np.arange(1, 5)
+        verdict = simulate.agree(t, {"error": theory.error(f, w, m), "diversity": theory.diversity(f, w, m)}, 1e-6)
+    assert verdict, str(verdict)
+
+
 @pytest.mark.parametrize("size", [1, 5, 40, 1001])
 def test_packed_words_are_both_words_of_each_place(size: int) -> None:
     stream = start(jax.random.key(7), 3)
