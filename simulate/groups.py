@@ -128,22 +128,11 @@ def _run(
 ) -> tuple[dict[str, jax.Array], dict[str, jax.Array]]:
     """One group from the chain ``first``, of which ``left`` chains count: values, and moments."""
     free, lacking, room, sizes, rows = tables
-
     f = program.kind(**free, **dict(program.fixed))
     blank = memories(f, program.memory, room, program.at_once)
 
-    def turn(left: Any, begin: Any) -> tuple[Any, dict[str, jax.Array]]:
-        seen, left = loop(
-            f,
-            key,
-            left if program.again else blank,
-            sizes,
-            rows,
-            begin,
-            program.at_once,
-            step=program.step,
-            most=program.most,
-        )
+    def turn(begin: Any, at: Any) -> tuple[Any, dict[str, jax.Array]]:
+        seen, left = loop(f, key, begin, sizes, rows, at, program.at_once, step=program.step, most=program.most)
         return left if program.again else blank, seen
 
     begins = first + np.arange(0, program.chains, program.at_once, dtype=np.uint32)
@@ -161,17 +150,25 @@ def prepare(work: Work, double: bool) -> None:
     """Compile a cell's program, where it is not compiled yet."""
     with jax.enable_x64(double):
         for device in jax.local_devices():
-            _run.lower(*_arguments(work, jax.random.key(0), device, 0, None), program=work.program).compile()
+            tables = _tables(work, jax.random.key(0), device)
+            _run.lower(*_numbers(work, 0, None, device), *tables, program=work.program).compile()
 
 
-def _arguments(work: Work, key: jax.Array, device: Any, number: int, knots: Any) -> Any:
-    """What `_run` takes for a group by its number: on one device."""
+def _tables(work: Work, key: jax.Array, device: Any) -> Any:
+    """What all groups read, on a device."""
+    pool = work.pool
+    return jax.device_put((typed(key), (work.free, work.unseen, pool.room, pool.sizes, pool.rows)), device)
+
+
+def _numbers(work: Work, number: int, knots: Any, device: Any) -> Any:
+    """Where a group begins, how many of its chains count, and its knots, on a device."""
     group = work.program.chains
     if knots is None:
         knots = np.zeros((moments.KNOTS, len(work.program.names), work.generations))
-    numbers = np.uint32(number * group), np.int32(min(group, work.chains - number * group))
-    tables = work.free, work.unseen, work.pool.room, work.pool.sizes, work.pool.rows
-    return jax.device_put((*numbers, np.asarray(knots, jnp.result_type(float)), typed(key), tables), device)
+    left = min(group, work.chains - number * group)
+    return jax.device_put(
+        (np.uint32(number * group), np.int32(left), np.asarray(knots, jnp.result_type(float))), device
+    )
 
 
 def run(
@@ -190,11 +187,13 @@ def run(
     double = jnp.result_type(float) == jnp.float64 if double is None else double
     at, total = done if done is not None else (0, None)
     prepare(work, double)
+    with jax.enable_x64(double):
+        tables = [_tables(work, key, device) for device in devices]
 
     def call(number: int, knots: Any) -> tuple[int, dict[str, Any], dict[str, Any]]:
         with jax.enable_x64(double):  # which another thread does not inherit
-            device = devices[number % len(devices)]
-            values, found = _run(*_arguments(work, key, device, number, knots), program=work.program)
+            place = number % len(devices)
+            values, found = _run(*_numbers(work, number, knots, devices[place]), *tables[place], program=work.program)
             left = min(work.program.chains, work.chains - number * work.program.chains)
             return left, {} if knots is not None else jax.device_get(values), jax.device_get(found)
 

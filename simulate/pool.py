@@ -40,7 +40,7 @@ from modelcollapse.theory.workflow import (
 )
 
 from . import batches, density, kernel, least_squares, points, sampling, subsample
-from .stream import Stream, fold, part
+from .stream import Stream, below, fold, part
 
 State = tuple[kernel.Model, Any]
 Memory = Callable[[Family, Any], Any]
@@ -190,7 +190,7 @@ def _replace_labels(stream: Stream, f: Family, state: State, row: Any, most: int
         return jnp.zeros((), bool), sampling.spread(counts, most)
 
     labels = lax.while_loop(lambda pending: pending[0], begin, (row["first"], labels))[1]
-    drawn = sampling.slots(part(stream, 1), samples, most)
+    drawn = below(part(stream, 1), samples, (most,))
     labels = labels[jnp.where(row["first"], jnp.arange(most, dtype=jnp.int32), drawn)]
     return sampling.tally(labels, n, model.shape[0]) / n, (labels, n.astype(jnp.int32))
 

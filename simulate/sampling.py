@@ -14,7 +14,7 @@ import numpy as np
 from jax import lax
 
 from .counts import poisson
-from .stream import Stream, below, evened, fold, packed, part, uniform
+from .stream import Stream, below, fold, packed, part, uniform
 
 MOST_TOKENS = 4096  # beyond it a chain would hold more memory than time is worth
 TOKENS_PER_POISSON = 128  # what one Poisson number for each token costs, in tokens drawn one by one
@@ -93,11 +93,6 @@ def spread(counts: jax.Array, most: int) -> jax.Array:
     """The labels of samples whose counts (V,) are known, in order: (most,) int32; beyond the sum they say nothing."""
     labels = jnp.arange(counts.shape[0], dtype=jnp.int32)
     return jnp.repeat(labels, counts.astype(jnp.int32), total_repeat_length=most)
-
-
-def slots(stream: Stream, limit: Any, most: int) -> jax.Array:
-    """``most`` independent numbers below ``limit``: (most,) int32. As `below`, at half the cost."""
-    return evened(stream, packed(stream, most), limit)
 
 
 def multinomial(stream: Stream, n: Any, p: jax.Array, most: int) -> jax.Array:

@@ -159,9 +159,8 @@ def apart(stream: Stream, empty: jax.Array, draw: Callable[[], jax.Array]) -> ja
     if jax.default_backend() != "cpu":
         return draw()
     once = jnp.minimum(stream.key[0] | 1, 1)
-    return lax.while_loop(lambda state: state[0] < once, lambda state: (state[0] + 1, draw()), (jnp.uint32(0), empty))[
-        1
-    ]
+    turns = lax.while_loop(lambda state: state[0] < once, lambda state: (state[0] + 1, draw()), (jnp.uint32(0), empty))
+    return turns[1]
 
 
 def _polar(stream: Stream, pairs: int) -> tuple[jax.Array, jax.Array]:

@@ -8,6 +8,7 @@ does when its cells are divided: among shards, which know nothing of each other,
 from __future__ import annotations
 
 import io
+import itertools
 import shutil
 import time as clock
 from collections import deque
@@ -174,11 +175,13 @@ def _cells(grid: Grid, mine: Sequence[int], parts: Path | None, memory: float | 
     with jax.enable_x64(grid.double):
         works = _works(grid, mine, parts, memory)
     paths = [None if parts is None else _part(parts, grid, grid.cells[number]) for number in mine]
-    left = [work for work, path in zip(works, paths, strict=True) if _chains(path) < grid.chains]
-    with closing(_compiled(left, grid.double)) as compiled:
+    unfinished = [
+        _chains(path) < grid.chains for path in paths
+    ]  # decided once: a finished piece may go while others run
+    with closing(_compiled(list(itertools.compress(works, unfinished)), grid.double)) as compiled:
         for at, (number, path) in enumerate(zip(mine, paths, strict=True)):
             total, label = _read(path), title(grid.cells[number])
-            if total is None or total.chains < grid.chains:
+            if unfinished[at]:
                 work = next(compiled)
                 done = None if total is None else (-(-total.chains // work.program.chains), total)
                 kept = clock.monotonic()
