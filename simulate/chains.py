@@ -15,15 +15,19 @@ from jax import lax, random
 from modelcollapse.theory import arguments as arg
 from modelcollapse.theory import family, regression, workflow
 from modelcollapse.theory.family import (
+    Bigram,
     Binomial,
     Categorical,
     Family,
     Gamma,
     Gaussian,
+    GaussianMixture,
     KernelDensity,
     LinearRegression,
+    LogisticRegression,
     NegativeBinomial,
     Poisson,
+    Zipf,
 )
 from modelcollapse.theory.workflow import (
     Accumulate,
@@ -32,10 +36,11 @@ from modelcollapse.theory.workflow import (
     FreshReal,
     Replace,
     Schedule,
+    Selected,
     Workflow,
 )
 
-from . import kernel
+from . import kernel, next_token, selection
 from .observe import observe
 from .pool import Memory, Pool, Step, point_pool, pool
 from .stream import fold, start
@@ -43,10 +48,19 @@ from .trajectory import Trajectory
 
 MOST = 2**27  # chains times generations of one run
 PLACES = {"size", "real"}  # columns of a pool that are places in its sizes
-STATIC = {"dimension", "unbiased", "redrawn", "held_out"}  # fields of a family that fix shapes or choose a formula
+STATIC = {
+    "dimension",
+    "unbiased",
+    "redrawn",
+    "held_out",
+    "iterations",
+    "vocabulary",
+    "length",
+}  # they fix shapes or choose a formula
+WHOLE = {"context", "token", "count"}  # arrays of whole numbers
 
 
-def chains(f: Family, w: Workflow, generations: int, chains: int, key: jax.Array) -> Trajectory:
+def chains(f: Family, w: Workflow | Selected, generations: int, chains: int, key: jax.Array) -> Trajectory:
     """Independent recursions of the family ``f`` under the workflow ``w``, by exact laws of sufficient statistics.
 
     ``generations`` >= 1 and ``chains`` >= 1 are numbers; ``key`` is one JAX key. Chain c at generation m is a function
@@ -70,22 +84,24 @@ def chains(f: Family, w: Workflow, generations: int, chains: int, key: jax.Array
     return _trajectory(f, w, pool(f, w, generations), chains, key)
 
 
-def point_chains(f: Family, w: Workflow, generations: int, chains: int, key: jax.Array) -> Trajectory:
+def point_chains(f: Family, w: Workflow | Selected, generations: int, chains: int, key: jax.Array) -> Trajectory:
     """The same law as `chains`, from points that are all drawn, kept and fitted: slow, for checking `chains`."""
     check_run(f, w, generations, chains, key)
     if isinstance(f, Categorical) and f.counts is not None:
         raise arg.refuse("point_chains", "f", "from_counts", "draws its real points: use Categorical(f.p)")
     if isinstance(f, LinearRegression) and not f.redrawn:
         raise arg.refuse("point_chains", "f", f, "covariates that are drawn with each point: use redrawn=True")
+    if isinstance(f, Zipf | Bigram):
+        raise arg.refuse("point_chains", "f", f, "a family that `chains` runs otherwise; this one is its points")
     if isinstance(f, KernelDensity) and isinstance(w, AccumulateSubsample):
         raise arg.refuse("point_chains", "w", w, "whole sets of a kernel density; `chains` runs this one on points")
     return _trajectory(f, w, point_pool(f, w, generations), chains, key)
 
 
-def _trajectory(f: Family, w: Workflow, p: Pool, chains: int, key: jax.Array) -> Trajectory:
+def _trajectory(f: Family, w: Workflow | Selected, p: Pool, chains: int, key: jax.Array) -> Trajectory:
     fixed, free = divided(f)
-    seen = run_chains(typed(key), free, p.room, p.sizes, p.rows, kind=type(f), fixed=fixed, memory=p.memory, step=p.step,
-                most=p.most, chains=int(chains))  # fmt: skip
+    seen = run_chains(typed(key), free, p.room, p.sizes, p.rows, steps=p.steps, kind=type(f), fixed=fixed, memory=p.memory,
+                step=p.step, most=p.most, chains=int(chains))  # fmt: skip
     seen["error"] = seen["error"] + unseen(f)
     return Trajectory(f, w, **seen)
 
@@ -95,7 +111,7 @@ def divided(f: Family) -> tuple[tuple[tuple[str, Any], ...], dict[str, Any]]:
     settings = {field.name: getattr(f, field.name) for field in fields(f)}
     fixed = tuple((name, settings[name]) for name in settings if name in STATIC)
     free = {
-        name: None if value is None else np.asarray(value, float)
+        name: None if value is None else np.asarray(value, np.int32 if name in WHOLE else float)
         for name, value in settings.items()
         if name not in STATIC
     }
@@ -115,6 +131,7 @@ def run_chains(
     sizes: kernel.Size,
     rows: dict[str, Any],
     start_at: Any = 0,
+    steps: tuple[Any, ...] = (),
     *,
     kind: Callable[..., Family],
     fixed: tuple[tuple[str, Any], ...],
@@ -126,10 +143,11 @@ def run_chains(
     """The loop over generations, for all chains: observables (chain, generation).
 
     The family is ``kind(**free, **dict(fixed))``; ``memory`` and ``step`` are those of a workflow's pool, ``room``, ``sizes``
-    and ``rows`` its tables; the first chain has the number ``start_at``. Works under vmap.
+    and ``rows`` its tables, ``steps`` what samples pass through; the first chain has the number ``start_at``. Works under vmap.
     """
     f = kind(**free, **dict(fixed))
-    return loop(f, key, memories(f, memory, room, chains), sizes, rows, start_at, chains, step=step, most=most)[0]
+    begin = memories(f, memory, room, chains)
+    return loop(f, key, begin, sizes, rows, start_at, chains, steps=steps, step=step, most=most)[0]
 
 
 def memories(f: Family, memory: Memory, room: Any, chains: int) -> Any:
@@ -138,8 +156,8 @@ def memories(f: Family, memory: Memory, room: Any, chains: int) -> Any:
 
 
 def loop(
-    f: Family, key: jax.Array, begin: Any, sizes: kernel.Size, rows: dict[str, Any], start_at: Any, chains: int, *, step: Step,
-    most: int,
+    f: Family, key: jax.Array, begin: Any, sizes: kernel.Size, rows: dict[str, Any], start_at: Any, chains: int, *,
+    steps: tuple[Any, ...], step: Step, most: int,
 ) -> tuple[dict[str, jax.Array], Any]:  # fmt: skip
     """As `run_chains`, from the `memories` ``begin``; also the memories at the end."""
     generations = jax.tree.leaves(rows)[0].shape[0]
@@ -150,6 +168,8 @@ def loop(
         def generation(carry: Any, row: Any) -> tuple[Any, dict[str, jax.Array]]:
             (state, first), (number, stream, row) = carry, row
             row = {name: kernel.take(sizes, value) if name in PLACES else value for name, value in row.items()}
+            if steps:
+                row["steps"] = steps
             state = step(stream, f, state, row, most)
             if first is not None:
                 first = jnp.where(number == 1, state[0], first)
@@ -173,8 +193,8 @@ def typed(key: jax.Array) -> jax.Array:
 
 def check_run(f: Any, w: Any, generations: Any, chains: Any, key: Any) -> None:
     """Refuse what cannot be run."""
-    family.check("chains", f)
-    workflow.check("chains", w)
+    family.known("chains", f)
+    workflow.known("chains", w)
     for name, value in (("generations", generations), ("chains", chains)):
         if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
             raise arg.refuse("chains", name, value, f"the number of {name}, a whole number, at least 1")
@@ -182,6 +202,9 @@ def check_run(f: Any, w: Any, generations: Any, chains: Any, key: Any) -> None:
         raise arg.refuse("chains", "chains", chains, f"{generations} generations of as many chains are more than {MOST:,} "
                          "numbers for each observable: run fewer at a time")  # fmt: skip
     _check_key(key)
+    if isinstance(w, Selected):
+        selection.check(f, w)
+        w = w.workflow
     _check_family(f, w, int(generations))
     _check_precision(f, w, generations)
 
@@ -225,6 +248,8 @@ def _check_family(f: Family, w: Workflow, generations: int) -> None:
         _check_regression(f, w)
     if isinstance(f, KernelDensity):
         _check_density(f, w, generations)
+    if isinstance(f, Zipf | Bigram):
+        next_token.check(f, w, generations)
     if isinstance(f, Gaussian) and f.unbiased:
         if not isinstance(w, Replace):
             raise arg.refuse(
@@ -249,7 +274,16 @@ def _check_family(f: Family, w: Workflow, generations: int) -> None:
 def _check_precision(f: Family, w: Workflow, generations: int) -> None:
     """Counts beyond the whole numbers of the float type would be rounded."""
     match f:
-        case Gaussian() | Gamma() | LinearRegression() | KernelDensity():
+        case (
+            Gaussian()
+            | Gamma()
+            | LinearRegression()
+            | KernelDensity()
+            | GaussianMixture()
+            | LogisticRegression()
+            | Zipf()
+            | Bigram()
+        ):
             return
         case Categorical() | Binomial():
             largest = float(f.trials if isinstance(f, Binomial) else 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
 import jax
@@ -12,7 +12,7 @@ import numpy as np
 
 from modelcollapse.theory import arguments as arg
 from modelcollapse.theory.family import Family
-from modelcollapse.theory.workflow import Workflow
+from modelcollapse.theory.workflow import Selected, Workflow
 
 from . import store
 from .chains import check_run
@@ -27,7 +27,7 @@ class Cell:
 
     labels: dict[str, Any]
     f: Family
-    w: Workflow
+    w: Workflow | Selected
     seed: int
 
 
@@ -51,7 +51,7 @@ class Grid:
         }  # fmt: skip
 
 
-def checked(axes: Mapping[str, Sequence[Any]], cell: Callable[..., tuple[Family, Workflow]], *, generations: Any, chains: Any,
+def checked(axes: Mapping[str, Sequence[Any]], cell: Callable[..., tuple[Family, Workflow | Selected]], *, generations: Any, chains: Any,
             seed: Any, double: bool) -> Grid:  # fmt: skip
     """The grid of these axes, or a refusal of what cannot be run."""
     for name, labels in axes.items():
@@ -88,12 +88,13 @@ def key(cell: Cell) -> jax.Array:
 def settings(cell: Cell) -> dict[str, Any]:
     """Family and workflow of a cell as plain data."""
 
-    def plain(record: Any) -> dict[str, Any]:
-        values = {field.name: getattr(record, field.name) for field in fields(record)}
-        return {"type": type(record).__name__} | {
-            name: value if isinstance(value, bool) or value is None else np.asarray(value, float).tolist()
-            for name, value in values.items()
-        }
+    def plain(value: Any) -> Any:
+        if is_dataclass(value):
+            values = {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+            return {"type": type(value).__name__} | values
+        if isinstance(value, tuple) and any(map(is_dataclass, value)):  # steps of a selection
+            return [plain(each) for each in value]
+        return value if isinstance(value, bool) or value is None else np.asarray(value, float).tolist()
 
     return {"f": plain(cell.f), "w": plain(cell.w)}
 

@@ -20,8 +20,17 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from modelcollapse.theory.family import Categorical, Family, KernelDensity, LinearRegression
-from modelcollapse.theory.workflow import Workflow
+from modelcollapse.theory.family import (
+    Bigram,
+    Categorical,
+    Family,
+    Gaussian,
+    GaussianMixture,
+    KernelDensity,
+    LinearRegression,
+    LogisticRegression,
+)
+from modelcollapse.theory.workflow import Selected, Workflow
 
 from . import kernel, moments
 from .chains import divided, loop, memories, typed, unseen
@@ -80,14 +89,14 @@ def observed(f: Family) -> tuple[str, ...]:
     return tuple(sorted(name for name, shape in shapes.items() if shape.shape == ()))
 
 
-def work(f: Family, w: Workflow, generations: int, chains: int, table_length: int = 0) -> Work:
+def work(f: Family, w: Workflow | Selected, generations: int, chains: int, table_length: int = 0) -> Work:
     """The work of a cell, with tables of at least a length."""
     fixed, free = divided(f)
     p = pool(f, w, generations)
     p = p._replace(sizes=kernel.lengthened(p.sizes, table_length))
     names = observed(f)
     one = chain_bytes(f, p, generations, len(names))
-    drawn = p.most * max(getattr(f, "dimension", 1), 1) if _on_points(f, p) else FULL
+    drawn = p.most * _numbers_of_point(f) if _on_points(p) else FULL
     most = 1 << int(np.log2(max(NEAR // one, FULL // drawn, 1)))
     limit = min(most, max(LEAST, -(-chains // PARTS)))
     at_once = -(-chains // -(-chains // limit))
@@ -108,18 +117,32 @@ def chain_bytes(f: Family, p: Pool, generations: int, observables: int) -> int:
     """About how many bytes a chain holds while it runs: models, memory, what is drawn in a generation, observables."""
     truth = jax.eval_shape(lambda: kernel.truth(f))
     memory = jax.eval_shape(lambda: p.memory(f, p.room))
-    size = max(getattr(f, "dimension", 1), 1) + isinstance(f, LinearRegression)
+    size = max(_numbers_of_point(f), 1)
     drawn = 0
-    if _on_points(f, p) or p.most <= MOST_TOKENS and isinstance(f, Categorical):
+    if _on_points(p) or p.most <= MOST_TOKENS and isinstance(f, Categorical):
         drawn = p.most * size * 3
     state = sum(4 * leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(truth))
     state += sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(memory))
     return int(state + 8 * (drawn + generations * observables))
 
 
-def _on_points(f: Family, p: Pool) -> bool:
+def _numbers_of_point(f: Family) -> int:
+    """How many numbers a sample is."""
+    match f:
+        case LinearRegression() | LogisticRegression():
+            return f.dimension + 1
+        case Bigram():
+            return f.length
+        case GaussianMixture():
+            return f.dimension * len(f.weights)  # a fit has as many for each component
+        case Gaussian() | KernelDensity():
+            return f.dimension
+    return 1
+
+
+def _on_points(p: Pool) -> bool:
     """Whether points are drawn and kept."""
-    return "places" in p.rows or isinstance(f, KernelDensity)
+    return "places" in p.rows or "offset" in p.rows
 
 
 @partial(jax.jit, static_argnames="program")
@@ -127,12 +150,14 @@ def _run(
     first: Any, left: Any, knots: jax.Array, key: jax.Array, tables: Any, *, program: Program
 ) -> tuple[dict[str, jax.Array], dict[str, jax.Array]]:
     """One group from the chain ``first``, of which ``left`` chains count: values, and moments."""
-    free, lacking, room, sizes, rows = tables
+    free, lacking, room, sizes, rows, steps = tables
     f = program.kind(**free, **dict(program.fixed))
     blank = memories(f, program.memory, room, program.at_once)
 
     def turn(begin: Any, at: Any) -> tuple[Any, dict[str, jax.Array]]:
-        seen, left = loop(f, key, begin, sizes, rows, at, program.at_once, step=program.step, most=program.most)
+        seen, left = loop(
+            f, key, begin, sizes, rows, at, program.at_once, steps=steps, step=program.step, most=program.most
+        )
         return left if program.again else blank, seen
 
     begins = first + np.arange(0, program.chains, program.at_once, dtype=np.uint32)
@@ -157,7 +182,7 @@ def prepare(work: Work, double: bool) -> None:
 def _tables(work: Work, key: jax.Array, device: Any) -> Any:
     """What all groups read, on a device."""
     pool = work.pool
-    return jax.device_put((typed(key), (work.free, work.unseen, pool.room, pool.sizes, pool.rows)), device)
+    return jax.device_put((typed(key), (work.free, work.unseen, pool.room, pool.sizes, pool.rows, pool.steps)), device)
 
 
 def _numbers(work: Work, number: int, knots: Any, device: Any) -> Any:

@@ -19,18 +19,22 @@ import jax.numpy as jnp
 import numpy as np
 
 from modelcollapse.theory.family import (
+    Bigram,
     Binomial,
     Categorical,
     Family,
     Gamma,
     Gaussian,
+    GaussianMixture,
     KernelDensity,
     LinearRegression,
+    LogisticRegression,
     NegativeBinomial,
     Poisson,
+    Zipf,
 )
 
-from . import chi_square, counts, linear, sampling
+from . import chi_square, counts, linear, logistic, mixtures, sampling
 from .stream import Stream, fold, normal, pair, part
 
 
@@ -65,11 +69,26 @@ class Size(NamedTuple):
     chi: Any = None
 
 
+class NextToken(NamedTuple):
+    """A next-token model that is its text (`simulate.next_token`): what is observed of it, worked out when it is fitted.
+
+    ``error``, ``diversity``: over contexts, at their weights in the truth, of those that the model knows; ``alive``: pairs or tokens;
+    ``missing``: how much of the truth the model no longer knows.
+    """
+
+    error: jax.Array
+    diversity: jax.Array
+    alive: jax.Array
+    missing: jax.Array
+
+
 SHORT = 4  # terms of a sum that is written out
 NEAR = 8  # points whose mean is near enough to that of all
 REGULAR = 2  # samples a coordinate, above which the covariance of a fit is far from singular
 REPEATED = 20  # the same where points may be repeated: no more than d different ones have a chance below e^d 20^(-19 d)
-Model = Any  # (V,) probabilities | Normal | Density | (d,) error of coefficients | scalar mean
+Model = (
+    Any  # (V,) probabilities | Normal | Density | NextToken | Mixture | (d,) coefficients, or their error | scalar mean
+)
 
 
 def truth(f: Family) -> Model:
@@ -92,6 +111,13 @@ def truth(f: Family) -> Model:
             logs = jnp.zeros(f.held_out, float) if f.held_out else None
             deviation = jnp.sqrt(jnp.asarray(f.variance, float))
             return Density(jnp.zeros(f.dimension, float), jnp.zeros((), float), deviation, logs)
+        case GaussianMixture():
+            return mixtures.truth(f)
+        case LogisticRegression():
+            return jnp.asarray(f.coefficients, float)
+        case Zipf() | Bigram():
+            nothing = jnp.zeros((), float)
+            return NextToken(nothing, nothing, nothing, nothing)
     assert_never(f)
 
 
@@ -161,8 +187,8 @@ def draw(stream: Stream, f: Family, model: Model, size: Size, most: int) -> Mode
             square, noise = jnp.split(normal(stream, (1 + f.dimension,)), (1,))
             logs = chi_square.transformed(size.chi[:, -1], square) + jnp.log(n - f.dimension + 1)
             return model + jnp.sqrt(jnp.asarray(f.noise, float)) * noise * jnp.exp(-logs / 2)
-        case KernelDensity():
-            raise TypeError("a kernel density is its points: simulate.density draws them")
+        case KernelDensity() | GaussianMixture() | LogisticRegression() | Zipf() | Bigram():
+            raise TypeError(f"a fit of {type(f).__name__} is drawn by its points")
     assert_never(f)
 
 
@@ -291,7 +317,8 @@ def mixture(stream: Stream, f: Family, models: Model, shares: jax.Array, size: S
 
 
 def points(stream: Stream, f: Family, model: Model, n: int) -> jax.Array:
-    """``n`` (static) samples of a model themselves: (n,) tokens or numbers; (n, d) for the Gaussian, (n, d + 1) rows (x, y).
+    """``n`` (static) samples of a model themselves: (n,) tokens or numbers; (n, d) for the Gaussian and mixtures of it, (n, d + 1)
+    rows (x, y).
 
     The factor of a Gaussian may be without columns that are zero.
     """
@@ -312,15 +339,22 @@ def points(stream: Stream, f: Family, model: Model, n: int) -> jax.Array:
         case LinearRegression():
             x, noise = jnp.split(normal(stream, (n, f.dimension + 1)), (f.dimension,), axis=1)
             return jnp.concatenate([x, (x @ model)[:, None] + jnp.sqrt(jnp.asarray(f.noise, float)) * noise], axis=1)
-        case KernelDensity():
-            raise TypeError("a kernel density is its points: simulate.density draws them")
+        case GaussianMixture():
+            return mixtures.points(stream, model, n)
+        case LogisticRegression():
+            return logistic.points(stream, model, n)
+        case KernelDensity() | Zipf() | Bigram():
+            raise TypeError(f"a {type(f).__name__} is its points: simulate.density and simulate.next_token draw them")
     assert_never(f)
 
 
-def fit(f: Family, samples: jax.Array, weights: jax.Array | None = None, repeated: bool = False) -> Model:
+def fit(
+    f: Family, samples: jax.Array, weights: jax.Array | None = None, repeated: bool = False, before: Model = None
+) -> Model:
     """The model fitted on points: ``samples`` (N,) or (N, d), ``weights`` (N,), none below 0, summing to one; None: all alike.
 
-    ``repeated``: the same point may be there several times, independently drawn from at least N.
+    ``repeated``: the same point may be there several times, independently drawn from at least N. ``before``: the model that wrote
+    the newest points, from which fits by steps begin.
     """
     if weights is None and isinstance(f, Gaussian):
         return _gaussian_fit(f, samples, REPEATED if repeated else REGULAR)
@@ -341,8 +375,12 @@ def fit(f: Family, samples: jax.Array, weights: jax.Array | None = None, repeate
         case LinearRegression():
             factor = triangle(jnp.sqrt(weights)[:, None] * samples)
             return linear.backward(factor[:-1, :-1], factor[-1, :-1])
-        case KernelDensity():
-            raise TypeError("a kernel density is its points: simulate.density fits them")
+        case GaussianMixture():
+            return mixtures.fit(f, samples, weights, before)
+        case LogisticRegression():
+            return logistic.fit(f, samples, weights)
+        case KernelDensity() | Zipf() | Bigram():
+            raise TypeError(f"a {type(f).__name__} is its points: simulate.density and simulate.next_token fit them")
     assert_never(f)
 
 

@@ -79,7 +79,7 @@ def row(grid: Grid, cell: Cell, total: Moments) -> dict[str, np.ndarray]:
     names = groups.observed(cell.f)
     budget = BUDGET / len(grid.cells)
     means = predicted(cell, names, grid.generations)
-    trusted = judged(cell.f, cell.w, grid.generations, grid.chains, budget)
+    trusted = judged(cell.f, cell.w, grid.generations, grid.chains, budget) if means else {}  # type: ignore[arg-type]
     error = np.sqrt(total.variance / total.chains)
     quantiles = total.quantiles
     out: dict[str, np.ndarray] = {}

@@ -44,12 +44,12 @@ def triangle(rows: jax.Array) -> jax.Array:
 
 
 def forward(factor: jax.Array, right: jax.Array) -> jax.Array:
-    """The solution of L x = b for a lower triangular L."""
+    """The solution of L x = b for a lower triangular L and one or more b, (d,) or (d, N)."""
 
     def row(at: Any, state: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
         left, x = state
         value = left[at] / factor[at, at]
-        return left - factor[:, at] * value, x.at[at].set(value)
+        return left - jnp.tensordot(factor[:, at], value, 0), x.at[at].set(value)
 
     return lax.fori_loop(0, right.shape[0], row, (right, jnp.zeros_like(right)))[1]
 

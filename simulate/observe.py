@@ -6,17 +6,22 @@ import jax
 import jax.numpy as jnp
 
 from modelcollapse.theory.family import (
+    Bigram,
     Binomial,
     Categorical,
     Family,
     Gamma,
     Gaussian,
+    GaussianMixture,
     KernelDensity,
     LinearRegression,
+    LogisticRegression,
     NegativeBinomial,
     Poisson,
+    Zipf,
 )
 
+from . import logistic, mixtures
 from .kernel import Model, truth
 
 
@@ -29,7 +34,11 @@ def observe(f: Family, model: Model, first: Model | None = None) -> dict[str, ja
     ``mean``. Gaussian: ``log_variance``, log of det of the covariance against the truth's, divided by d. Gamma:
     ``log_mean``, :math:`\log(\theta_m/\theta)`. Linear regression: the noise is known, and its ``diversity`` 1. Kernel densities:
     ``diversity``, the trace of the covariance over the truth's; ``second_moment`` about the true mean, over the same; with
-    held-out points ``loss``, minus the mean logarithm of the density there.
+    held-out points ``loss``, minus the mean logarithm of the density there. Gaussian mixtures: ``mean``, ``diversity`` as of kernel
+    densities, and ``squared_difference``, the integral of the squared difference of the densities of model and truth. Logistic
+    regression: ``diversity``, the mean variance of a label over the truth's, and ``loss``, its cross-entropy on labels of the truth.
+    `Zipf` and `Bigram`: ``alive`` tokens or pairs, and ``missing``, how much of the truth they no longer know; of a `Bigram`
+    ``error`` and ``diversity`` are means over the contexts that it knows, at their weights in the truth.
     """
     start = truth(f)
     if isinstance(f, Categorical):
@@ -52,6 +61,16 @@ def observe(f: Family, model: Model, first: Model | None = None) -> dict[str, ja
         error, spread = jnp.sum(model.mean**2), model.spread + f.dimension * model.width**2
         seen = {"error": error, "diversity": spread / f.v, "second_moment": (spread + error) / f.v}
         return seen if model.logs is None else seen | {"loss": -jnp.mean(model.logs)}
+    if isinstance(f, GaussianMixture):
+        mean, spread = mixtures.moments(model)
+        true_mean, true_spread = mixtures.moments(start)
+        return {"error": jnp.sum((mean - true_mean) ** 2), "diversity": spread / true_spread, "mean": mean,
+                "squared_difference": mixtures.squared_difference(model, start)}  # fmt: skip
+    if isinstance(f, LogisticRegression):
+        return {"error": jnp.sum((model - start) ** 2), "loss": logistic.expected_loss(start, model),
+                "diversity": logistic.label_noise(model) / logistic.label_noise(start)}  # fmt: skip
+    if isinstance(f, Zipf | Bigram):
+        return dict(model._asdict())
     seen = {
         "error": (model - start) ** 2,
         "diversity": variance(f, model) / variance(f, start),

@@ -1,8 +1,8 @@
-r"""Pools of points: every sample is drawn, kept in its place and fitted.
+r"""Pools of points: every sample is drawn, kept in its place while it is needed, and fitted.
 
-The memory is ``(points, models)``: points (P, ...) in the order in which their batches are drawn, and all models
-so far, since a batch may come from any of them. Any workflow can be run this way, by its schedule; for most it
-is the slow, independent witness of `simulate.pool`.
+The memory is ``(points, models)``: points (P, ...) in `places`, and the laws that samples of all models so far come from, since a
+batch may come from any of them. Any workflow can be run this way, by its schedule. For families whose fit is no statistic it is
+the way; for the others it is the slow, independent witness of `simulate.pool`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from jax import lax, random
 from modelcollapse.theory.family import Family
 from modelcollapse.theory.workflow import Schedule
 
-from . import kernel, sampling
+from . import kernel, places, sampling, selection
 from .batches import batch_table
 from .stream import Stream, fold, part, start, uniform
 
@@ -26,23 +26,15 @@ def stored(schedule: Schedule) -> tuple[Any, Any, int, Any, kernel.Size, dict[st
     """The fields of the `Pool` of a schedule: memory, step, most, room, sizes, rows."""
     table = batch_table(schedule)
     generations = schedule.generations
-    sizes = table.sizes.astype(int)
-    ends = np.cumsum(sizes)
-    offsets = np.append(ends - sizes, ends[-1])  # a slot without a batch writes past the end
-    rows = {
-        "model": np.arange(1, generations + 1),
-        "offset": offsets[table.batch],
-        "source": table.source,
-        "share": table.share,
-        "weight": (table.weight / sizes)[:, np.repeat(np.arange(len(sizes)), sizes)],
-    }
+    room, rows = places.placed(table)
+    rows |= {"model": np.arange(1, generations + 1), "source": table.source, "share": table.share}
     step = _fit_all
     if schedule.train is not None:
         rows["train"] = np.asarray(schedule.train, float)
         rows["places"] = np.zeros((generations, int(rows["train"].max())))
         step = _fit_with_replacement if schedule.replacement else _fit_without_replacement
-    room = np.zeros(ends[-1] + sizes.max()), np.zeros(generations + 1)
-    return _empty, step, int(sizes.max()), room, kernel.Size(np.zeros(0)), rows
+    memory = np.zeros(room), np.zeros(generations + 1)
+    return _empty, step, int(table.sizes.max()), memory, kernel.Size(np.zeros(0)), rows
 
 
 def _empty(f: Family, room: Any) -> tuple[jax.Array, kernel.Model]:
@@ -56,32 +48,36 @@ def _drawn(stream: Stream, f: Family, memory: Any, row: Any, most: int) -> jax.A
     points, models = memory
 
     def batch(points: jax.Array, slot: Any) -> tuple[jax.Array, None]:
-        number, source, share, offset = slot
+        number, source, share, offset, size = slot
         own = fold(stream, number)
         if source.shape[0] == 1:
-            new = kernel.points(own, f, kernel.take(models, source[0]), most)
+            new = selection.points(own, f, kernel.take(models, source[0]), most, row, source[0] == 0)
         else:
-            each = jax.vmap(lambda place, model: kernel.points(fold(own, place + 1), f, model, most))
-            drawn = each(jnp.arange(source.shape[0], dtype=jnp.uint32), kernel.take(models, source))
+            each = jax.vmap(
+                lambda place, at, model: selection.points(fold(own, place + 1), f, model, most, row, at == 0)
+            )
+            drawn = each(jnp.arange(source.shape[0], dtype=jnp.uint32), source, kernel.take(models, source))
             heights = uniform(part(own, 0), (most,))
             chosen = jnp.sum(heights[:, None] * jnp.sum(share) >= jnp.cumsum(share)[:-1], axis=1)
             new = drawn[chosen, jnp.arange(most)]
-        # what is longer than the batch lies where later batches will be
-        return lax.dynamic_update_slice_in_dim(points, new, offset, axis=0), None
+        return places.written(points, new, offset, size), None
 
-    slots = jnp.arange(row["offset"].shape[0], dtype=jnp.uint32), row["source"], row["share"], row["offset"]
+    slots = (
+        jnp.arange(row["offset"].shape[0], dtype=jnp.uint32),
+        *(row[name] for name in ("source", "share", "offset", "added")),
+    )
     return lax.scan(batch, points, slots)[0]
 
 
-def _fitted(f: Family, points: jax.Array, models: Any, row: Any, place: Any, weights: jax.Array) -> Any:
-    model = kernel.fit(f, points[place], weights)
-    return model, (points, kernel.put(models, row["model"], model))
+def _fitted(f: Family, points: jax.Array, state: Any, row: Any, place: Any, weights: jax.Array) -> Any:
+    model = kernel.fit(f, points[place], weights, before=state[0])
+    return model, (points, kernel.put(state[1][1], row["model"], selection.offered(f, model, row)))
 
 
 def _fit_all(stream: Stream, f: Family, state: Any, row: Any, most: int) -> Any:
     """A fit on all points of the batches in use, weighted."""
     points = _drawn(stream, f, state[1], row, most)
-    return _fitted(f, points, state[1][1], row, slice(0, row["weight"].shape[0]), row["weight"])
+    return _fitted(f, points, state, row, slice(None), places.weights(row, points.shape[0]))
 
 
 def _fit_without_replacement(stream: Stream, f: Family, state: Any, row: Any, most: int) -> Any:
@@ -96,8 +92,8 @@ def _fit_with_replacement(stream: Stream, f: Family, state: Any, row: Any, most:
 
 def _fit_some(stream: Stream, f: Family, state: Any, row: Any, most: int, subsample: Any) -> Any:
     points = _drawn(part(stream, 0), f, state[1], row, most)
-    used = jnp.cumsum(row["weight"] > 0)
-    room, places = row["weight"].shape[0], row["places"].shape[0]
-    place = jnp.searchsorted(used, subsample(part(stream, 1), places, used[-1], room), side="right")
-    weights = (jnp.arange(places, dtype=float) < row["train"]).astype(float) / row["train"]
-    return _fitted(f, points, state[1][1], row, place, weights)
+    room, train = points.shape[0], row["places"].shape[0]
+    used = jnp.cumsum(places.weights(row, room) > 0)
+    place = jnp.searchsorted(used, subsample(part(stream, 1), train, used[-1], room), side="right")
+    weights = (jnp.arange(train, dtype=float) < row["train"]).astype(float) / row["train"]
+    return _fitted(f, points, state, row, place, weights)

@@ -28,7 +28,17 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from modelcollapse.theory.family import Categorical, Family, Gaussian, KernelDensity, LinearRegression
+from modelcollapse.theory.family import (
+    Bigram,
+    Categorical,
+    Family,
+    Gaussian,
+    GaussianMixture,
+    KernelDensity,
+    LinearRegression,
+    LogisticRegression,
+    Zipf,
+)
 from modelcollapse.theory.workflow import (
     Accumulate,
     AccumulateSubsample,
@@ -36,10 +46,11 @@ from modelcollapse.theory.workflow import (
     FreshReal,
     Replace,
     Schedule,
+    Selected,
     Workflow,
 )
 
-from . import batches, density, kernel, least_squares, points, sampling, subsample
+from . import batches, density, kernel, least_squares, next_token, points, sampling, selection, subsample
 from .stream import Stream, below, fold, part
 
 State = tuple[kernel.Model, Any]
@@ -55,7 +66,7 @@ class Pool(NamedTuple):
     different sizes) and ``rows`` (leading axis: generations 1, 2, ...) hold sizes and weights; the columns ``size`` and
     ``real`` of ``rows`` are places in ``sizes``, and a step finds the `kernel.Size` itself there. ``most`` is a static bound
     on the samples in one draw. ``again``: no step reads of the memory what none has written, so that other chains may leave it
-    as they like.
+    as they like. ``steps``: what samples of models pass through, which a step finds in its row.
     """
 
     memory: Memory
@@ -65,21 +76,37 @@ class Pool(NamedTuple):
     sizes: kernel.Size
     rows: dict[str, Any]
     again: bool = False
+    steps: tuple[Any, ...] = ()
 
 
-def pool(f: Family, w: Workflow, generations: int) -> Pool:
+def pool(f: Family, w: Workflow | Selected, generations: int) -> Pool:
     """The pool of a workflow on sufficient statistics, or on points where there is no other way."""
-    if isinstance(f, KernelDensity):
-        return Pool(*density.pool(f, w, generations))
-    if isinstance(f, LinearRegression):
-        return _regression(f, w, generations)
+    if isinstance(w, Selected):
+        return _pool_of(f, w.workflow, generations, w.steps)._replace(steps=w.steps)
+    return _pool_of(f, w, generations, ())
+
+
+def _pool_of(f: Family, w: Workflow, generations: int, steps: tuple[Any, ...]) -> Pool:
+    match f:
+        case KernelDensity():
+            return Pool(*density.pool(f, w, generations))
+        case LinearRegression():
+            return _regression(f, w, generations)
+        case Zipf() | Bigram():
+            return Pool(*next_token.pool(f, w, generations, steps))
+        case GaussianMixture() | LogisticRegression():
+            return (
+                Pool(*subsample.growing(w, generations))
+                if isinstance(w, AccumulateSubsample)
+                else point_pool(f, w, generations)
+            )
     match w:
         case Replace():
             sizes = np.asarray(w.sizes(generations), float)
             one = isinstance(w.synthetic, tuple)
             made = _pool(f, _nothing, _replace, sizes if one else sizes[[0, -1]],
                          size=np.arange(generations) if one else _after(0, 1, generations))  # fmt: skip
-            if isinstance(f, Categorical) and sampling.labelled(made.most, len(f.p)):
+            if isinstance(f, Categorical) and sampling.labelled(made.most, len(f.p)) and not steps:
                 return made._replace(memory=_labels, step=_replace_labels, room=np.zeros(made.most))
             return made
         case FixedReal():
@@ -129,8 +156,10 @@ def _regression(f: LinearRegression, w: Workflow, generations: int) -> Pool:
     assert_never(w)
 
 
-def point_pool(f: Family, w: Workflow, generations: int) -> Pool:
+def point_pool(f: Family, w: Workflow | Selected, generations: int) -> Pool:
     """The pool of any workflow that draws, keeps and fits the points themselves: slow, an independent witness."""
+    if isinstance(w, Selected):
+        return point_pool(f, w.workflow, generations)._replace(steps=w.steps)
     schedule = w.schedule(generations)
     return Pool(*(density.stored(f, schedule) if isinstance(f, KernelDensity) else points.stored(schedule)))
 
@@ -158,7 +187,7 @@ def _after(first: Any, later: Any, generations: int) -> np.ndarray:
 
 def _sampled(stream: Stream, f: Family, model: kernel.Model, row: Any, most: int) -> kernel.Model:
     """The statistic of the new samples of a generation: of the first, that of a corpus where there is one."""
-    drawn = kernel.draw(stream, f, model, row["size"], most)
+    drawn = kernel.draw(stream, f, selection.offered(f, model, row), row["size"], most)
     if isinstance(f, Categorical) and f.counts is not None:
         return jnp.where(row["first"], kernel.truth(f), drawn)
     return drawn
@@ -213,9 +242,8 @@ def _real_frame(f: Any, room: Any) -> tuple[kernel.Normal, kernel.Normal]:
 
 def _fixed_gaussian(stream: Stream, f: Any, state: State, row: Any, most: int) -> State:
     real, inside = state[1]
-    new = kernel.moved(
-        inside, kernel.standard(stream, f, row["size"])
-    )  # of generation 1, in the coordinates of the truth
+    new = selection.widened(kernel.standard(stream, f, row["size"]), row)
+    new = kernel.moved(inside, new)  # of generation 1, in the coordinates of the truth
     blended = kernel.blended(row["kept"], new)
     inside = _either(row["first"], kernel.truth(Gaussian(f.dimension)), blended)
     real = _either(row["first"], kernel.moved(real, new), real)
@@ -224,14 +252,14 @@ def _fixed_gaussian(stream: Stream, f: Any, state: State, row: Any, most: int) -
 
 def _fresh_real(stream: Stream, f: Family, state: State, row: Any, most: int) -> State:
     real = kernel.draw(part(stream, 0), f, kernel.truth(f), row["real"], most)
-    drawn = kernel.draw(part(stream, 1), f, state[0], row["size"], most)
+    drawn = kernel.draw(part(stream, 1), f, selection.offered(f, state[0], row), row["size"], most)
     return _either(row["first"], real, kernel.pooled(f, row["kept"], real, drawn)), ()
 
 
 def _fresh_gaussian(stream: Stream, f: Any, state: State, row: Any, most: int) -> State:
     """Where the new real samples are many: their covariance is far from singular."""
     real = kernel.draw(part(stream, 0), f, kernel.truth(f), row["real"], most)
-    drawn = kernel.draw(part(stream, 1), f, state[0], row["size"], most)
+    drawn = kernel.draw(part(stream, 1), f, selection.offered(f, state[0], row), row["size"], most)
     return _either(row["first"], real, kernel.summed(f, row["kept"], real, drawn)), ()
 
 
@@ -241,7 +269,7 @@ def _accumulate(stream: Stream, f: Family, state: State, row: Any, most: int) ->
 
 
 def _accumulate_gaussian(stream: Stream, f: Any, state: State, row: Any, most: int) -> State:
-    new = kernel.standard(stream, f, row["size"])
+    new = selection.widened(kernel.standard(stream, f, row["size"]), row)
     return kernel.moved(state[0], _either(row["first"], new, kernel.blended(row["kept"], new))), ()
 
 
@@ -289,4 +317,4 @@ def _schedule(stream: Stream, f: Family, state: State, row: Any, most: int) -> S
     drawn = jax.vmap(batch)(slots, row["source"], row["share"], row["size"])
     statistics = kernel.put(statistics, row["batch"], drawn)  # an empty slot is out of bounds, and dropped
     model = kernel.combine(f, row["weight"], statistics)
-    return model, (statistics, kernel.put(models, row["model"], model))
+    return model, (statistics, kernel.put(models, row["model"], selection.offered(f, model, row)))

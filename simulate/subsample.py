@@ -18,7 +18,7 @@ from jax import lax
 from modelcollapse.theory.family import Family, Gaussian
 from modelcollapse.theory.workflow import AccumulateSubsample
 
-from . import kernel
+from . import kernel, selection
 from .stream import Stream, apart, below, fold, packed, part, scaled, start, uniform
 
 SPARE = 3.0  # roots of the number wanted by which leaps fall short of it
@@ -58,27 +58,32 @@ def _empty(f: Family, room: Any) -> jax.Array:
 
 def _without_replacement(stream: Stream, f: Family, state: Any, row: Any, most: int) -> Any:
     points = _grown(stream, f, state, row, most)
-    return kernel.fit(f, points[distinct(part(stream, 1), row["places"].shape[0], row["items"])]), points
+    chosen = points[distinct(part(stream, 1), row["places"].shape[0], row["items"])]
+    return kernel.fit(f, chosen, before=state[0]), points
 
 
 def _with_replacement(stream: Stream, f: Family, state: Any, row: Any, most: int) -> Any:
     points = _grown(stream, f, state, row, most)
     chosen = points[below(part(stream, 1), row["items"], row["places"].shape)]
-    return kernel.fit(f, chosen, repeated=True), points
+    return kernel.fit(f, chosen, repeated=True, before=state[0]), points
 
 
 def _grown(stream: Stream, f: Family, state: Any, row: Any, most: int) -> jax.Array:
     """The pool, with the points of this generation; what is drawn too many lies where later ones will be."""
-    model, points = state
+    points, law = state[1], selection.offered(f, state[0], row)
     own, train = part(stream, 0), row["places"].shape[0]
+
+    def drawn(law: kernel.Model) -> jax.Array:
+        return selection.points(own, f, law, most, row, row["first"])
+
     if isinstance(f, Gaussian) and train < f.dimension:  # only the truth needs all columns of its factor
         new = lax.cond(
             row["first"],
-            lambda: kernel.points(own, f, model, most),
-            lambda: kernel.points(own, f, model._replace(factor=model.factor[:, :train]), most),
+            lambda: drawn(law),
+            lambda: drawn(law._replace(factor=law.factor[:, :train])),
         )
     else:
-        new = kernel.points(own, f, model, most)
+        new = drawn(law)
     return lax.dynamic_update_slice_in_dim(points, new, row["offset"], axis=0)
 
 

@@ -16,7 +16,8 @@ moments of a chain obey a linear recursion. Else it is that of a chain that vari
 * Categorical: each token is a binomial chain; tokens count as pairs that move together, pairs as independent;
 * LinearRegression: every generation counts as one fit to the smallest training set, which on one design it is;
 * KernelDensity: as the Gaussian chain of the same workflow, which nothing smooths, one generation older: points that are drawn
-  from points have heavier tails than those of a Gaussian.
+  from points have heavier tails than those of a Gaussian;
+* GaussianMixture: the same, of its own spread; Zipf: as a Categorical of its likeliest tokens.
 """
 
 from __future__ import annotations
@@ -29,13 +30,17 @@ from numpy.polynomial import polynomial
 
 from modelcollapse import theory
 from modelcollapse.theory.family import (
+    Bigram,
     Binomial,
     Categorical,
     Family,
     Gamma,
     Gaussian,
+    GaussianMixture,
     KernelDensity,
     LinearRegression,
+    LogisticRegression,
+    Zipf,
 )
 from modelcollapse.theory.workflow import (
     Accumulate,
@@ -50,6 +55,7 @@ from modelcollapse.theory.workflow import (
 
 from .agree import threshold
 
+HEAD = 1000  # tokens of a Zipf
 ORDER = 6  # the skewness of a squared deviation needs six moments
 INFLATION = 2.0
 
@@ -81,6 +87,12 @@ def skewness(f: Family, w: Workflow, generations: int) -> dict[str, np.ndarray]:
     if isinstance(f, KernelDensity):
         skews = _gaussian(Gaussian(f.dimension, f.variance), w, generations, older=1)
         return {name: skews[name] for name in ("error", "diversity", "second_moment")}
+    if isinstance(f, GaussianMixture):
+        skews = _gaussian(Gaussian(f.dimension, f.v / f.dimension), w, generations, older=1)
+        return {name: skews[name] for name in ("error", "diversity")}
+    if isinstance(f, Zipf):
+        skews = skewness(Categorical(_first_tokens(f)), w, generations)
+        return {name: skews[name] for name in ("error", "diversity")}
     if isinstance(f, LinearRegression):
         return {"error": np.full(generations, _one_fit(f, w)), "diversity": np.zeros(generations)}
     if isinstance(f, Categorical):
@@ -92,6 +104,8 @@ def skewness(f: Family, w: Workflow, generations: int) -> dict[str, np.ndarray]:
         x, v = _moments(tokens * (1 - tokens), 1 - 2 * tokens, -1.0, w, generations)
         error, diversity = (np.sqrt(2) * _sum_skewness(_powers(x, each), repeats) for each in (_square(v), v))
         return {"error": error, "diversity": diversity, "alive": diversity}
+    if isinstance(f, LogisticRegression | Bigram):
+        raise TypeError(f"of a {type(f).__name__} theory predicts no mean that could be judged")
     mean = float(f.trials * f.p if isinstance(f, Binomial) else f.mean)
     slope = (float(f.v) - float(f.v2) * mean**2) / mean + 2 * float(f.v2) * mean
     x, v = _moments(np.array([float(f.v)]), np.array([slope]), float(f.v2), w, generations)
@@ -104,6 +118,12 @@ def skewness(f: Family, w: Workflow, generations: int) -> dict[str, np.ndarray]:
     if isinstance(f, Gamma):
         skews["log_mean"] = np.zeros(generations)
     return skews
+
+
+def _first_tokens(f: Zipf) -> np.ndarray:
+    """Probabilities of the likeliest tokens, which carry the moments."""
+    p = np.arange(1.0, HEAD + 1) ** -float(f.exponent)
+    return np.asarray(p / p.sum())
 
 
 def _one_fit(f: LinearRegression, w: Workflow) -> float:

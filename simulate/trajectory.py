@@ -10,7 +10,7 @@ import numpy as np
 
 from modelcollapse import theory
 from modelcollapse.theory.family import Binomial, Categorical, Family, Gaussian
-from modelcollapse.theory.workflow import Replace, Workflow
+from modelcollapse.theory.workflow import Replace, Selected, Workflow
 
 if TYPE_CHECKING:
     import xarray
@@ -26,6 +26,8 @@ OBSERVABLES = (
     "log_mean",
     "second_moment",
     "loss",
+    "squared_difference",
+    "missing",
     "collapsed",
     "collapse_time",
 )
@@ -33,7 +35,7 @@ OBSERVABLES = (
 LONG_NAMES = {
     "error": "squared distance of the mean parameter from the truth",
     "diversity": "variance of one sample",
-    "alive": "tokens with a probability above 0",
+    "alive": "tokens, or pairs of a context and a token, with a probability above 0",
     "drift": "L1 distance of the probabilities from the first model",
     "mean": "mean parameter",
     "log_variance": "logarithm of the determinant of the covariance against the truth, divided by its dimension",
@@ -41,6 +43,8 @@ LONG_NAMES = {
     "log_mean": "logarithm of the mean against the truth",
     "second_moment": "second moment about the true mean, over the variance of the truth",
     "loss": "held-out cross-entropy",
+    "squared_difference": "integral of the squared difference of the densities of model and truth",
+    "missing": "probability under the truth of what the model no longer knows",
     "collapsed": "whether total collapse is reached",
     "collapse_time": "generation of total collapse, if it is no later than the next",
 }
@@ -48,6 +52,7 @@ LONG_NAMES = {
 
 UNITS = {
     "loss": "nats per token or point",
+    "squared_difference": "1/units",
     "error": "squared units of the mean parameter",
     "mean": "units of the mean parameter",
 }  # else 1
@@ -63,7 +68,8 @@ class Trajectory:
     coordinate; not kept for the categorical. ``log_variance`` (Gaussian): log(det of the covariance / det of the true
     one)/d, -inf where it is singular. ``log_mean`` (Gamma): log(theta_m/theta). ``second_moment`` (kernel density): of the model
     about the true mean, over that of the truth; its ``diversity`` is the trace of its covariance over the truth's,
-    and its ``loss`` minus the mean log density at the chain's held-out points. What a family does not have is None.
+    and its ``loss`` minus the mean log density at the chain's held-out points. `simulate.observe` says what others have. What a
+    family does not have is None.
 
     Of language models (`lm.run.Run.trajectory`) a chain is a seed, ``diversity`` and ``drift`` are means over next-token
     distributions after fixed contexts, ``loss`` is the held-out cross-entropy in nats per token, and ``error`` is NaN: the truth
@@ -71,7 +77,7 @@ class Trajectory:
     """
 
     f: Family
-    w: Workflow
+    w: Workflow | Selected
     error: jax.Array
     diversity: jax.Array
     alive: jax.Array | None = None
@@ -81,6 +87,8 @@ class Trajectory:
     log_mean: jax.Array | None = None
     second_moment: jax.Array | None = None
     loss: jax.Array | None = None
+    squared_difference: jax.Array | None = None
+    missing: jax.Array | None = None
 
     @property
     def chains(self) -> int:

@@ -9,46 +9,60 @@ from .arguments import InputError
 from .bounds import l1_drift_upper_bound
 from .collapse import collapse_probability, collapse_time, collapse_time_limit, collapse_time_upper_bound
 from .family import (
+    Bigram,
     Binomial,
     Categorical,
     Family,
     Gamma,
     Gaussian,
+    GaussianMixture,
     KernelDensity,
     LinearRegression,
+    LogisticRegression,
     NegativeBinomial,
     Poisson,
+    Zipf,
 )
 from .ledger import theorems
 from .logarithm import log_mean, log_variance, log_variance_spread
 from .safe import SyntheticLimit, max_synthetic
+from .selection import Curation, Temperature, TopP, Verifier
 from .survival import survivors
 from .theorem import Evidence, Theorem
 from .weight import OptimalWeight, optimal_weight
-from .workflow import Accumulate, AccumulateSubsample, FixedReal, FreshReal, Replace, Schedule, Workflow
+from .workflow import Accumulate, AccumulateSubsample, FixedReal, FreshReal, Replace, Schedule, Selected, Workflow
 
 __all__ = [
     "Accumulate",
     "AccumulateSubsample",
+    "Bigram",
     "Binomial",
     "Categorical",
+    "Curation",
     "Evidence",
     "Family",
     "FixedReal",
     "FreshReal",
     "Gamma",
     "Gaussian",
+    "GaussianMixture",
     "InputError",
     "KernelDensity",
     "LinearRegression",
+    "LogisticRegression",
     "NegativeBinomial",
     "OptimalWeight",
     "Poisson",
     "Replace",
     "Schedule",
+    "Selected",
     "SyntheticLimit",
+    "Temperature",
     "Theorem",
+    "TopP",
+    "Verifier",
     "Workflow",
+    "Zipf",
     "collapse_probability",
     "collapse_time",
     "collapse_time_limit",

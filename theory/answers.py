@@ -54,7 +54,7 @@ def diversity(f: Family, w: Workflow, generation: Any) -> Any:
     [0.5, 0.25, 0.125]
     """
     theorem = _answering("diversity", f, w)
-    unit = families.true_diversity(f)
+    unit = families.true_diversity(families.check("diversity", f))
     if isinstance(f, KernelDensity):
         result = _smoothed("diversity", Moment.SPREAD, f, w, generation)
     elif isinstance(f, LinearRegression):  # the noise is known

@@ -6,19 +6,21 @@ quadratic in the mean with leading coefficient ``v2``: :math:`v(\theta) = v_0 + 
 numbers are all that the error and the diversity of any workflow depend on.
 
 Two families are no such means and have theorems of their own: `LinearRegression`, whose data is not weighed evenly, and
-`KernelDensity`, which adds spread to what it has seen.
+`KernelDensity`, which adds spread to what it has seen. Of two more theory has no exact answer, and they are simulated alone:
+`LogisticRegression` and `Bigram`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
 from . import arguments as arg
 
 ROUNDING = 1e-6  # probabilities written as decimals or float32 sum to one up to this
+MOST_PAIRS = 2**31 - 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -263,8 +265,7 @@ class KernelDensity:
             arg.positive("KernelDensity", "bandwidth", each, wanted)
         object.__setattr__(self, "dimension", arg.size("KernelDensity", "dimension", self.dimension, of="coordinates"))
         arg.positive("KernelDensity", "variance", self.variance, "variance of each coordinate")
-        if isinstance(self.held_out, bool) or self.held_out != 0:
-            object.__setattr__(self, "held_out", arg.size("KernelDensity", "held_out", self.held_out, of="points"))
+        _held_out(self)
 
     @property
     def v2(self) -> int:
@@ -277,17 +278,238 @@ class KernelDensity:
         return self.dimension * self.variance
 
 
-Family = Categorical | Gaussian | Binomial | Poisson | Gamma | NegativeBinomial | LinearRegression | KernelDensity
-FAMILIES = (Categorical, Gaussian, Binomial, Poisson, Gamma, NegativeBinomial, LinearRegression, KernelDensity)
+@dataclass(frozen=True)
+class Zipf:
+    r"""Tokens 1, 2, 3, ... without end, of probability :math:`p_i = i^{-s} / \zeta(s)`; fitted by counting.
+
+    ``exponent`` s, above 1. It is a `Categorical` of infinitely many tokens: ``v2 = -1``, and
+    :math:`v = 1 - \zeta(2s)/\zeta(s)^2`.
+
+    >>> round(Zipf(2.0).v, 12)  # 1 - (pi^4/90) / (pi^2/6)^2
+    0.6
+    """
+
+    exponent: Any
+
+    def __post_init__(self) -> None:
+        wanted = "exponent of the rank, a number above 1"
+        if not arg.is_traced(self.exponent) and np.any(arg.numbers("Zipf", "exponent", self.exponent, wanted) <= 1):
+            raise arg.refuse("Zipf", "exponent", self.exponent, f"{wanted}; of a finite vocabulary use Categorical")
+
+    @property
+    def v2(self) -> int:
+        """That of the categorical family."""
+        return -1
+
+    @property
+    def v(self) -> Any:
+        """Diversity: the chance that two tokens differ."""
+        from scipy.special import zeta
+
+        s = np.asarray(self.exponent, float)
+        return arg.scalar(np.asarray(1 - zeta(2 * s) / zeta(s) ** 2))
 
 
-def true_diversity(family: Family) -> Any:
-    """Diversity of the truth: v of the categorical family; others are divided by it, so 1."""
-    return family.v if isinstance(family, Categorical) else 1.0
+@dataclass(frozen=True, eq=False)
+class GaussianMixture:
+    r"""K normal laws of ``weights`` (K,), ``means`` (K, d) and ``covariances`` (K, d, d), fitted by expectation maximisation.
+
+    ``iterations`` steps (at least one) from the model that wrote the newest data. After each step the covariances of the
+    components are drawn by the share ``shrinkage`` to their average, lest one becomes singular. Every such step leaves the mean
+    and the covariance of the mixture those of its data (divisor n): so both move as those of a `Gaussian` do, exactly, with
+    v the trace of the covariance of the truth and ``v2 = -1``. What becomes of the components theory does not say.
+
+    ``held_out``: on how many points of the truth, drawn once for each chain, simulated models are scored; 0: on none.
+
+    >>> GaussianMixture([0.5, 0.5], [[-2.0], [2.0]]).v
+    5.0
+    """
+
+    weights: Any
+    means: Any
+    covariances: Any = None
+    iterations: int = 20
+    shrinkage: float = 1e-3
+    held_out: int = 0
+
+    def __post_init__(self) -> None:
+        if arg.is_traced(self.weights, self.means, self.covariances):
+            return
+        own = "GaussianMixture"
+        weights = arg.numbers(own, "weights", self.weights, "weights of the components, shape (K,)")
+        if weights.ndim != 1 or not weights.size or np.any(weights <= 0) or abs(weights.sum() - 1) > ROUNDING:
+            raise arg.refuse(own, "weights", self.weights, "weights of the components (K,), above 0, summing to one")
+        means = arg.numbers(own, "means", self.means, "means of the components, shape (K, d)")
+        if means.ndim != 2 or len(means) != len(weights) or not means.size:
+            raise arg.refuse(own, "means", f"shape {means.shape}", f"means of the components: ({len(weights)}, d)")
+        shape = (*means.shape, means.shape[1])
+        each = np.broadcast_to(np.eye(shape[1]), shape) if self.covariances is None else self.covariances
+        covariances = arg.numbers(own, "covariances", each, f"covariances of the components, shape {shape}")
+        if covariances.shape != shape or np.any(covariances != np.swapaxes(covariances, 1, 2)):
+            raise arg.refuse(own, "covariances", f"shape {covariances.shape}", f"symmetric matrices of shape {shape}")
+        if np.linalg.eigvalsh(covariances).min() <= 0:
+            raise arg.refuse(own, "covariances", self.covariances, "positive definite matrices")
+        for name, value in (("weights", weights), ("means", means), ("covariances", covariances)):
+            object.__setattr__(self, name, value)
+        object.__setattr__(self, "iterations", arg.size(own, "iterations", self.iterations, of="steps"))
+        arg.probability(own, "shrinkage", self.shrinkage, "share of the average in each covariance")
+        _held_out(self)
+
+    @property
+    def dimension(self) -> int:
+        """Number of coordinates d."""
+        return int(self.means.shape[1])
+
+    @property
+    def v2(self) -> int:
+        """That of the Gaussian with divisor n."""
+        return -1
+
+    @property
+    def v(self) -> Any:
+        """Trace of the covariance of the whole mixture."""
+        squares = np.trace(self.covariances, axis1=1, axis2=2) + (self.means**2).sum(axis=1)
+        return float(self.weights @ squares - ((self.weights @ self.means) ** 2).sum())
 
 
-def check(owner: str, family: Any) -> Family:
-    """The family itself, or a refusal of anything else."""
+@dataclass(frozen=True, eq=False)
+class LogisticRegression:
+    r"""Labels 0 and 1: :math:`x \sim N(0, I_d)`, :math:`P(y = 1) = 1/(1 + e^{-x \cdot \theta})`, fitted by Newton's method.
+
+    ``coefficients`` (d,): the truth :math:`\theta`. Every generation draws its own x. ``penalty``: that times
+    :math:`|\theta|^2/2` is added to minus the log likelihood of all points; with 0 (maximum likelihood) classes that a plane
+    separates have no fit, and the chain is NaN from there on.
+
+    ``held_out``: on how many points of the truth, drawn once for each chain, simulated models are scored; 0: on none.
+    """
+
+    coefficients: Any
+    penalty: Any = 0.0
+    held_out: int = 0
+
+    def __post_init__(self) -> None:
+        if not arg.is_traced(self.coefficients):
+            wanted = "coefficients of the truth, shape (d,)"
+            numeric = arg.numbers("LogisticRegression", "coefficients", self.coefficients, wanted)
+            if numeric.ndim != 1 or not numeric.size:
+                raise arg.refuse("LogisticRegression", "coefficients", f"shape {numeric.shape}", wanted)
+            object.__setattr__(self, "coefficients", numeric)
+        if not arg.is_traced(self.penalty):
+            wanted = "weight of half the squared norm, at least 0"
+            if np.any(arg.numbers("LogisticRegression", "penalty", self.penalty, wanted) < 0):
+                raise arg.refuse("LogisticRegression", "penalty", self.penalty, wanted)
+        _held_out(self)
+
+    @property
+    def dimension(self) -> int:
+        """Number of covariates d."""
+        return int(self.coefficients.shape[0])
+
+
+@dataclass(frozen=True, eq=False)
+class Bigram:
+    r"""A text whose next token depends on the last one: a table of pairs, fitted by counting; windows are its samples.
+
+    ``context`` (P,), ``token`` (P,), ``count`` (P,): how often each token follows each context, in ascending order of both;
+    the context ``vocabulary`` is the beginning of a window. ``length``: tokens in a window. Contexts are shared: what a model
+    writes decides how often it sees each. After a context that never went on, it draws a token regardless of context.
+
+    The truth is the table, not the text that it was counted in. `from_windows` counts.
+    """
+
+    context: Any
+    token: Any
+    count: Any
+    vocabulary: int
+    length: int
+
+    def __post_init__(self) -> None:
+        own = "Bigram"
+        object.__setattr__(self, "vocabulary", arg.size(own, "vocabulary", self.vocabulary, of="tokens"))
+        object.__setattr__(self, "length", arg.size(own, "length", self.length, of="tokens in a window"))
+        if arg.is_traced(self.context, self.token, self.count):
+            return
+        wanted = "pairs of whole numbers: context, token and count have one shape (P,)"
+        found = [arg.numbers(own, name, getattr(self, name), wanted) for name in ("context", "token", "count")]
+        if any(each.ndim != 1 or each.shape != found[0].shape or np.any(each != np.floor(each)) for each in found):
+            raise arg.refuse(own, "count", self.count, wanted)
+        context, token, count = (each.astype(np.int64) for each in found)
+        if context.min() < 0 or context.max() > self.vocabulary or token.min() < 0 or token.max() >= self.vocabulary:
+            raise arg.refuse(own, "token", token, f"tokens are 0 to {self.vocabulary - 1}, and contexts too, or "
+                             f"{self.vocabulary} for the beginning")  # fmt: skip
+        if (self.vocabulary + 1) ** 2 > MOST_PAIRS:
+            raise arg.refuse(own, "vocabulary", self.vocabulary, "at most 46,339: pairs are numbers of 32 bits")
+        if np.any(np.diff(context * (self.vocabulary + 1) + token) <= 0):
+            raise arg.refuse(own, "context", context, "pairs in ascending order, each once: use Bigram.from_windows")
+        if count.min() < 1 or count.sum() > MOST_PAIRS:
+            raise arg.refuse(own, "count", count, f"at least 1 each, and {MOST_PAIRS:,} in all")
+        if context[-1] != self.vocabulary:
+            raise arg.refuse(own, "context", context, f"a window begins with what follows {self.vocabulary}: give it")
+        for name, each in (("context", context), ("token", token), ("count", count)):
+            object.__setattr__(self, name, each.astype(np.int32))
+
+    @staticmethod
+    def from_windows(windows: Any, vocabulary: int) -> Bigram:
+        """The table of windows (n, L) of tokens 0 to ``vocabulary`` - 1.
+
+        >>> table = Bigram.from_windows([[0, 1, 0, 1], [0, 0, 0, 1]], vocabulary=2)
+        >>> list(zip(table.context.tolist(), table.token.tolist(), table.count.tolist()))
+        [(0, 0, 2), (0, 1, 3), (1, 0, 1), (2, 0, 2)]
+        """
+        own = "Bigram.from_windows"
+        wanted = "windows of tokens, shape (n, L), whole numbers from 0 on"
+        tokens = arg.numbers(own, "windows", windows, wanted)
+        if tokens.ndim != 2 or not tokens.size or np.any((tokens != np.floor(tokens)) | (tokens < 0)):
+            raise arg.refuse(own, "windows", windows, wanted)
+        vocabulary = arg.size(own, "vocabulary", vocabulary, of="tokens")
+        if tokens.max() >= vocabulary:
+            raise arg.refuse(own, "windows", int(tokens.max()), f"tokens are 0 to {vocabulary - 1}")
+        ids = tokens.astype(np.int64)
+        before = np.concatenate([np.full((len(ids), 1), vocabulary), ids[:, :-1]], axis=1)
+        pair, count = np.unique(before * (vocabulary + 1) + ids, return_counts=True)
+        return Bigram(pair // (vocabulary + 1), pair % (vocabulary + 1), count, vocabulary, ids.shape[1])
+
+
+def _held_out(family: Any) -> None:
+    """A number of held-out points, 0 or more, in its place."""
+    if isinstance(family.held_out, bool) or family.held_out != 0:
+        own = type(family).__name__
+        object.__setattr__(family, "held_out", arg.size(own, "held_out", family.held_out, of="points"))
+
+
+Solved = (
+    Categorical
+    | Gaussian
+    | Binomial
+    | Poisson
+    | Gamma
+    | NegativeBinomial
+    | LinearRegression
+    | KernelDensity
+    | Zipf
+    | GaussianMixture
+)
+Family = Solved | LogisticRegression | Bigram
+SOLVED = get_args(Solved)
+FAMILIES = get_args(Family)
+
+
+def true_diversity(family: Solved) -> Any:
+    """Diversity of the truth: v of the categorical family and of Zipf's; others are divided by it, so 1."""
+    return family.v if isinstance(family, Categorical | Zipf) else 1.0
+
+
+def check(owner: str, family: Any) -> Solved:
+    """A family that theory has answers for, or a refusal of anything else."""
+    if isinstance(known(owner, family), LogisticRegression | Bigram):
+        raise arg.refuse(
+            owner, "f", family, f"theory has no exact answer for {type(family).__name__}: simulate.chains runs it"
+        )
+    return family
+
+
+def known(owner: str, family: Any) -> Family:
+    """Any family, or a refusal of anything else."""
     if not isinstance(family, FAMILIES):
         raise arg.refuse(owner, "f", family, "a family: " + ", ".join(each.__name__ for each in FAMILIES))
     return family

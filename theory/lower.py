@@ -20,7 +20,7 @@ from sympy.core.function import Function
 from sympy.printing.numpy import NumPyPrinter
 
 from . import arguments as arg
-from . import family, stable, workflow
+from . import family, selection, stable, workflow
 from .symbols import j
 
 KNOWN = (exp, log, Max)
@@ -209,7 +209,7 @@ def register() -> None:
             object.__setattr__(record, field.name, next(fixed_values if field.name in STATIC else free_values))
         return record
 
-    for kind in (*family.FAMILIES, *workflow.WORKFLOWS):
+    for kind in (*family.FAMILIES, *workflow.WORKFLOWS, *selection.STEPS, workflow.Selected):
         jax.tree_util.register_pytree_with_keys(kind, flatten, partial(unflatten, kind))
 
 

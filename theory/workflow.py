@@ -15,6 +15,7 @@ from typing import Any, assert_never
 import numpy as np
 
 from . import arguments as arg
+from .selection import STEPS
 
 ROUNDING = 1e-9  # weights written as decimals sum to one up to this
 
@@ -288,6 +289,34 @@ class AccumulateSubsample:
         return Schedule(full.size, full.source, full.weight, _array([self.train] * generations), self.replacement)
 
 
+@dataclass(frozen=True)
+class Selected:
+    """A workflow whose synthetic samples all pass through ``steps``, in this order, before they are trained on.
+
+    Theory has no theorem for it; `simulate.chains` runs it.
+
+    >>> from modelcollapse import theory
+    >>> Selected(Replace(100), theory.Temperature(0.8)).steps
+    (Temperature(temperature=0.8),)
+    """
+
+    workflow: Workflow
+    steps: Any
+
+    def __post_init__(self) -> None:
+        check("Selected", self.workflow)
+        steps = tuple(self.steps) if isinstance(self.steps, tuple | list) else (self.steps,)
+        if not steps or not all(isinstance(each, STEPS) for each in steps):
+            raise arg.refuse(
+                "Selected", "steps", self.steps, "one or more of " + ", ".join(each.__name__ for each in STEPS)
+            )
+        object.__setattr__(self, "steps", steps)
+
+    def schedule(self, generations: int) -> Schedule:
+        """That of the workflow: which batches there are is not selected."""
+        return self.workflow.schedule(generations)
+
+
 Workflow = Replace | FixedReal | FreshReal | Accumulate | AccumulateSubsample | Schedule
 WORKFLOWS = (Replace, FixedReal, FreshReal, Accumulate, AccumulateSubsample, Schedule)
 
@@ -295,8 +324,15 @@ WORKFLOWS = (Replace, FixedReal, FreshReal, Accumulate, AccumulateSubsample, Sch
 def check(owner: str, workflow: Any) -> Workflow:
     """The workflow itself, or a refusal of anything else."""
     if not isinstance(workflow, WORKFLOWS):
+        if isinstance(workflow, Selected):
+            raise arg.refuse(owner, "w", workflow, "theory has no theorem for selected data: simulate.chains runs it")
         raise arg.refuse(owner, "w", workflow, "a workflow: " + ", ".join(each.__name__ for each in WORKFLOWS))
     return workflow
+
+
+def known(owner: str, workflow: Any) -> Workflow | Selected:
+    """Any workflow, selected or not, or a refusal of anything else."""
+    return workflow if isinstance(workflow, Selected) else check(owner, workflow)
 
 
 def first_size(workflow: Workflow) -> Any:
