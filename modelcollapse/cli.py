@@ -457,7 +457,10 @@ def sweep_command(
     context: typer.Context,
     family: Annotated[
         str,
-        typer.Option(help="gaussian, categorical, poisson, gamma, binomial, negativebinomial, regression or density."),
+        typer.Option(
+            help="gaussian, categorical, poisson, gamma, binomial, negativebinomial, regression, density, zipf, mixture, "
+            "logistic or bigram."
+        ),
     ] = "gaussian",
     samples: Annotated[str, typer.Option(help="Samples per generation, with commas: 10,100,1000.")] = "10,100,1000",
     workflows: Annotated[
@@ -465,7 +468,7 @@ def sweep_command(
         typer.Option(help="Of replace, accumulate, subsample, bootstrap, fixed[:SHARE], fresh[:SHARE], with commas."),
     ] = "replace,accumulate,subsample",
     dimension: Annotated[
-        str | None, typer.Option(help="Of gaussian, regression and density, with commas. Default: 1.")
+        str | None, typer.Option(help="Of gaussian, regression, density and logistic. Default: 1.")
     ] = None,
     vocabulary: Annotated[str | None, typer.Option(help="Tokens of the categorical family. Default: 50.")] = None,
     zipf: Annotated[str | None, typer.Option(help="Exponent of its law; 0: all tokens alike. Default: 0.")] = None,
@@ -476,6 +479,47 @@ def sweep_command(
     size: Annotated[str | None, typer.Option(help="Of the negativebinomial family. Default: 1.")] = None,
     noise: Annotated[str | None, typer.Option(help="Variance of the noise of a regression. Default: 1.")] = None,
     bandwidth: Annotated[str | None, typer.Option(help="Of a kernel density of variance 1. Default: 0.5.")] = None,
+    exponent: Annotated[
+        str | None, typer.Option(help="Of Zipf's law without end (zipf), above 1. Default: 1.5.")
+    ] = None,
+    components: Annotated[
+        str | None, typer.Option(help="Of a mixture, on a line, each of variance 1. Default: 2.")
+    ] = None,
+    separation: Annotated[str | None, typer.Option(help="From one component to the next. Default: 4.")] = None,
+    signal: Annotated[
+        str | None, typer.Option(help="Norm of a logistic regression's coefficients. Default: 1.")
+    ] = None,
+    penalty: Annotated[
+        str | None,
+        typer.Option(
+            help="Times half the squared norm in its fit; 0: without, and NaN where classes part. Default: 0."
+        ),
+    ] = None,
+    corpus: Annotated[
+        str | None, typer.Option(help="Text whose bytes a bigram writes, window by window. Default: builtin:pydoc.")
+    ] = None,
+    length: Annotated[str | None, typer.Option(help="Bytes in a window, which is one sample. Default: 64.")] = None,
+    temperature: Annotated[
+        str | None,
+        typer.Option(help="At which models are sampled: an axis. Of categorical, gaussian, zipf and later ones."),
+    ] = None,
+    top_p: Annotated[
+        str | None, typer.Option(help="Nucleus of next tokens: an axis. Of categorical, zipf and bigram.")
+    ] = None,
+    verifier: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RIGHT,WRONG",
+            help="Chances that a right and a wrong sample is kept: a label of logistic, a window of bigram.",
+        ),
+    ] = None,
+    curation: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CHOICES[:REWARD]",
+            help="Keep one of so many samples, by a reward of label 1, the first token, the commonest byte or a coordinate.",
+        ),
+    ] = None,
     generations: Annotated[str, typer.Option(help="Last generation; 1 is the first model.")] = "100",
     chains: Annotated[str, typer.Option(help="Simulated chains of each cell.")] = "1000",
     seed: Annotated[int, typer.Option(help="Seed of the chains; the first one.")] = 0,
@@ -529,10 +573,12 @@ def sweep_command(
 ) -> None:
     """A grid of simulated chains beside what theory predicts; exit code 1 if a cell is further from it than chance allows.
 
-    Lists make axes: every family parameter, --samples and --workflows. Moments and quantiles are kept, not chains.
+    Lists make axes: every family parameter, --samples, --workflows, --temperature and --top-p. Moments and quantiles are kept,
+    not chains. Where theory has no exact answer a cell stands alone: logistic, bigram, and whatever is selected.
 
     Examples: modelcollapse sweep --dimension 1,10 --samples 10,100 --workflows replace,accumulate --out grid.nc;
-    modelcollapse sweep --family categorical --vocabulary 50,1000 --zipf 0,1 --workflows replace,fixed:0.5 --chains 1e5
+    modelcollapse sweep --family categorical --vocabulary 50,1000 --zipf 0,1 --workflows replace,fixed:0.5 --chains 1e5;
+    modelcollapse sweep --family bigram --corpus notes.txt --samples 160 --temperature 0.8,1 --chains 64 --generations 20
 
     On many machines the numbers are the same: --shard 1/3 and so on, then sweep --merge grid-*-of-3.nc --out grid.nc; or
     --coordinator HOST:PORT --process 0 --processes 3; or --slurm partition=long,cpus=8,time=4h --shards 20.
@@ -551,8 +597,11 @@ def sweep_command(
     if time is not None and out is None:
         raise refused("time", time, "name a file with --out, from which the sweep can go on")
     given = {"dimension": dimension, "vocabulary": vocabulary, "zipf": zipf, "mean": mean, "shape": shape, "trials": trials,
-             "probability": probability, "size": size, "noise": noise, "bandwidth": bandwidth}  # fmt: skip
-    axes, cell = sweeping.axes(family, given, samples, workflows, many, seed)
+             "probability": probability, "size": size, "noise": noise, "bandwidth": bandwidth,
+             "exponent": exponent, "components": components, "separation": separation, "signal": signal, "penalty": penalty,
+             "length": length}  # fmt: skip
+    steps = sweeping.Selection(temperature, top_p, verifier, curation)
+    axes, cell = sweeping.axes(family, given, samples, workflows, many, seed, corpus, steps)
     limits = {"memory": sweeping.quantity("memory", memory), "time": sweeping.quantity("time", time)}
     if isinstance(way, division.Jobs):
         sweeping.check(axes, cell, last, count, seed, double, way)

@@ -7,8 +7,12 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from modelcollapse import theory
 
@@ -30,12 +34,18 @@ FAMILIES = {
     "negativebinomial": ("size", "mean"),
     "regression": ("dimension", "noise"),
     "density": ("bandwidth", "dimension"),
+    "zipf": ("exponent",),
+    "mixture": ("components", "separation"),
+    "logistic": ("dimension", "signal", "penalty"),
+    "bigram": ("length",),
 }
 DEFAULTS = {
     "dimension": "1", "vocabulary": "50", "zipf": "0", "mean": "1", "shape": "1", "trials": "10", "probability": "0.5",
-    "size": "1", "noise": "1", "bandwidth": "0.5",
+    "size": "1", "noise": "1", "bandwidth": "0.5", "exponent": "1.5", "components": "2",
+    "separation": "4", "signal": "1", "penalty": "0", "length": "64",
 }  # fmt: skip
-WHOLE = ("dimension", "vocabulary", "trials")
+WHOLE = ("dimension", "vocabulary", "trials", "components", "length")
+STEPS = ("temperature", "top_p")  # of which lists are axes
 WORKFLOWS: dict[str, Callable[[int, int], theory.Workflow]] = {
     "replace": lambda n, beside: theory.Replace(n),
     "accumulate": lambda n, beside: theory.Accumulate(n, n),
@@ -44,13 +54,34 @@ WORKFLOWS: dict[str, Callable[[int, int], theory.Workflow]] = {
     "fixed": theory.FixedReal,
     "fresh": theory.FreshReal,
 }
-SHOWN = ("error", "diversity", "alive", "log_variance", "log_mean", "second_moment")
+SHOWN = (
+    "error",
+    "diversity",
+    "alive",
+    "missing",
+    "loss",
+    "squared_difference",
+    "log_variance",
+    "log_mean",
+    "second_moment",
+)
 NAMES = "replace, accumulate, subsample, bootstrap, fixed[:SHARE] or fresh[:SHARE]"
 
 
+@dataclass(frozen=True)
+class Selection:
+    """The options of a sweep that stand between a model and its data, as they were typed."""
+
+    temperature: str | None = None
+    top_p: str | None = None
+    verifier: str | None = None
+    curation: str | None = None
+
+
 def axes(
-    family: str, given: dict[str, str | None], samples: str, workflows: str, seeds: int, seed: int
-) -> tuple[dict[str, Any], Any]:
+    family: str, given: dict[str, str | None], samples: str, workflows: str, seeds: int, seed: int, corpus: str | None = None,
+    selection: Selection = Selection(),
+) -> tuple[dict[str, Any], Any]:  # fmt: skip
     """The axes of a grid, and what makes a cell of its labels."""
     if family not in FAMILIES:
         raise refused("family", family, f"name {', '.join(FAMILIES)}")
@@ -58,6 +89,8 @@ def axes(
     for name, value in given.items():
         if value is not None and name not in own:
             raise refused(name, value, f"the {family} family has {' and '.join('--' + each for each in own)}")
+    if corpus is not None and family != "bigram":
+        raise refused("corpus", corpus, f"the {family} family has no text; the bigram family has")
     found: dict[str, Any] = {}
     for name in own:
         texts = _parts(name, given.get(name) or DEFAULTS[name])
@@ -66,16 +99,68 @@ def axes(
     found["workflow"] = _parts("workflows", workflows)
     for name in found["workflow"]:
         _workflow(name, 1)
+    for name in STEPS:
+        if (text := getattr(selection, name)) is not None:
+            found[name] = [number(name, each) for each in _parts(name, text)]
+    verifier, curation = _verifier(selection.verifier), _curation(selection.curation)
     if seeds > 1:
         found["seed"] = list(range(seed, seed + seeds))
     for name, labels in found.items():
         if len(set(labels)) < len(labels):
             raise refused("workflows" if name == "workflow" else name, ",".join(map(str, labels)), "name each once")
 
-    def cell(**labels: Any) -> tuple[theory.Family, theory.Workflow]:
-        return _family(family, labels), _workflow(labels["workflow"], labels["samples"])
+    @cache
+    def made(**labels: Any) -> theory.Family:
+        return _family(family, labels, corpus or "builtin:pydoc")
+
+    def cell(**labels: Any) -> tuple[theory.Family, theory.Workflow | theory.Selected]:
+        f, w = made(**{name: labels[name] for name in own}), _workflow(labels["workflow"], labels["samples"])
+        steps: list[Any] = []
+        if labels.get("temperature", 1.0) != 1:
+            steps.append(theory.Temperature(labels["temperature"]))
+        if labels.get("top_p", 1.0) != 1:
+            steps.append(theory.TopP(labels["top_p"]))
+        if verifier is not None:
+            steps.append(theory.Verifier(*verifier))
+        if curation is not None:
+            steps.append(theory.Curation(_reward(f, curation[1]), curation[0]))
+        return f, theory.Selected(w, tuple(steps)) if steps else w
 
     return found, cell
+
+
+def _verifier(text: str | None) -> list[float] | None:
+    """The chances with which right and wrong samples are kept."""
+    if text is None:
+        return None
+    parts = _parts("verifier", text)
+    if len(parts) != 2:
+        raise refused("verifier", text, "two chances, that a right and that a wrong sample is kept: 0.9,0.2")
+    return [number("verifier", each) for each in parts]
+
+
+def _curation(text: str | None) -> tuple[int, float] | None:
+    """Among how many samples is chosen, and by which reward."""
+    if text is None:
+        return None
+    choices, _, reward = text.partition(":")
+    many, much = whole("curation", choices), number("curation", reward or "1")
+    assert many is not None and much is not None
+    return many, much
+
+
+def _reward(f: theory.Family, reward: float) -> Any:
+    """The rewards of a family's samples where one feature has this one: of a text that is its most frequent token."""
+    match f:
+        case theory.Categorical():
+            return reward * (np.arange(len(f.p)) == 0)
+        case theory.GaussianMixture():
+            return reward * (np.arange(f.dimension) == 0)
+        case theory.Zipf():
+            return [reward]
+        case theory.Bigram():
+            return reward * (np.arange(f.vocabulary) == np.bincount(f.token, f.count).argmax())
+    return reward
 
 
 def _parts(name: str, text: str) -> list[str]:
@@ -85,7 +170,7 @@ def _parts(name: str, text: str) -> list[str]:
     return parts
 
 
-def _family(kind: str, labels: dict[str, Any]) -> theory.Family:
+def _family(kind: str, labels: dict[str, Any], corpus: str) -> theory.Family:
     match kind:
         case "gaussian":
             return theory.Gaussian(labels["dimension"])
@@ -103,8 +188,28 @@ def _family(kind: str, labels: dict[str, Any]) -> theory.Family:
             return theory.LinearRegression(labels["dimension"], labels["noise"])
         case "density":
             return theory.KernelDensity(labels["bandwidth"], labels["dimension"])
+        case "zipf":
+            return theory.Zipf(labels["exponent"])
+        case "mixture":
+            places = labels["separation"] * (np.arange(labels["components"]) - (labels["components"] - 1) / 2)
+            return theory.GaussianMixture(np.full(len(places), 1 / len(places)), places[:, None])
+        case "logistic":
+            each = labels["signal"] / labels["dimension"] ** 0.5
+            return theory.LogisticRegression(np.full(labels["dimension"], each), labels["penalty"])
+        case "bigram":
+            return _bigram(corpus, labels["length"])
         case _:
             return theory.NegativeBinomial(labels["size"], labels["mean"])
+
+
+def _bigram(corpus: str, length: int) -> theory.Bigram:
+    """The bytes of a text given the last one."""
+    from modelcollapse.lm import text, tokenizer, windows
+
+    read = text.read(corpus)
+    letters = tokenizer.fit_bytes(read.documents)
+    tokens = windows.cut(read.documents, letters, length).tokens
+    return theory.Bigram.from_windows(tokens - 1, letters.size - 1)  # without the start token
 
 
 def _workflow(name: str, samples: int) -> theory.Workflow:

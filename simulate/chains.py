@@ -32,6 +32,7 @@ from modelcollapse.theory.family import (
 from modelcollapse.theory.workflow import (
     Accumulate,
     AccumulateSubsample,
+    AnyWorkflow,
     FixedReal,
     FreshReal,
     Replace,
@@ -60,7 +61,7 @@ STATIC = {
 WHOLE = {"context", "token", "count"}  # arrays of whole numbers
 
 
-def chains(f: Family, w: Workflow | Selected, generations: int, chains: int, key: jax.Array) -> Trajectory:
+def chains(f: Family, w: AnyWorkflow, generations: int, chains: int, key: jax.Array) -> Trajectory:
     """Independent recursions of the family ``f`` under the workflow ``w``, by exact laws of sufficient statistics.
 
     ``generations`` >= 1 and ``chains`` >= 1 are numbers; ``key`` is one JAX key. Chain c at generation m is a function
@@ -84,7 +85,7 @@ def chains(f: Family, w: Workflow | Selected, generations: int, chains: int, key
     return _trajectory(f, w, pool(f, w, generations), chains, key)
 
 
-def point_chains(f: Family, w: Workflow | Selected, generations: int, chains: int, key: jax.Array) -> Trajectory:
+def point_chains(f: Family, w: AnyWorkflow, generations: int, chains: int, key: jax.Array) -> Trajectory:
     """The same law as `chains`, from points that are all drawn, kept and fitted: slow, for checking `chains`."""
     check_run(f, w, generations, chains, key)
     if isinstance(f, Categorical) and f.counts is not None:
@@ -98,7 +99,7 @@ def point_chains(f: Family, w: Workflow | Selected, generations: int, chains: in
     return _trajectory(f, w, point_pool(f, w, generations), chains, key)
 
 
-def _trajectory(f: Family, w: Workflow | Selected, p: Pool, chains: int, key: jax.Array) -> Trajectory:
+def _trajectory(f: Family, w: AnyWorkflow, p: Pool, chains: int, key: jax.Array) -> Trajectory:
     fixed, free = divided(f)
     seen = run_chains(typed(key), free, p.room, p.sizes, p.rows, steps=p.steps, kind=type(f), fixed=fixed, memory=p.memory,
                 step=p.step, most=p.most, chains=int(chains))  # fmt: skip

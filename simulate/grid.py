@@ -12,7 +12,7 @@ import numpy as np
 
 from modelcollapse.theory import arguments as arg
 from modelcollapse.theory.family import Family
-from modelcollapse.theory.workflow import Selected, Workflow
+from modelcollapse.theory.workflow import AnyWorkflow
 
 from . import store
 from .chains import check_run
@@ -27,7 +27,7 @@ class Cell:
 
     labels: dict[str, Any]
     f: Family
-    w: Workflow | Selected
+    w: AnyWorkflow
     seed: int
 
 
@@ -51,7 +51,7 @@ class Grid:
         }  # fmt: skip
 
 
-def checked(axes: Mapping[str, Sequence[Any]], cell: Callable[..., tuple[Family, Workflow | Selected]], *, generations: Any, chains: Any,
+def checked(axes: Mapping[str, Sequence[Any]], cell: Callable[..., tuple[Family, AnyWorkflow]], *, generations: Any, chains: Any,
             seed: Any, double: bool) -> Grid:  # fmt: skip
     """The grid of these axes, or a refusal of what cannot be run."""
     for name, labels in axes.items():

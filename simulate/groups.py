@@ -30,7 +30,7 @@ from modelcollapse.theory.family import (
     LinearRegression,
     LogisticRegression,
 )
-from modelcollapse.theory.workflow import Selected, Workflow
+from modelcollapse.theory.workflow import AnyWorkflow
 
 from . import kernel, moments
 from .chains import divided, loop, memories, typed, unseen
@@ -89,7 +89,7 @@ def observed(f: Family) -> tuple[str, ...]:
     return tuple(sorted(name for name, shape in shapes.items() if shape.shape == ()))
 
 
-def work(f: Family, w: Workflow | Selected, generations: int, chains: int, table_length: int = 0) -> Work:
+def work(f: Family, w: AnyWorkflow, generations: int, chains: int, table_length: int = 0) -> Work:
     """The work of a cell, with tables of at least a length."""
     fixed, free = divided(f)
     p = pool(f, w, generations)

@@ -72,8 +72,8 @@ class Size(NamedTuple):
 class NextToken(NamedTuple):
     """A next-token model that is its text (`simulate.next_token`): what is observed of it, worked out when it is fitted.
 
-    ``error``, ``diversity``: over contexts, at their weights in the truth, of those that the model knows; ``alive``: pairs or tokens;
-    ``missing``: how much of the truth the model no longer knows.
+    ``error``, ``diversity``: over contexts, at their weights in the truth, of those that the model knows; ``alive``: pairs or
+    tokens; ``missing``: how much of the truth the model no longer knows.
     """
 
     error: jax.Array
@@ -317,8 +317,8 @@ def mixture(stream: Stream, f: Family, models: Model, shares: jax.Array, size: S
 
 
 def points(stream: Stream, f: Family, model: Model, n: int) -> jax.Array:
-    """``n`` (static) samples of a model themselves: (n,) tokens or numbers; (n, d) for the Gaussian and mixtures of it, (n, d + 1)
-    rows (x, y).
+    """``n`` (static) samples of a model themselves: (n,) tokens or numbers; (n, d) for the Gaussian and mixtures of it;
+    (n, d + 1) rows (x, y).
 
     The factor of a Gaussian may be without columns that are zero.
     """

@@ -79,7 +79,11 @@ def fit(f: LogisticRegression, rows: jax.Array, weights: jax.Array) -> jax.Array
 
 
 def expected_loss(coefficients: jax.Array, model: jax.Array) -> jax.Array:
-    r"""Cross-entropy of a model on labels of the truth: :math:`E\,\log(1 + e^{x \cdot w}) - w \cdot \theta\, E \sigma'(x \cdot \theta)` (Stein)."""
+    r"""Cross-entropy of a model w on labels of the truth.
+
+    It is :math:`E\,\log(1 + e^{x \cdot w}) - E\,\sigma(x \cdot \theta)\, x \cdot w`, where by Stein's lemma the second is
+    :math:`w \cdot \theta\, E \sigma'(x \cdot \theta)`.
+    """
     slope = label_noise(coefficients)
     softplus = jax.nn.softplus(jnp.linalg.norm(model) * jnp.asarray(NODES, model.dtype))
     return jnp.asarray(NORMAL, model.dtype) @ softplus - model @ coefficients * slope

@@ -16,9 +16,9 @@ import numpy as np
 from jax import lax
 from jax.scipy.special import zeta
 
+from modelcollapse.theory import arguments as arg
 from modelcollapse.theory.family import Bigram, Zipf
 from modelcollapse.theory.selection import Step, Temperature, TopP
-from modelcollapse.theory import arguments as arg
 from modelcollapse.theory.workflow import AccumulateSubsample, Schedule, Workflow
 
 from . import kernel, places, selection, subsample
@@ -163,16 +163,16 @@ def _true_windows(stream: Stream, f: Text, number: Any, n: int) -> jax.Array:
     """``n`` windows of the truth; ``number`` tells tokens of a Zipf apart that have no number."""
     if isinstance(f, Bigram):
         return written(stream, f, table_law(f), n)
-    rank = zipf_ranks(stream, f.exponent, n)
     alone = -1 - number - jnp.arange(n, dtype=jnp.int32)
-    return jnp.where(rank < LARGEST, rank.astype(jnp.int32), alone)[:, None]
+    rank = zipf_ranks(stream, f.exponent, n)
+    return jnp.where(rank > 0, rank, alone)[:, None]
 
 
 def zipf_ranks(stream: Stream, exponent: Any, n: int) -> jax.Array:
     r"""``n`` ranks of Zipf's law (n,), in double precision whatever the current one: by rejection (Devroye 1986, X.6.1).
 
-    :math:`X = \lfloor U^{-1/(s-1)} \rfloor` is kept with the chance that makes its law :math:`X^{-s}/\zeta(s)`; beyond
-    :math:`2^{60}` it is held there.
+    :math:`X = \lfloor U^{-1/(s-1)} \rfloor` is kept with the chance that makes its law :math:`X^{-s}/\zeta(s)`; 0 stands for
+    those from LARGEST on.
     """
     with jax.enable_x64(True):
         above = jnp.asarray(exponent, jnp.float64) - 1
@@ -186,7 +186,8 @@ def zipf_ranks(stream: Stream, exponent: Any, n: int) -> jax.Array:
             return at + 1, jnp.where(pending, x, rank), pending & ~kept
 
         state = jnp.uint32(0), jnp.ones(n, jnp.float64), jnp.ones(n, bool)
-        return lax.while_loop(lambda state: jnp.any(state[2]), turn, state)[1]
+        rank = lax.while_loop(lambda state: jnp.any(state[2]), turn, state)[1]
+        return jnp.where(rank < LARGEST, rank, 0.0).astype(jnp.int32)
 
 
 def table_law(f: Bigram) -> Law:

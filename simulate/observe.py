@@ -34,11 +34,11 @@ def observe(f: Family, model: Model, first: Model | None = None) -> dict[str, ja
     ``mean``. Gaussian: ``log_variance``, log of det of the covariance against the truth's, divided by d. Gamma:
     ``log_mean``, :math:`\log(\theta_m/\theta)`. Linear regression: the noise is known, and its ``diversity`` 1. Kernel densities:
     ``diversity``, the trace of the covariance over the truth's; ``second_moment`` about the true mean, over the same; with
-    held-out points ``loss``, minus the mean logarithm of the density there. Gaussian mixtures: ``mean``, ``diversity`` as of kernel
-    densities, and ``squared_difference``, the integral of the squared difference of the densities of model and truth. Logistic
-    regression: ``diversity``, the mean variance of a label over the truth's, and ``loss``, its cross-entropy on labels of the truth.
-    `Zipf` and `Bigram`: ``alive`` tokens or pairs, and ``missing``, how much of the truth they no longer know; of a `Bigram`
-    ``error`` and ``diversity`` are means over the contexts that it knows, at their weights in the truth.
+    held-out points ``loss``, minus the mean logarithm of the density there. Gaussian mixtures: ``mean``, ``diversity`` as of
+    kernel densities, and ``squared_difference``, the integral of the squared difference of the densities of model and truth.
+    Logistic regression: ``diversity``, the mean variance of a label over the truth's, and ``loss``, its cross-entropy on labels
+    of the truth. `Zipf` and `Bigram`: ``alive`` tokens or pairs, and ``missing``, how much of the truth they no longer know; of
+    a `Bigram` ``error`` and ``diversity`` are means over the contexts that it knows, at their weights in the truth.
     """
     start = truth(f)
     if isinstance(f, Categorical):

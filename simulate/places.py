@@ -19,7 +19,8 @@ from .batches import Batches
 def placed(table: Batches) -> tuple[int, dict[str, np.ndarray]]:
     """The rows that a store needs, and what `written` and `weights` read of each generation.
 
-    ``offset`` (M, R): where a batch begins that is drawn before a generation, and ``added`` (M, R), how many points it has, 0 where there is none.
+    ``offset`` (M, R): where a batch begins that is drawn before a generation, and ``added`` (M, R), how many points it has, 0
+    where there is none.
     ``start`` (M, S), ``count`` (M, S), ``weight`` (M, S): the slots, ascending; of the batch in each, how many points it has, and
     its weight in the fit.
     """

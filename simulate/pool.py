@@ -42,6 +42,7 @@ from modelcollapse.theory.family import (
 from modelcollapse.theory.workflow import (
     Accumulate,
     AccumulateSubsample,
+    AnyWorkflow,
     FixedReal,
     FreshReal,
     Replace,
@@ -79,7 +80,7 @@ class Pool(NamedTuple):
     steps: tuple[Any, ...] = ()
 
 
-def pool(f: Family, w: Workflow | Selected, generations: int) -> Pool:
+def pool(f: Family, w: AnyWorkflow, generations: int) -> Pool:
     """The pool of a workflow on sufficient statistics, or on points where there is no other way."""
     if isinstance(w, Selected):
         return _pool_of(f, w.workflow, generations, w.steps)._replace(steps=w.steps)
@@ -156,7 +157,7 @@ def _regression(f: LinearRegression, w: Workflow, generations: int) -> Pool:
     assert_never(w)
 
 
-def point_pool(f: Family, w: Workflow | Selected, generations: int) -> Pool:
+def point_pool(f: Family, w: AnyWorkflow, generations: int) -> Pool:
     """The pool of any workflow that draws, keeps and fits the points themselves: slow, an independent witness."""
     if isinstance(w, Selected):
         return point_pool(f, w.workflow, generations)._replace(steps=w.steps)

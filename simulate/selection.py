@@ -178,8 +178,8 @@ def tempered(p: jax.Array, temperature: Any) -> jax.Array:
 def curated(p: jax.Array, reward: jax.Array, choices: Any) -> jax.Array:
     r"""The law of the one that is kept of K samples: :math:`K p_i \int_0^\infty w_i e^{-t w_i} \varphi(t)^{K-1} dt`.
 
-    Each sample waits an exponential time of rate :math:`w = e^r`, and the first is kept: :math:`\varphi(t) = \sum_j p_j e^{-t w_j}`
-    is the chance that another one waits longer. The integral is a sum over :math:`t = e^{s - e^{-s}}`, whose error falls
+    Each sample waits an exponential time of rate :math:`w = e^r`, and the first is kept; another one waits longer with the chance
+    :math:`\varphi(t) = \sum_j p_j e^{-t w_j}`. The integral is a sum over :math:`t = e^{s - e^{-s}}`, whose error falls
     exponentially with the number of terms.
     """
     alive = p > 0

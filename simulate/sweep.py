@@ -24,7 +24,7 @@ import numpy as np
 from modelcollapse import theory
 from modelcollapse.theory import arguments as arg
 from modelcollapse.theory.family import Family
-from modelcollapse.theory.workflow import Selected, Workflow
+from modelcollapse.theory.workflow import AnyWorkflow
 
 from . import gather, groups, kernel, labelled, netcdf, regions, shards, store
 from .gather import Stopped as Stopped
@@ -41,7 +41,7 @@ AHEAD, COMPILERS = 4, 2  # cells whose programs are compiled while another runs,
 
 def sweep(
     axes: Mapping[str, Sequence[Any]],
-    cell: Callable[..., tuple[Family, Workflow | Selected]],
+    cell: Callable[..., tuple[Family, AnyWorkflow]],
     *,
     generations: int,
     chains: int,

@@ -55,7 +55,7 @@ from modelcollapse.theory.workflow import (
 
 from .agree import threshold
 
-HEAD = 1000  # tokens of a Zipf
+HEAD = 100  # tokens of a Zipf: what others add has little skewness
 ORDER = 6  # the skewness of a squared deviation needs six moments
 INFLATION = 2.0
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from modelcollapse import theory
 from modelcollapse.theory.family import Binomial, Categorical, Family, Gaussian
-from modelcollapse.theory.workflow import Replace, Selected, Workflow
+from modelcollapse.theory.workflow import AnyWorkflow, Replace
 
 if TYPE_CHECKING:
     import xarray
@@ -77,7 +77,7 @@ class Trajectory:
     """
 
     f: Family
-    w: Workflow | Selected
+    w: AnyWorkflow
     error: jax.Array
     diversity: jax.Array
     alive: jax.Array | None = None

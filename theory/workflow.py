@@ -318,6 +318,7 @@ class Selected:
 
 
 Workflow = Replace | FixedReal | FreshReal | Accumulate | AccumulateSubsample | Schedule
+AnyWorkflow = Workflow | Selected
 WORKFLOWS = (Replace, FixedReal, FreshReal, Accumulate, AccumulateSubsample, Schedule)
 
 
@@ -330,7 +331,7 @@ def check(owner: str, workflow: Any) -> Workflow:
     return workflow
 
 
-def known(owner: str, workflow: Any) -> Workflow | Selected:
+def known(owner: str, workflow: Any) -> AnyWorkflow:
     """Any workflow, selected or not, or a refusal of anything else."""
     return workflow if isinstance(workflow, Selected) else check(owner, workflow)
 
