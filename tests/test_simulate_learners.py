@@ -53,7 +53,7 @@ ZIPF = theory.Zipf(1.4)
 def test_zipf_and_mixtures_move_as_theory_says(f: theory.Family, workflow: str) -> None:
     w = WORKFLOWS[workflow]
     t = simulate.chains(f, w, GENERATIONS, CHAINS, KEY)
-    expected = {"error": theory.error(f, w, t.generation), "diversity": theory.diversity(f, w, t.generation)}  # type: ignore[arg-type]
+    expected = {"error": theory.error(f, w, t.generation), "diversity": theory.diversity(f, w, t.generation)}
     verdict = simulate.agree(t, expected, BUDGET)
     assert verdict, str(verdict)
 
@@ -477,7 +477,7 @@ def test_expected_losses_are_integrals() -> None:
 @pytest.mark.parametrize("workflow", [theory.Replace(600), theory.Accumulate(600, 600), theory.FreshReal(600, 300)],
                          ids=repr)  # fmt: skip
 def test_the_gain_of_a_logistic_regression_is_that_of_theory_to_leading_order(workflow: Any) -> None:
-    """With many samples the error is :math:`tr I^{-1}/N` times the gain of a family without curvature, within a few percent of N."""
+    """With many samples the error is :math:`tr I^{-1}/N` times the gain of a family without curvature, but for terms of 1/N."""
     t = simulate.chains(theory.LogisticRegression(THETA), workflow, 4, 500, KEY)
     rng = np.random.default_rng(0)
     x = rng.standard_normal((400_000, 3))
@@ -540,6 +540,9 @@ def test_a_store_holds_no_more_than_what_is_needed(w: Any, held: int) -> None:
     assert rows["count"].shape[1] == {12: 2, 7: 1}.get(held, 20)
 
 
+OLD = theory.Schedule([9, 9, 9], [[1, 0, 0, 0], [0, 1, 0, 0], [0, 1, 0, 0]], [[1, 0, 0], [0, 1, 0], [0, 0, 1]])
+
+
 @pytest.mark.parametrize(
     ("make", "said"),
     [
@@ -567,6 +570,3 @@ def test_what_is_no_such_family_is_refused_in_one_line(make: Any, said: str) -> 
     with pytest.raises(theory.InputError, match=said) as refusal:
         make()
     assert "\n" not in str(refusal.value)
-
-
-OLD = theory.Schedule([9, 9, 9], [[1, 0, 0, 0], [0, 1, 0, 0], [0, 1, 0, 0]], [[1, 0, 0], [0, 1, 0], [0, 0, 1]])

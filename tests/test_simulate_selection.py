@@ -114,7 +114,7 @@ def test_two_generations_of_replacing_are_those_of_enumeration(name: str) -> Non
     assert not simulate.agree(plain, {each: np.array([np.nan, value]) for each, value in expected.items()}, BUDGET)
 
 
-WORKFLOWS = {
+WORKFLOWS: dict[str, theory.Workflow] = {
     "replace": theory.Replace(9, real=12),
     "fixed": theory.FixedReal(12, 9),
     "fresh": theory.FreshReal(12, 9, weight=0.3),
@@ -260,6 +260,7 @@ def test_real_data_is_not_selected() -> None:
     assert simulate.agree(run, {"error": np.full(4, f.v / 50)}, BUDGET)
 
 
+wrong: Any = theory  # what a type checker would not let pass
 CATEGORICAL = theory.Categorical(P)
 MIXTURE = theory.GaussianMixture([0.5, 0.5], [[-1.0], [1.0]])
 
@@ -277,8 +278,8 @@ MIXTURE = theory.GaussianMixture([0.5, 0.5], [[-1.0], [1.0]])
         (lambda: theory.Curation([1.0], 1), "choices=1"),
         (lambda: theory.Selected(theory.Replace(9), ()), "steps="),
         (lambda: theory.Selected(theory.Replace(9), "hot"), "steps="),
-        (lambda: theory.Selected("replace", theory.Temperature(1.0)), "w='replace'"),
-        (lambda: theory.error(CATEGORICAL, theory.Selected(theory.Replace(9), STEPS["hot"]), 2), "simulate.chains runs it"),
+        (lambda: wrong.Selected("replace", theory.Temperature(1.0)), "w='replace'"),
+        (lambda: wrong.error(CATEGORICAL, theory.Selected(theory.Replace(9), STEPS["hot"]), 2), "simulate.chains runs it"),
         (lambda: run(theory.Poisson(1.0), STEPS["hot"]), "of a Poisson: none"),
         (lambda: run(theory.Gaussian(2), STEPS["nucleus"]), "of a Gaussian: Temperature"),
         (lambda: run(CATEGORICAL, theory.Verifier(0.9, 0.1)), "right=None"),
