@@ -101,8 +101,10 @@ def point_chains(f: Family, w: AnyWorkflow, generations: int, chains: int, key: 
 
 def _trajectory(f: Family, w: AnyWorkflow, p: Pool, chains: int, key: jax.Array) -> Trajectory:
     fixed, free = divided(f)
-    seen = run_chains(typed(key), free, p.room, p.sizes, p.rows, steps=p.steps, kind=type(f), fixed=fixed, memory=p.memory,
-                step=p.step, most=p.most, chains=int(chains))  # fmt: skip
+    own = drawn_ahead(typed(key), p.rows, ahead=p.ahead, chains=int(chains))
+    own = arrange(own, p.rows, p.room, arranged=p.arranged)
+    seen = run_chains(typed(key), free, p.room, p.sizes, p.rows, steps=p.steps, own=own, kind=type(f), fixed=fixed,
+                      memory=p.memory, step=p.step, most=p.most, chains=int(chains))  # fmt: skip
     seen["error"] = seen["error"] + unseen(f)
     return Trajectory(f, w, **seen)
 
@@ -133,6 +135,7 @@ def run_chains(
     rows: dict[str, Any],
     start_at: Any = 0,
     steps: tuple[Any, ...] = (),
+    own: Any = None,
     *,
     kind: Callable[..., Family],
     fixed: tuple[tuple[str, Any], ...],
@@ -144,11 +147,12 @@ def run_chains(
     """The loop over generations, for all chains: observables (chain, generation).
 
     The family is ``kind(**free, **dict(fixed))``; ``memory`` and ``step`` are those of a workflow's pool, ``room``, ``sizes``
-    and ``rows`` its tables, ``steps`` what samples pass through; the first chain has the number ``start_at``. Works under vmap.
+    and ``rows`` its tables, ``steps`` what samples pass through, and ``own`` what is `drawn_ahead`; the first chain has the
+    number ``start_at``. Works under vmap.
     """
     f = kind(**free, **dict(fixed))
     begin = memories(f, memory, room, chains)
-    return loop(f, key, begin, sizes, rows, start_at, chains, steps=steps, step=step, most=most)[0]
+    return loop(f, key, begin, sizes, rows, start_at, chains, steps=steps, own=own, step=step, most=most)[0]
 
 
 def memories(f: Family, memory: Memory, room: Any, chains: int) -> Any:
@@ -158,14 +162,14 @@ def memories(f: Family, memory: Memory, room: Any, chains: int) -> Any:
 
 def loop(
     f: Family, key: jax.Array, begin: Any, sizes: kernel.Size, rows: dict[str, Any], start_at: Any, chains: int, *,
-    steps: tuple[Any, ...], step: Step, most: int,
+    steps: tuple[Any, ...], own: Any, step: Step, most: int,
 ) -> tuple[dict[str, jax.Array], Any]:  # fmt: skip
     """As `run_chains`, from the `memories` ``begin``; also the memories at the end."""
-    generations = jax.tree.leaves(rows)[0].shape[0]
+    numbers = _numbers(rows)
+    each, all_alike = ({}, {}) if own is None else own
+    rows = rows | all_alike
 
-    def chain(index: jax.Array, begin: Any) -> tuple[dict[str, jax.Array], Any]:
-        own = start(key, index)
-
+    def chain(index: jax.Array, begin: Any, each: Any) -> tuple[dict[str, jax.Array], Any]:
         def generation(carry: Any, row: Any) -> tuple[Any, dict[str, jax.Array]]:
             (state, first), (number, stream, row) = carry, row
             row = {name: kernel.take(sizes, value) if name in PLACES else value for name, value in row.items()}
@@ -178,13 +182,33 @@ def loop(
 
         truth = kernel.truth(f)
         first = truth if isinstance(f, Categorical) else None
-        numbers = jnp.arange(1, generations + 1, dtype=jnp.uint32)
         # keys are made before the loop: in it the compiler would make them again for each reader
-        every = jax.vmap(partial(fold, own))(numbers)
-        end, seen = lax.scan(generation, ((truth, begin), first), (numbers, every, rows))
+        every = jax.vmap(partial(fold, start(key, index)))(numbers)
+        end, seen = lax.scan(generation, ((truth, begin), first), (numbers, every, rows | each))
         return seen, end[0][1]
 
-    return jax.vmap(chain)(jnp.arange(chains, dtype=jnp.uint32) + jnp.asarray(start_at, jnp.uint32), begin)
+    return jax.vmap(chain)(jnp.arange(chains, dtype=jnp.uint32) + jnp.asarray(start_at, jnp.uint32), begin, each)
+
+
+def _numbers(rows: dict[str, Any]) -> jax.Array:
+    """The numbers of the generations, from 1 on."""
+    return jnp.arange(1, jax.tree.leaves(rows)[0].shape[0] + 1, dtype=jnp.uint32)
+
+
+@partial(jax.jit, static_argnames=("ahead", "chains"))
+def drawn_ahead(key: jax.Array, rows: dict[str, Any], start_at: Any = 0, *, ahead: Any, chains: int) -> Any:
+    """What a pool draws ahead of some chains, from the number ``start_at`` on; None where it draws nothing."""
+    if ahead is None:
+        return None
+    indices = jnp.arange(chains, dtype=jnp.uint32) + jnp.asarray(start_at, jnp.uint32)
+    streams = jax.vmap(lambda number: jax.vmap(lambda index: fold(start(key, index), number))(indices))(_numbers(rows))
+    return ahead(streams, rows)
+
+
+@partial(jax.jit, static_argnames="arranged")
+def arrange(own: Any, rows: dict[str, Any], room: Any, *, arranged: Any) -> Any:
+    """What chains read of what was drawn ahead."""
+    return own if arranged is None else arranged(own, rows, room.shape[0])
 
 
 def typed(key: jax.Array) -> jax.Array:

@@ -33,7 +33,7 @@ from modelcollapse.theory.family import (
 from modelcollapse.theory.workflow import AnyWorkflow
 
 from . import kernel, moments
-from .chains import divided, loop, memories, typed, unseen
+from .chains import arrange, divided, drawn_ahead, loop, memories, typed, unseen
 from .moments import Moments
 from .observe import observe
 from .pool import Memory, Pool, Step, pool
@@ -43,6 +43,7 @@ NEAR = 2**23  # bytes of a group: what a core has near it
 FULL = 2**15  # points that are drawn at once, at least: less would not fill the time that an operation takes to start
 LEAST, PARTS = 4096, 8  # of many chains a group is no less than LEAST, of a few no more than one of PARTS
 SMALL = 64  # chains of which a group runs one after another what does not fit near a core
+SETS = 2**25  # bytes of what is drawn ahead for a group
 AHEAD = 3  # calls for each device that is no CPU: they run or wait
 
 
@@ -99,9 +100,16 @@ def work(f: Family, w: AnyWorkflow, generations: int, chains: int, table_length:
     drawn = p.most * _numbers_of_point(f) if _on_points(p) else FULL
     most = 1 << int(np.log2(max(NEAR // one, FULL // drawn, 1)))
     limit = min(most, max(LEAST, -(-chains // PARTS)))
-    at_once = -(-chains // -(-chains // limit))
-    groups = -(-chains // max(min(SMALL, -(-chains // PARTS)), at_once))
-    group = at_once * -(-chains // (at_once * groups))
+    ahead = 0
+    if p.ahead is None:
+        at_once = -(-chains // -(-chains // limit))
+        groups = -(-chains // max(min(SMALL, -(-chains // PARTS)), at_once))
+        group = at_once * -(-chains // (at_once * groups))
+    else:  # what is drawn ahead is compiled for a number of chains: one that families do not decide
+        train = p.rows["places"].shape[1]
+        ahead = 4 * generations * train
+        group = min(_power(chains), _power(max(SMALL, FULL // train)), _power(SETS // ahead))
+        at_once = min(1 << int(np.log2(limit)), group)
     return Work(
         Program(type(f), fixed, p.memory, p.step, p.most, at_once, group, names, p.again),
         free,
@@ -109,8 +117,13 @@ def work(f: Family, w: AnyWorkflow, generations: int, chains: int, table_length:
         p,
         generations,
         chains,
-        one * at_once,
+        one * at_once + ahead * group,
     )
+
+
+def _power(number: int) -> int:
+    """The least power of two that is no less."""
+    return 1 << max(number - 1, 0).bit_length()
 
 
 def chain_bytes(f: Family, p: Pool, generations: int, observables: int) -> int:
@@ -146,37 +159,49 @@ def _on_points(p: Pool) -> bool:
 
 
 @partial(jax.jit, static_argnames="program")
-def _run(
-    first: Any, left: Any, knots: jax.Array, key: jax.Array, tables: Any, *, program: Program
-) -> tuple[dict[str, jax.Array], dict[str, jax.Array]]:
-    """One group from the chain ``first``, of which ``left`` chains count: values, and moments."""
+def _run(first: Any, own: Any, key: jax.Array, tables: Any, *, program: Program) -> dict[str, jax.Array]:
+    """The observables of one group from the chain ``first`` on, for which ``own`` was drawn ahead."""
     free, lacking, room, sizes, rows, steps = tables
     f = program.kind(**free, **dict(program.fixed))
     blank = memories(f, program.memory, room, program.at_once)
+    each, alike = ({}, {}) if own is None else own
 
-    def turn(begin: Any, at: Any) -> tuple[Any, dict[str, jax.Array]]:
-        seen, left = loop(
-            f, key, begin, sizes, rows, at, program.at_once, steps=steps, step=program.step, most=program.most
-        )
+    def turn(begin: Any, here: Any) -> tuple[Any, dict[str, jax.Array]]:
+        at, each = here
+        seen, left = loop(f, key, begin, sizes, rows, at, program.at_once, steps=steps, own=(each, alike), step=program.step,
+                          most=program.most)  # fmt: skip
         return left if program.again else blank, seen
 
     begins = first + np.arange(0, program.chains, program.at_once, dtype=np.uint32)
     if len(begins) == 1:
-        seen = turn(blank, begins[0])[1]
+        seen = turn(blank, (begins[0], each))[1]
     else:
-        every = lax.scan(turn, blank, begins)[1]
+        by_turn = jax.tree.map(lambda leaf: leaf.reshape(len(begins), -1, *leaf.shape[1:]), each)
+        every = lax.scan(turn, blank, (begins, by_turn))[1]
         seen = {name: each.reshape(-1, *each.shape[2:]) for name, each in every.items()}
     seen["error"] = seen["error"] + lacking
-    values = {name: seen[name] for name in program.names}
-    return values, moments.summary(values, left, knots)
+    return {name: seen[name] for name in program.names}
 
 
 def prepare(work: Work, double: bool) -> None:
-    """Compile a cell's program, where it is not compiled yet."""
+    """Compile what a cell runs, where it is not compiled yet: what is drawn ahead and moments are programs that cells share."""
     with jax.enable_x64(double):
         for device in jax.local_devices():
             tables = _tables(work, jax.random.key(0), device)
-            _run.lower(*_numbers(work, 0, None, device), *tables, program=work.program).compile()
+            first, left, knots = _numbers(work, 0, None, device)
+            key, (_, _, room, _, rows, _) = tables
+            ahead = drawn_ahead.lower(key, rows, first, ahead=work.pool.ahead, chains=work.program.chains)
+            own = arrange.lower(_results(ahead, device), rows, room, arranged=work.pool.arranged)
+            run = _run.lower(first, _results(own, device), *tables, program=work.program)
+            summary = moments.summary.lower(_results(run, device), left, knots)
+            for each in ([ahead] if work.pool.ahead else []) + ([own] if work.pool.arranged else []) + [run, summary]:
+                each.compile()
+
+
+def _results(lowered: Any, device: Any) -> Any:
+    """Shapes of what a program returns, on a device."""
+    there = jax.sharding.SingleDeviceSharding(device)
+    return jax.tree.map(lambda each: jax.ShapeDtypeStruct(each.shape, each.dtype, sharding=there), lowered.out_info)
 
 
 def _tables(work: Work, key: jax.Array, device: Any) -> Any:
@@ -218,7 +243,13 @@ def run(
     def call(number: int, knots: Any) -> tuple[int, dict[str, Any], dict[str, Any]]:
         with jax.enable_x64(double):  # which another thread does not inherit
             place = number % len(devices)
-            values, found = _run(*_numbers(work, number, knots, devices[place]), *tables[place], program=work.program)
+            first, count, under = _numbers(work, number, knots, devices[place])
+            key, (_, _, room, _, rows, _) = tables[place]
+            own = drawn_ahead(key, rows, first, ahead=work.pool.ahead, chains=work.program.chains)
+            if work.pool.arranged is not None:
+                own = arrange(own, rows, room, arranged=work.pool.arranged)
+            values = _run(first, own, *tables[place], program=work.program)
+            found = moments.summary(values, count, under)
             left = min(work.program.chains, work.chains - number * work.program.chains)
             return left, {} if knots is not None else jax.device_get(values), jax.device_get(found)
 

@@ -68,6 +68,10 @@ class Pool(NamedTuple):
     ``real`` of ``rows`` are places in ``sizes``, and a step finds the `kernel.Size` itself there. ``most`` is a static bound
     on the samples in one draw. ``again``: no step reads of the memory what none has written, so that other chains may leave it
     as they like. ``steps``: what samples of models pass through, which a step finds in its row.
+
+    ``ahead(streams, rows)``: what all generations of some chains, ``streams`` (generation, chain), read besides and no model
+    decides; ``arranged(that, rows, places of the room)``: what they read instead. Columns with the axes (chain, generation), and
+    columns with (generation) that take the place of those in ``rows``.
     """
 
     memory: Memory
@@ -78,6 +82,8 @@ class Pool(NamedTuple):
     rows: dict[str, Any]
     again: bool = False
     steps: tuple[Any, ...] = ()
+    ahead: Callable[[Stream, Any], subsample.Ahead] | None = None
+    arranged: Callable[[subsample.Ahead, Any, int], subsample.Ahead] | None = None
 
 
 def pool(f: Family, w: AnyWorkflow, generations: int) -> Pool:
@@ -97,7 +103,7 @@ def _pool_of(f: Family, w: Workflow, generations: int, steps: tuple[Any, ...]) -
             return Pool(*next_token.pool(f, w, generations, steps))
         case GaussianMixture() | LogisticRegression():
             return (
-                Pool(*subsample.growing(w, generations))
+                Pool(**subsample.growing(f, w, generations))
                 if isinstance(w, AccumulateSubsample)
                 else point_pool(f, w, generations)
             )
@@ -131,7 +137,7 @@ def _pool_of(f: Family, w: Workflow, generations: int, steps: tuple[Any, ...]) -
             step = _urn_with_replacement if w.replacement else _urn_without_replacement
             return _two(f, w, generations, _urn, step, train=np.full(generations, float(w.train)))
         case AccumulateSubsample():
-            return Pool(*subsample.growing(w, generations))
+            return Pool(**subsample.growing(f, w, generations))
         case Schedule():
             schedule = w.schedule(generations)
             return _batched(f, schedule) if schedule.train is None else point_pool(f, schedule, generations)
@@ -141,7 +147,7 @@ def _pool_of(f: Family, w: Workflow, generations: int, steps: tuple[Any, ...]) -
 def _regression(f: LinearRegression, w: Workflow, generations: int) -> Pool:
     match w:
         case AccumulateSubsample():
-            return Pool(*subsample.growing(w, generations))
+            return Pool(**subsample.growing(f, w, generations))
         case _ if not f.redrawn:
             memory, step, room, columns = least_squares.one_design(w, generations)
             one = np.array([float(w.size[0] if isinstance(w, Schedule) else w.real)])

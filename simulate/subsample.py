@@ -3,11 +3,15 @@ r"""Accumulate-subsample on points: a pool that grows, and a fit on some of it.
 The same point is trained on in several generations, and no sufficient statistic of a continuous law says which points it
 came from: they are drawn, kept in the order in which they come, and read again. Which points are trained on: most of them by
 leaps through the pool, most of the rest by leaps through what is left, the last by drawing numbers until enough are new.
+
+That does not depend on the points. So it is drawn ahead, for all generations, by a program that all families share; and points
+that no generation will be trained on need not be drawn.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -21,6 +25,9 @@ from modelcollapse.theory.workflow import AccumulateSubsample
 from . import kernel, selection
 from .stream import Stream, apart, below, fold, packed, part, scaled, start, uniform
 
+Ahead = tuple[dict[str, jax.Array], dict[str, jax.Array]]
+BLOCK = 64  # points that are drawn at a time, where only some are
+DEAR, MANY = 16, 256  # coordinates and points: to draw such sets takes longer than to find out who will be trained on
 SPARE = 3.0  # roots of the number wanted by which leaps fall short of it
 FEW = 96  # of which each is compared with each
 
@@ -36,19 +43,16 @@ def places(w: AccumulateSubsample, generations: int) -> tuple[int, int, dict[str
     }  # fmt: skip
 
 
-def growing(w: AccumulateSubsample, generations: int) -> tuple[Any, ...]:
-    """The fields of a `Pool`: memory, step, most, room, sizes, rows, and that memories are used again."""
+def growing(f: Family, w: AccumulateSubsample, generations: int) -> dict[str, Any]:
+    """The fields of a `Pool`."""
     most, room, rows = places(w, generations)
-    step = _with_replacement if w.replacement else _without_replacement
-    return (
-        _empty,
-        step,
-        most,
-        np.zeros(room),
-        kernel.Size(np.zeros(0)),
-        rows | {"places": np.zeros((generations, int(w.train)))},
-        True,
-    )
+    dear = getattr(f, "dimension", 1) >= DEAR and min(int(w.synthetic), int(w.train)) >= MANY
+    return {
+        "memory": _empty, "step": _with_replacement if w.replacement else _without_replacement, "most": most,
+        "room": np.zeros(room + BLOCK * generations * dear), "sizes": kernel.Size(np.zeros(0)),
+        "rows": rows | {"places": np.zeros((generations, int(w.train)))}, "again": True,
+        "ahead": _bootstraps if w.replacement else _sets, "arranged": _packed if dear else None,
+    }  # fmt: skip
 
 
 def _empty(f: Family, room: Any) -> jax.Array:
@@ -56,16 +60,64 @@ def _empty(f: Family, room: Any) -> jax.Array:
     return jnp.zeros((room.shape[0], *one.shape[1:]), one.dtype)
 
 
+def _sets(streams: Stream, rows: Any) -> Ahead:
+    """The places of the points that are trained on, each at most once: (chain, generation, train)."""
+    return {"chosen": _drawn_ahead(distinct, streams, rows)}, {}
+
+
+def _bootstraps(streams: Stream, rows: Any) -> Ahead:
+    """The same, drawn with replacement."""
+    return {"chosen": _drawn_ahead(_repeated, streams, rows)}, {}
+
+
+def _repeated(stream: Stream, draws: int, items: Any) -> jax.Array:
+    return below(stream, items, (draws,))
+
+
+def _drawn_ahead(draw: Callable[[Stream, int, Any], jax.Array], streams: Stream, rows: Any) -> jax.Array:
+    """Sets of all chains, one generation after another: ``streams`` (generation, chain)."""
+    train = rows["places"].shape[1]
+
+    def generation(_: None, at: Any) -> tuple[None, jax.Array]:
+        own, items = at
+        return None, jax.vmap(lambda stream: draw(part(stream, 1), train, items))(own)
+
+    return jnp.swapaxes(lax.scan(generation, None, (streams, rows["items"]))[1], 0, 1)
+
+
+def _packed(own: Ahead, rows: Any, room: int) -> Ahead:
+    """Places among the points that are trained on at all, and where those of each generation lie, in how many blocks.
+
+    A generation draws as many blocks as the chain that needs the most, so that its points begin in the same place in all chains.
+    """
+    chosen = own[0]["chosen"]
+    place = jnp.arange(room, dtype=jnp.int32)
+    batch = jnp.searchsorted(rows["offset"], place, side="right") - 1
+
+    def ranks(chosen: jax.Array) -> tuple[jax.Array, jax.Array]:
+        used = jnp.zeros(room, jnp.int32).at[chosen.reshape(-1)].set(1)
+        rank = jnp.cumsum(used) - used
+        return rank, rank[jnp.append(rows["offset"], rows["items"][-1])]
+
+    rank, first = lax.map(ranks, chosen)  # one chain after another: each is as large as its whole pool
+    blocks = jnp.max((jnp.diff(first) + BLOCK - 1) // BLOCK, axis=0)
+    offset = BLOCK * (jnp.cumsum(blocks) - blocks)
+
+    def moved(each: Any) -> jax.Array:
+        rank, first, chosen = each
+        return (rank + (offset - first[:-1])[batch])[chosen]
+
+    return {"chosen": lax.map(moved, (rank, first, chosen))}, {"offset": offset, "blocks": blocks}
+
+
 def _without_replacement(stream: Stream, f: Family, state: Any, row: Any, most: int) -> Any:
     points = _grown(stream, f, state, row, most)
-    chosen = points[distinct(part(stream, 1), row["places"].shape[0], row["items"])]
-    return kernel.fit(f, chosen, before=state[0]), points
+    return kernel.fit(f, points[row["chosen"]], before=state[0]), points
 
 
 def _with_replacement(stream: Stream, f: Family, state: Any, row: Any, most: int) -> Any:
     points = _grown(stream, f, state, row, most)
-    chosen = points[below(part(stream, 1), row["items"], row["places"].shape)]
-    return kernel.fit(f, chosen, repeated=True, before=state[0]), points
+    return kernel.fit(f, points[row["chosen"]], repeated=True, before=state[0]), points
 
 
 def _grown(stream: Stream, f: Family, state: Any, row: Any, most: int) -> jax.Array:
@@ -73,18 +125,23 @@ def _grown(stream: Stream, f: Family, state: Any, row: Any, most: int) -> jax.Ar
     points, law = state[1], selection.offered(f, state[0], row)
     own, train = part(stream, 0), row["places"].shape[0]
 
-    def drawn(law: kernel.Model) -> jax.Array:
-        return selection.points(own, f, law, most, row, row["first"])
+    def put(points: jax.Array, law: kernel.Model) -> jax.Array:
+        if "blocks" not in row:
+            new = selection.points(own, f, law, most, row, row["first"])
+            return lax.dynamic_update_slice_in_dim(points, new, row["offset"], axis=0)
+
+        def block(state: Any) -> Any:
+            at, points = state
+            new = selection.points(fold(own, at), f, law, BLOCK, row, row["first"])
+            return at + 1, lax.dynamic_update_slice_in_dim(points, new, row["offset"] + at * BLOCK, axis=0)
+
+        return lax.while_loop(lambda state: state[0] < row["blocks"], block, (jnp.int32(0), points))[1]
 
     if isinstance(f, Gaussian) and train < f.dimension:  # only the truth needs all columns of its factor
-        new = lax.cond(
-            row["first"],
-            lambda: drawn(law),
-            lambda: drawn(law._replace(factor=law.factor[:, :train])),
+        return lax.cond(
+            row["first"], lambda: put(points, law), lambda: put(points, law._replace(factor=law.factor[:, :train]))
         )
-    else:
-        new = drawn(law)
-    return lax.dynamic_update_slice_in_dim(points, new, row["offset"], axis=0)
+    return put(points, law)
 
 
 def distinct(stream: Stream, draws: int, items: Any) -> jax.Array:
