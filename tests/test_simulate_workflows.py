@@ -4,10 +4,12 @@ from collections.abc import Callable, Iterator
 from fractions import Fraction
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from modelcollapse import simulate, theory
+from modelcollapse.simulate import subsample
 from modelcollapse.simulate.agree import threshold
 
 BUDGET = 1e-5  # of false alarms, in each comparison of a run
@@ -224,3 +226,45 @@ def test_a_schedule_may_train_on_other_numbers_of_points_in_each_generation(repl
     t = simulate.chains(f, w, 3, CHAINS, KEY)
     verdict = simulate.agree(t, predicted(f, w, 3) | {"mean": np.full(3, 3.0)}, BUDGET)
     assert verdict, str(verdict)
+
+
+@pytest.mark.parametrize("replacement", [False, True])
+def test_points_that_nobody_trains_on_need_not_be_drawn(replacement: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The law is that of drawing all: moments, and what generations have in common because they share points."""
+    f, w = theory.Gaussian(2, 3.0), theory.AccumulateSubsample(12, 9, 10, replacement=replacement)
+    every = simulate.chains(f, w, 5, CHAINS, KEY)
+    for name, value in (("DEAR", 1), ("MANY", 1), ("BLOCK", 4)):
+        monkeypatch.setattr(subsample, name, value)
+    some = simulate.chains(f, w, 5, CHAINS, jax.random.key(22))
+    assert simulate.agree(some, predicted(f, w, 5), BUDGET)
+    features = []
+    for t in (every, some):
+        assert t.mean is not None
+        mean = np.asarray(t.mean)[:, :, 0]
+        products = [mean[:, a] * mean[:, b] for a in range(5) for b in range(a, 5)]
+        features.append(np.column_stack([*products, np.log(np.asarray(t.diversity) + 0.1)]))
+    spread = np.sqrt(sum(each.var(0, ddof=1) / CHAINS for each in features))
+    z = (features[0].mean(0) - features[1].mean(0)) / spread
+    assert np.max(np.abs(z)) < threshold(z.size, CHAINS, BUDGET)
+
+
+def test_points_that_are_drawn_have_places_of_their_own() -> None:
+    """A point that two generations share is one place in both; each lies in the blocks of the generation that draws it."""
+    rng = np.random.default_rng(0)
+    real, synthetic, generations, train = 150, 130, 6, 140
+    offset = np.append(0, real + synthetic * np.arange(generations - 1)).astype(np.int32)
+    items = (real + synthetic * np.arange(generations)).astype(np.int32)
+    chosen = np.array([[rng.choice(each, train, replace=False) for each in items] for _ in range(3)], np.int32)
+    rows = {"offset": jnp.asarray(offset), "items": jnp.asarray(items)}
+    each, alike = subsample._packed(({"chosen": jnp.asarray(chosen)}, {}), rows, int(items[-1]) + real)
+    begin, blocks = np.asarray(alike["offset"]), np.asarray(alike["blocks"])
+    assert begin[0] == 0 and np.all(np.diff(begin) == blocks[:-1] * subsample.BLOCK)
+    for chain in range(3):
+        old, new = chosen[chain].ravel(), np.asarray(each["chosen"])[chain].ravel()
+        found = dict(zip(old.tolist(), new.tolist(), strict=True))
+        assert all(found[a] == b for a, b in zip(old.tolist(), new.tolist(), strict=True))
+        assert len(set(found.values())) == len(found)
+        batch = np.searchsorted(offset, list(found), side="right") - 1
+        place = np.array(list(found.values())) - begin[batch]
+        assert np.all((place >= 0) & (place < np.bincount(batch, minlength=generations)[batch]))
+        assert np.all(np.bincount(batch, minlength=generations) <= blocks * subsample.BLOCK)
