@@ -257,8 +257,11 @@ BIGRAM_STEPS: dict[str, tuple[Step, ...]] = {
 
 @pytest.mark.parametrize("name", BIGRAM_STEPS)
 def test_a_bigram_is_that_of_enumeration(name: str) -> None:
-    """Two windows of two tokens, replaced twice: every set of windows that may be written, with its chance."""
-    length, steps = 2, BIGRAM_STEPS[name]
+    """Two windows of three tokens, replaced twice: every set of windows that may be written, with its chance.
+
+    A context may be written that was only seen at the end of windows: of what follows it nothing is known.
+    """
+    length, steps = 3, BIGRAM_STEPS[name]
     expected: dict[str, list[float]] = defaultdict(list)
     # before generation 1 the truth writes, and nothing selects
     laws = [(1.0, window_law({pair: Fraction(count) for pair, count in COUNTS.items()}, length, (), COUNTS))]

@@ -129,7 +129,7 @@ WORKFLOWS: dict[str, theory.Workflow] = {
 }
 LAWS: dict[str, tuple[theory.Family, tuple[Step, ...]]] = {
     "categorical": (theory.Categorical(P), (theory.Temperature(0.7), theory.Verifier(0.9, 0.3, RIGHT))),
-    "gaussian": (theory.Gaussian(2, 3.0), (theory.Temperature(0.5), theory.Temperature(1.2))),
+    "gaussian": (theory.Gaussian(2, 3.0), (theory.Temperature(0.2), theory.Temperature(1.2))),
     "narrow": (theory.Gaussian(8), (theory.Temperature(0.6),)),  # of fewer points than twice the coordinates
 }
 
