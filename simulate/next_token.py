@@ -231,7 +231,7 @@ def _context(f: Text, pair: jax.Array) -> jax.Array:
 
 
 def tabled(f: Text, windows: jax.Array, weights: jax.Array) -> Table:
-    """The occurrences in windows (n, L), each as heavy as its window (n,); those without weight come last."""
+    """The occurrences in windows (n, L) int32, each as heavy as its window (n,); those without weight come last."""
     pair = windows
     if isinstance(f, Bigram):
         before = jnp.pad(windows[:, :-1], ((0, 0), (1, 0)), constant_values=f.vocabulary)

@@ -281,6 +281,17 @@ def test_a_bigram_is_that_of_enumeration(name: str) -> None:
     assert verdict, str(verdict)
 
 
+def test_after_a_context_that_never_went_on_any_token_is_drawn() -> None:
+    """Of one window 0 0 1: after 0 come 0 and 1 alike, after 1 one of all three tokens."""
+    f, n = table(COUNTS, 3), 30_000
+    fit = next_token.tabled(f, jnp.asarray([[0, 0, 1]], jnp.int32), jnp.asarray([True]))
+    windows = np.asarray(next_token.written(start(KEY), f, next_token.law(f, fit, (), whole=True), n))
+    assert np.all(windows[:, 0] == 0)
+    assert windows[:, 1].mean() == pytest.approx(1 / 2, abs=5 / (2 * n**0.5))
+    unknown = windows[windows[:, 1] == 1, 2]
+    assert unknown.mean() == pytest.approx(1 / 3, abs=5 / (2 * len(unknown) ** 0.5))
+
+
 TEXT = (
     b"the cat sat on the mat, and that cat ate the rat that sat there; the end of the tale is that the cat slept. " * 3
 )
