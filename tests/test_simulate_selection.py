@@ -168,6 +168,17 @@ def test_statistics_and_points_give_one_law(family: str, workflow: str) -> None:
     )
 
 
+def test_many_tokens_are_selected_too() -> None:
+    """More than are compared one by one: without selection the samples themselves would be kept."""
+    f, w = (
+        theory.Categorical(np.arange(1, 101) / 5050),
+        theory.Selected(theory.Replace(9, real=12), theory.Temperature(0.7)),
+    )
+    alike(
+        simulate.chains(f, w, 3, CHAINS, jax.random.key(2)), simulate.point_chains(f, w, 3, CHAINS, jax.random.key(3))
+    )
+
+
 def test_a_gaussian_at_a_temperature_loses_variance_by_it_every_generation() -> None:
     """Under Replace: the exact mean of the log variance, and log T more at each generation after the first."""
     f, w, t = theory.Gaussian(3), theory.Replace(20), 0.7
