@@ -41,7 +41,7 @@ from modelcollapse.theory.workflow import (
     Workflow,
 )
 
-from . import kernel, next_token, selection
+from . import kernel, next_token, selection, subsample
 from .observe import observe
 from .pool import Memory, Pool, Step, point_pool, pool
 from .stream import fold, start
@@ -59,6 +59,7 @@ STATIC = {
     "length",
 }  # they fix shapes or choose a formula
 WHOLE = {"context", "token", "count"}  # arrays of whole numbers
+NOTHING: subsample.Ahead = ({}, {})  # drawn ahead
 
 
 def chains(f: Family, w: AnyWorkflow, generations: int, chains: int, key: jax.Array) -> Trajectory:
@@ -135,7 +136,7 @@ def run_chains(
     rows: dict[str, Any],
     start_at: Any = 0,
     steps: tuple[Any, ...] = (),
-    own: Any = None,
+    own: subsample.Ahead = NOTHING,
     *,
     kind: Callable[..., Family],
     fixed: tuple[tuple[str, Any], ...],
@@ -162,12 +163,12 @@ def memories(f: Family, memory: Memory, room: Any, chains: int) -> Any:
 
 def loop(
     f: Family, key: jax.Array, begin: Any, sizes: kernel.Size, rows: dict[str, Any], start_at: Any, chains: int, *,
-    steps: tuple[Any, ...], own: Any, step: Step, most: int,
+    steps: tuple[Any, ...], own: subsample.Ahead, step: Step, most: int,
 ) -> tuple[dict[str, jax.Array], Any]:  # fmt: skip
     """As `run_chains`, from the `memories` ``begin``; also the memories at the end."""
     numbers = _numbers(rows)
-    each, all_alike = ({}, {}) if own is None else own
-    rows = rows | all_alike
+    each, alike = own
+    rows = rows | alike
 
     def chain(index: jax.Array, begin: Any, each: Any) -> tuple[dict[str, jax.Array], Any]:
         def generation(carry: Any, row: Any) -> tuple[Any, dict[str, jax.Array]]:
@@ -196,17 +197,17 @@ def _numbers(rows: dict[str, Any]) -> jax.Array:
 
 
 @partial(jax.jit, static_argnames=("ahead", "chains"))
-def drawn_ahead(key: jax.Array, rows: dict[str, Any], start_at: Any = 0, *, ahead: Any, chains: int) -> Any:
-    """What a pool draws ahead of some chains, from the number ``start_at`` on; None where it draws nothing."""
+def drawn_ahead(key: jax.Array, rows: dict[str, Any], start_at: Any = 0, *, ahead: Any, chains: int) -> subsample.Ahead:
+    """What a pool draws ahead of some chains, from the number ``start_at`` on."""
     if ahead is None:
-        return None
+        return NOTHING
     indices = jnp.arange(chains, dtype=jnp.uint32) + jnp.asarray(start_at, jnp.uint32)
     streams = jax.vmap(lambda number: jax.vmap(lambda index: fold(start(key, index), number))(indices))(_numbers(rows))
     return ahead(streams, rows)
 
 
 @partial(jax.jit, static_argnames="arranged")
-def arrange(own: Any, rows: dict[str, Any], room: Any, *, arranged: Any) -> Any:
+def arrange(own: subsample.Ahead, rows: dict[str, Any], room: Any, *, arranged: Any) -> subsample.Ahead:
     """What chains read of what was drawn ahead."""
     return own if arranged is None else arranged(own, rows, room.shape[0])
 

@@ -38,6 +38,7 @@ from .moments import Moments
 from .observe import observe
 from .pool import Memory, Pool, Step, pool
 from .sampling import MOST_TOKENS
+from .subsample import Ahead
 
 NEAR = 2**23  # bytes of a group: what a core has near it
 FULL = 2**15  # points that are drawn at once, at least: less would not fill the time that an operation takes to start
@@ -130,7 +131,7 @@ def chain_bytes(f: Family, p: Pool, generations: int, observables: int) -> int:
     """About how many bytes a chain holds while it runs: models, memory, what is drawn in a generation, observables."""
     truth = jax.eval_shape(lambda: kernel.truth(f))
     memory = jax.eval_shape(lambda: p.memory(f, p.room))
-    size = max(_numbers_of_point(f), 1)
+    size = _numbers_of_point(f)
     drawn = 0
     if _on_points(p) or p.most <= MOST_TOKENS and isinstance(f, Categorical):
         drawn = p.most * size * 3
@@ -159,12 +160,12 @@ def _on_points(p: Pool) -> bool:
 
 
 @partial(jax.jit, static_argnames="program")
-def _run(first: Any, own: Any, key: jax.Array, tables: Any, *, program: Program) -> dict[str, jax.Array]:
+def _run(first: Any, own: Ahead, key: jax.Array, tables: Any, *, program: Program) -> dict[str, jax.Array]:
     """The observables of one group from the chain ``first`` on, for which ``own`` was drawn ahead."""
     free, lacking, room, sizes, rows, steps = tables
     f = program.kind(**free, **dict(program.fixed))
     blank = memories(f, program.memory, room, program.at_once)
-    each, alike = ({}, {}) if own is None else own
+    each, alike = own
 
     def turn(begin: Any, here: Any) -> tuple[Any, dict[str, jax.Array]]:
         at, each = here

@@ -46,16 +46,16 @@ class Law(NamedTuple):
 class Table(NamedTuple):
     """Occurrences (N,), sorted by context and token, which are one number, the ``pair``, NONE where there is no occurrence.
 
-    ``weight``: of each. ``first``: the place of the first one of the same pair. ``own``: weight of all of the same pair.
-    ``context``: of each, and ``total`` (C,): weight of all of the same context.
+    ``weight``: of each. ``first``: the place of the first one of the same pair. ``own``: weight of all of the same pair;
+    ``total`` (C,): of all of the same context; ``context``: of each.
     """
 
     pair: jax.Array
     weight: jax.Array
     first: jax.Array
     own: jax.Array
-    context: jax.Array
     total: jax.Array
+    context: jax.Array
 
 
 def pool(f: Text, w: Workflow, generations: int, steps: tuple[Step, ...]) -> tuple[Any, ...]:
@@ -151,12 +151,11 @@ def _grown(stream: Stream, f: Text, state: Any, row: Any, most: int) -> jax.Arra
 
 def _new(stream: Stream, f: Text, law: Law, row: Any, of_truth: Any, number: Any, most: int) -> jax.Array:
     """``most`` windows of the truth, or of the newest model after all steps."""
-    choosing = tuple(step for step in row.get("steps", ()) if not isinstance(step, selection.OF_LAWS))
 
     def draw(own: Stream) -> jax.Array:
         return lax.cond(of_truth, lambda: _true_windows(own, f, number, most), lambda: written(own, f, law, most))
 
-    return selection.chosen(stream, draw, f, choosing, of_truth)
+    return selection.chosen(stream, draw, f, row.get("steps", ()), of_truth)
 
 
 def _true_windows(stream: Stream, f: Text, number: Any, n: int) -> jax.Array:
@@ -232,10 +231,7 @@ def _context(f: Text, pair: jax.Array) -> jax.Array:
 
 def tabled(f: Text, windows: jax.Array, weights: jax.Array) -> Table:
     """The occurrences in windows (n, L) int32, each as heavy as its window (n,); those without weight come last."""
-    pair = windows
-    if isinstance(f, Bigram):
-        before = jnp.pad(windows[:, :-1], ((0, 0), (1, 0)), constant_values=f.vocabulary)
-        pair = before * (f.vocabulary + 1) + windows
+    pair = selection.window_pairs(f, windows) if isinstance(f, Bigram) else windows
     pair = jnp.where(weights[:, None] > 0, pair, NONE).reshape(-1)
     if weights.dtype == bool:
         pair = lax.sort(pair)
@@ -243,10 +239,14 @@ def tabled(f: Text, windows: jax.Array, weights: jax.Array) -> Table:
     else:
         pair, weight = lax.sort((pair, jnp.repeat(weights, _length(f))), num_keys=1)
     first = jnp.searchsorted(pair, pair)
-    own = jnp.zeros_like(weight).at[first].add(weight)[first]
     context = jnp.where(pair == NONE, _contexts(f), _context(f, pair))
-    total = jnp.zeros(_contexts(f), float).at[context].add(weight, mode="drop")
-    return Table(pair, weight, first, own, context, total)
+    return Table(pair, weight, first, *_sums(f, weight, first, context), context)
+
+
+def _sums(f: Text, weight: jax.Array, first: jax.Array, context: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Weights of occurrences (N,) added up over each one's pair (N,), and over contexts (C,)."""
+    own = jnp.zeros_like(weight).at[first].add(weight)[first]
+    return own, jnp.zeros(_contexts(f), weight.dtype).at[context].add(weight, mode="drop")
 
 
 def law(f: Text, table: Table, steps: tuple[Step, ...], whole: bool) -> Law:
@@ -259,8 +259,7 @@ def law(f: Text, table: Table, steps: tuple[Step, ...], whole: bool) -> Law:
     share, own, total = table.weight, table.own, table.total
     for step in steps:
         share = after(step, table, share, own, total)
-        own = jnp.zeros_like(share).at[table.first].add(share)[table.first]
-        total = jnp.zeros_like(total).at[table.context].add(share, mode="drop")
+        own, total = _sums(f, share, table.first, table.context)
     cumulated = jnp.cumsum(share)
     return Law(token, jnp.append(0.0, cumulated)[starts], cumulated)
 
@@ -291,16 +290,15 @@ def observed(f: Text, table: Table) -> kernel.NextToken:
         q, square, lost = _zipf_rest(f, table, head)
         error = jnp.sum(jnp.where(head, (p - q) ** 2, 0.0)) + square
         return kernel.NextToken(error, jnp.sum(p * (1 - p)), alive, lost)
-    pairs = jnp.asarray(f.context) * (f.vocabulary + 1) + jnp.asarray(f.token)
+    pairs = selection.true_pairs(f)
     counts = jnp.asarray(f.count, float)
     seen = jnp.zeros(_contexts(f), float).at[jnp.asarray(f.context)].add(counts)
     share = counts / seen[jnp.asarray(f.context)]
     visited = table.total > 0
     weight = jnp.where(visited, seen, 0.0) / jnp.sum(jnp.where(visited, seen, 0.0))
-    at = jnp.clip(jnp.searchsorted(pairs, table.pair), 0, pairs.shape[0] - 1)
-    q = jnp.where(pairs[at] == table.pair, share[at], 0.0)
-    here = jnp.clip(jnp.searchsorted(table.pair, pairs), 0, table.pair.shape[0] - 1)
-    dead = table.pair[here] != pairs
+    at, true = selection.found(pairs, table.pair)
+    q = jnp.where(true, share[at], 0.0)
+    dead = ~selection.found(table.pair, pairs)[1]
     own = weight[jnp.clip(table.context, 0, _contexts(f) - 1)]
     error = jnp.sum(jnp.where(head, own * (p - q) ** 2, 0.0))
     error += jnp.sum(jnp.where(dead, weight[jnp.asarray(f.context)] * share**2, 0.0))
@@ -323,8 +321,8 @@ def _zipf_rest(f: Zipf, table: Table, head: jax.Array) -> tuple[jax.Array, jax.A
         later = jnp.where(head & (table.pair > HEAD), q, 0.0)
         squares, rest = squares - jnp.sum(later**2), rest - jnp.sum(later)
         early = jnp.arange(1, HEAD + 1, dtype=jnp.int32)
-        here = jnp.clip(jnp.searchsorted(table.pair, early), 0, table.pair.shape[0] - 1)
-        dead = jnp.where(table.pair[here] != early, jnp.exp(-s * jnp.log(early.astype(jnp.float64))) / scale, 0.0)
+        alive = selection.found(table.pair, early)[1]
+        dead = jnp.where(~alive, jnp.exp(-s * jnp.log(early.astype(jnp.float64))) / scale, 0.0)
         found = q, squares + jnp.sum(dead**2), rest + jnp.sum(dead)
     kind = table.own.dtype
     return found[0].astype(kind), found[1].astype(kind), found[2].astype(kind)

@@ -199,15 +199,15 @@ def curated(p: jax.Array, reward: jax.Array, choices: Any) -> jax.Array:
 def points(stream: Stream, f: Family, law: kernel.Model, n: int, row: Any, truth: Any) -> jax.Array:
     """``n`` (static) samples of a law, verified and curated, unless it is the truth."""
     steps = () if isinstance(f, Categorical) else row.get("steps", ())
-    choosing = tuple(step for step in steps if not isinstance(step, OF_LAWS))
-    return chosen(stream, lambda own: kernel.points(own, f, law, n), f, choosing, truth)
+    return chosen(stream, lambda own: kernel.points(own, f, law, n), f, steps, truth)
 
 
 def chosen(stream: Stream, draw: Any, f: Family, steps: tuple[Step, ...], truth: Any) -> jax.Array:
-    """What ``draw(stream)`` draws (n, ...), after steps that choose among samples."""
-    if not steps:
+    """What ``draw(stream)`` draws (n, ...), after those of the steps that choose among samples."""
+    choosing = [step for step in steps if not isinstance(step, OF_LAWS)]
+    if not choosing:
         return jnp.asarray(draw(stream))
-    *before, step = steps
+    *before, step = choosing
 
     def candidates(number: Any) -> jax.Array:
         return chosen(fold(part(stream, 0), number), draw, f, tuple(before), truth)
@@ -257,14 +257,9 @@ def right(f: Family, samples: jax.Array, tokens: Any) -> jax.Array:
         case LogisticRegression():
             return (samples[:, -1] > 0.5) == (samples[:, :-1] @ jnp.asarray(f.coefficients, float) > 0)
         case Zipf():
-            rank = samples[:, 0] - 1
-            return (rank >= 0) & (rank < len(tokens)) & jnp.asarray(tokens)[jnp.clip(rank, 0, len(tokens) - 1)]
+            return _of_rank(samples, jnp.asarray(tokens))
         case Bigram():
-            pairs = jnp.asarray(f.context) * (f.vocabulary + 1) + jnp.asarray(f.token)
-            before = jnp.pad(samples[:, :-1], ((0, 0), (1, 0)), constant_values=f.vocabulary)
-            drawn = before * (f.vocabulary + 1) + samples
-            at = jnp.clip(jnp.searchsorted(pairs, drawn), 0, pairs.shape[0] - 1)
-            return jnp.all(pairs[at] == drawn, axis=1)
+            return jnp.all(found(true_pairs(f), window_pairs(f, samples))[1], axis=1)
     raise TypeError(f"of a {type(f).__name__} nobody says which samples are right")
 
 
@@ -276,9 +271,32 @@ def reward(f: Family, samples: jax.Array, rewards: jax.Array) -> jax.Array:
         case GaussianMixture():
             return samples @ rewards
         case Zipf():
-            rank = samples[:, 0] - 1
-            known = (rank >= 0) & (rank < len(rewards))
-            return jnp.where(known, rewards[jnp.clip(rank, 0, len(rewards) - 1)], 0.0)
+            return _of_rank(samples, rewards)
         case Bigram():
             return jnp.sum(rewards[samples], axis=1)
     raise TypeError(f"samples of a {type(f).__name__} have no reward")
+
+
+def _of_rank(samples: jax.Array, values: jax.Array) -> jax.Array:
+    """What the token of each sample (n, 1) of a Zipf has, of ``values`` of the first tokens; later ones have nothing."""
+    rank = samples[:, 0] - 1
+    return jnp.where(
+        (rank >= 0) & (rank < len(values)), values[jnp.clip(rank, 0, len(values) - 1)], jnp.zeros_like(values, shape=())
+    )
+
+
+def window_pairs(f: Bigram, windows: jax.Array) -> jax.Array:
+    """Each token of windows (n, L) with the one before it, as one number."""
+    before = jnp.pad(windows[:, :-1], ((0, 0), (1, 0)), constant_values=f.vocabulary)
+    return before * (f.vocabulary + 1) + windows
+
+
+def true_pairs(f: Bigram) -> jax.Array:
+    """The pairs (P,) of the truth as such numbers, ascending."""
+    return jnp.asarray(f.context) * (f.vocabulary + 1) + jnp.asarray(f.token)
+
+
+def found(ascending: jax.Array, wanted: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Where numbers are in an ascending row, and which are there."""
+    at = jnp.clip(jnp.searchsorted(ascending, wanted), 0, ascending.shape[0] - 1)
+    return at, ascending[at] == wanted

@@ -265,7 +265,8 @@ class KernelDensity:
             arg.positive("KernelDensity", "bandwidth", each, wanted)
         object.__setattr__(self, "dimension", arg.size("KernelDensity", "dimension", self.dimension, of="coordinates"))
         arg.positive("KernelDensity", "variance", self.variance, "variance of each coordinate")
-        _held_out(self)
+        if isinstance(self.held_out, bool) or self.held_out != 0:
+            object.__setattr__(self, "held_out", arg.size("KernelDensity", "held_out", self.held_out, of="points"))
 
     @property
     def v2(self) -> int:
@@ -319,8 +320,6 @@ class GaussianMixture:
     and the covariance of the mixture those of its data (divisor n): so both move as those of a `Gaussian` do, exactly, with
     v the trace of the covariance of the truth and ``v2 = -1``. What becomes of the components theory does not say.
 
-    ``held_out``: on how many points of the truth, drawn once for each chain, simulated models are scored; 0: on none.
-
     >>> GaussianMixture([0.5, 0.5], [[-2.0], [2.0]]).v
     5.0
     """
@@ -330,7 +329,6 @@ class GaussianMixture:
     covariances: Any = None
     iterations: int = 20
     shrinkage: float = 1e-3
-    held_out: int = 0
 
     def __post_init__(self) -> None:
         if arg.is_traced(self.weights, self.means, self.covariances):
@@ -353,7 +351,6 @@ class GaussianMixture:
             object.__setattr__(self, name, value)
         object.__setattr__(self, "iterations", arg.size(own, "iterations", self.iterations, of="steps"))
         arg.probability(own, "shrinkage", self.shrinkage, "share of the average in each covariance")
-        _held_out(self)
 
     @property
     def dimension(self) -> int:
@@ -379,13 +376,10 @@ class LogisticRegression:
     ``coefficients`` (d,): the truth :math:`\theta`. Every generation draws its own x. ``penalty``: that times
     :math:`|\theta|^2/2` is added to minus the log likelihood of all points; with 0 (maximum likelihood) classes that a plane
     separates have no fit, and the chain is NaN from there on.
-
-    ``held_out``: on how many points of the truth, drawn once for each chain, simulated models are scored; 0: on none.
     """
 
     coefficients: Any
     penalty: Any = 0.0
-    held_out: int = 0
 
     def __post_init__(self) -> None:
         if not arg.is_traced(self.coefficients):
@@ -398,7 +392,6 @@ class LogisticRegression:
             wanted = "weight of half the squared norm, at least 0"
             if np.any(arg.numbers("LogisticRegression", "penalty", self.penalty, wanted) < 0):
                 raise arg.refuse("LogisticRegression", "penalty", self.penalty, wanted)
-        _held_out(self)
 
     @property
     def dimension(self) -> int:
@@ -470,13 +463,6 @@ class Bigram:
         return Bigram(pair // (vocabulary + 1), pair % (vocabulary + 1), count, vocabulary, ids.shape[1])
 
 
-def _held_out(family: Any) -> None:
-    """A number of held-out points, 0 or more, in its place."""
-    if isinstance(family.held_out, bool) or family.held_out != 0:
-        own = type(family).__name__
-        object.__setattr__(family, "held_out", arg.size(own, "held_out", family.held_out, of="points"))
-
-
 Solved = (
     Categorical
     | Gaussian
@@ -490,7 +476,6 @@ Solved = (
     | GaussianMixture
 )
 Family = Solved | LogisticRegression | Bigram
-SOLVED = get_args(Solved)
 FAMILIES = get_args(Family)
 
 
