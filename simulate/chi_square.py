@@ -25,6 +25,7 @@ import numpy as np
 from jax import lax
 from numpy.polynomial import chebyshev
 
+from .logarithm import log
 from .stream import Stream, fold, normal, part, uniform
 
 REACH = 8.7  # |z| of a normal number in double precision is less
@@ -77,13 +78,13 @@ def rejected(stream: Stream, freedom: Any) -> jax.Array:
         x = normal(part(own, 0), freedom.shape)
         root = jnp.maximum(1 + c * x, 0)
         log_cube = 3 * jnp.log1p(jnp.maximum(c * x, -0.999999))
-        height = jnp.log(uniform(part(own, 1), freedom.shape))
+        height = log(uniform(part(own, 1), freedom.shape))
         accepted = (root > 0) & (height < x * x / 2 + d * (1 - root**3 + log_cube))
         return number + 1, jnp.where(left & accepted, log_cube, logs), left & ~accepted
 
     start = jnp.uint32(1), jnp.zeros(freedom.shape, float), freedom > 0
     logs = lax.while_loop(lambda state: jnp.any(state[2]), turn, start)[1]
-    power = jnp.log(uniform(part(stream, 0), freedom.shape)) * 2 / freedom
+    power = log(uniform(part(stream, 0), freedom.shape)) * 2 / freedom
     return logs + jnp.where(boosted, power + jnp.log(2 * d / freedom), jnp.log1p(-2 / (3 * freedom)))
 
 

@@ -9,8 +9,9 @@ also in single precision.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from math import lgamma, log, pi
+from math import pi
 from typing import Any
 
 import jax
@@ -18,11 +19,14 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from .logarithm import log
 from .stream import Stream, fold, part, uniform
 
 INVERTED = 10.0  # means below it are inverted
 _EXACT = 16  # Stirling's errors below it are tabulated
-_ERRORS = np.array([0.0] + [lgamma(k + 1) - (k + 0.5) * log(k) + k - 0.5 * log(2 * pi) for k in range(1, _EXACT)])
+_ERRORS = np.array(
+    [0.0] + [math.lgamma(k + 1) - (k + 0.5) * math.log(k) + k - 0.5 * math.log(2 * pi) for k in range(1, _EXACT)]
+)
 
 
 def binomial(stream: Stream, n: Any, p: Any) -> jax.Array:
@@ -95,7 +99,7 @@ def _binomials(stream: Stream, n: jax.Array, p: jax.Array, wanted: jax.Array) ->
     squeeze, top = 0.92 - 4.2 / b, (2.83 + 5.1 / b) * spread
 
     def height(k: jax.Array) -> jax.Array:
-        of_split = 0.5 * jnp.log(n / (jnp.maximum(k, 0.5) * jnp.maximum(n - k, 0.5)))
+        of_split = 0.5 * log(n / (jnp.maximum(k, 0.5) * jnp.maximum(n - k, 0.5)))
         return _log_poisson(k, n * p) + _log_poisson(n - k, n * (1 - p)) + of_split + stirling_error(n)
 
     highest = height(jnp.floor((n + 1) * p))
@@ -105,7 +109,7 @@ def _binomials(stream: Stream, n: jax.Array, p: jax.Array, wanted: jax.Array) ->
         k = jnp.floor((2 * a / edge + b) * u + n * p + 0.5)
         inside = (k >= 0) & (k <= n)
         k = jnp.clip(k, 0, n)
-        ratio = jnp.log(v * top / (a / (edge * edge) + b))
+        ratio = log(v * top / (a / (edge * edge) + b))
         return k, inside & (((edge >= 0.07) & (v <= squeeze)) | (ratio <= height(k) - highest))
 
     return _rejected(stream, wanted, propose)
@@ -121,8 +125,8 @@ def _poissons(stream: Stream, mean: jax.Array, wanted: jax.Array) -> jax.Array:
         k = jnp.floor((2 * a / edge + b) * u + mean + 0.43)
         inside = (k >= 0) & ((edge >= 0.013) | (v <= edge))
         k = jnp.maximum(k, 0)
-        ratio = jnp.log(v * top / (a / (edge * edge) + b))
-        chance = _log_poisson(k, mean) - 0.5 * jnp.log(2 * pi * jnp.maximum(k, 1 / (2 * pi)))
+        ratio = log(v * top / (a / (edge * edge) + b))
+        chance = _log_poisson(k, mean) - 0.5 * log(2 * pi * jnp.maximum(k, 1 / (2 * pi)))
         return k, inside & (((edge >= 0.07) & (v <= squeeze)) | (ratio <= chance))
 
     return _rejected(stream, wanted, propose)
@@ -143,7 +147,7 @@ def _deviance(t: jax.Array) -> jax.Array:
     for j in range(13, 1, -1):
         series = 1 / (j * (j - 1)) - small * series if j > 2 else 0.5 - small * series
     far = jnp.where(near, 1.0, t)
-    return jnp.where(near, small * small * series, (1 + far) * jnp.log(jnp.maximum(1 + far, 1e-30)) - far)
+    return jnp.where(near, small * small * series, (1 + far) * log(jnp.maximum(1 + far, 1e-30)) - far)
 
 
 def stirling_error(k: jax.Array) -> jax.Array:

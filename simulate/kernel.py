@@ -395,8 +395,7 @@ def _gaussian_fit(f: Gaussian, samples: jax.Array, regular: int) -> Normal:
         near = jnp.mean(samples[:NEAR], axis=0)
         apart = samples - near
         shift = jnp.ones(n, apart.dtype) @ apart / n
-        square = jnp.sum(apart[:, :, None] * apart[:, None], axis=0) if d <= SHORT else apart.T @ apart
-        covariance = (square - n * jnp.outer(shift, shift)) / divisor
+        covariance = (linear.gram(apart) - n * jnp.outer(shift, shift)) / divisor
         return fitted(f, near + shift, jnp.sqrt(covariance) if d == 1 else linear.cholesky(covariance))
     mean = jnp.mean(samples, axis=0)
     apart = (samples - mean) / jnp.sqrt(jnp.asarray(divisor, float))

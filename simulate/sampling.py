@@ -14,6 +14,7 @@ import numpy as np
 from jax import lax
 
 from .counts import poisson
+from .logarithm import log
 from .stream import Stream, below, fold, packed, part, uniform
 
 MOST_TOKENS = 4096  # beyond it a chain would hold more memory than time is worth
@@ -158,7 +159,7 @@ def hypergeometric(stream: Stream, good: Any, bad: Any, draws: Any, most: int) -
     rising = (k >= least) & (k < greatest)  # from k to k + 1
     up = jnp.where(rising, (good - k) * (draws - k), 1.0)
     down = jnp.where(rising, (k + 1) * (bad - draws + k + 1), 1.0)
-    logs = jnp.cumsum(jnp.roll((jnp.log(up) - jnp.log(down)).at[-1].set(0), 1))  # of P(k) against P(least)
+    logs = jnp.cumsum(jnp.roll(log(up / down).at[-1].set(0), 1))  # of P(k) against P(least)
     logs = jnp.where((k >= least) & (k <= greatest), logs, -jnp.inf)
     cumulated = jnp.cumsum(jnp.exp(logs - jnp.max(logs)))
     height = uniform(stream).astype(good.dtype) * cumulated[-1]

@@ -28,6 +28,7 @@ from modelcollapse.theory.selection import Curation, Step, Temperature, TopP, Ve
 from modelcollapse.theory.workflow import Selected
 
 from . import kernel
+from .logarithm import log
 from .stream import Stream, fold, part, uniform
 
 NODES = 256  # of a quadrature that is good to rounding for rewards that differ by no more than SPREAD
@@ -238,7 +239,7 @@ def chosen(stream: Stream, draw: Any, f: Family, steps: tuple[Step, ...], truth:
 
     def race(samples: jax.Array, number: Any) -> jax.Array:
         """Logarithms of times to wait: the first to come is kept."""
-        return jnp.log(-jnp.log(chance(number, (n,)))) - reward(f, samples, jnp.asarray(step.reward, float))
+        return log(-log(chance(number, (n,)))) - reward(f, samples, jnp.asarray(step.reward, float))
 
     def one_more(number: Any, state: Any) -> Any:
         samples, least = state

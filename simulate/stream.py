@@ -18,6 +18,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax, random
+from jax.custom_batching import custom_vmap
+
+from .logarithm import log
 
 ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 PARITY = np.uint32(0x1BD11BDA)
@@ -93,34 +96,38 @@ def words(stream: Stream, shape: tuple[int, ...], offset: Any = 0) -> tuple[jax.
 
 def packed(stream: Stream, size: int, offset: Any = 0) -> jax.Array:
     """``size`` random words (uint32), two for each place: half the work of `words`. Those of a lesser size come first."""
-    both = _kept(stream, -(-size // 2), offset)
-    return jnp.stack(both, axis=1).reshape(-1)[:size]
+    places = -(-size // 2)
+    if jax.default_backend() == "cpu":
+        with jax.enable_x64(True):
+            both = lax.bitcast_convert_type(_long(stream, places, offset), jnp.uint32)
+    else:
+        both = jnp.stack(words(stream, (places,), offset), axis=1)
+    return both.reshape(-1)[:size]
 
 
-def _kept(stream: Stream, size: int, offset: Any = 0) -> tuple[jax.Array, jax.Array]:
-    """`words`, worked out once for both: as one array of 64 bits, since the compiler works out each array by itself."""
-    if size < FEW or jax.default_backend() != "cpu":
-        return words(stream, (size,), offset)
+def _long(stream: Stream, size: int, offset: Any = 0) -> jax.Array:
+    """`words` as numbers of 64 bits, the second one above: of two arrays the compiler would work out each by itself."""
     with jax.enable_x64(True):
 
         def draw() -> jax.Array:
-            first, second = (each.astype(jnp.uint64) for each in words(stream, (size,), offset))
-            return (second << 32) | first
+            return _joined(*words(stream, (size,), offset))
 
-        both = apart(stream, jnp.zeros(size, jnp.uint64), draw)
-        return both.astype(jnp.uint32), (both >> 32).astype(jnp.uint32)
+        return draw() if size < FEW else apart(stream, jnp.zeros(size, jnp.uint64), draw)
+
+
+def _joined(first: jax.Array, second: jax.Array) -> jax.Array:
+    return (second.astype(jnp.uint64) << 32) | first.astype(jnp.uint64)
 
 
 def uniform(stream: Stream, shape: tuple[int, ...] = (), offset: Any = 0) -> jax.Array:
     """Uniform numbers strictly between 0 and 1: odd multiples of 2^-53, or of 2^-25 in single precision."""
     if jnp.result_type(float) == jnp.float64:
-        return _double(*words(stream, shape, offset))
+        return _double(_joined(*words(stream, shape, offset)))
     return _single(packed(stream, prod(shape), offset).reshape(shape))
 
 
-def _double(first: jax.Array, second: jax.Array) -> jax.Array:
-    mantissa = (first.astype(jnp.uint64) << 20) | (second.astype(jnp.uint64) >> 12)
-    one = lax.bitcast_convert_type(mantissa | np.uint64(0x3FF0000000000000), jnp.float64)
+def _double(both: jax.Array) -> jax.Array:
+    one = lax.bitcast_convert_type((both >> 12) | np.uint64(0x3FF0000000000000), jnp.float64)
     return one - (1 - 2.0**-53)
 
 
@@ -151,26 +158,37 @@ def normal(stream: Stream, shape: tuple[int, ...] = ()) -> jax.Array:
 
 
 def apart(stream: Stream, empty: jax.Array, draw: Callable[[], jax.Array]) -> jax.Array:
-    """What ``draw`` returns, worked out once and kept: a loop that is run once, which the compiler cannot know.
+    """What ``draw`` returns, worked out once and kept: a branch that is always taken, which the compiler cannot know.
 
     XLA on a CPU fuses what draws numbers into all that reads them: each would be drawn many times, and one by one. ``empty``
     has the shape.
     """
     if jax.default_backend() != "cpu":
         return draw()
-    once = jnp.minimum(stream.key[0] | 1, 1)
-    turns = lax.while_loop(lambda state: state[0] < once, lambda state: (state[0] + 1, draw()), (jnp.uint32(0), empty))
-    return turns[1]
+    return lax.cond(_one(stream.key[0]) > 0, draw, lambda: empty)
+
+
+@custom_vmap
+def _one(word: jax.Array) -> jax.Array:
+    """One, whatever the word is; also where there are many words, so that a branch stays a branch."""
+    return jnp.minimum(word | 1, 1)
+
+
+@_one.def_vmap
+def _one_of_many(_size: int, _batched: list[bool], word: jax.Array) -> tuple[jax.Array, bool]:
+    return _one(word[0]), False
 
 
 def _polar(stream: Stream, pairs: int) -> tuple[jax.Array, jax.Array]:
     """Radius, and angle in turns from -1/2 to 1/2, of pairs of normal numbers."""
     if jnp.result_type(float) == jnp.float64:
-        height, turn = _double(*_kept(stream, pairs)), _double(*_kept(stream, pairs, pairs)) - 0.5
+        both = _long(stream, 2 * pairs)
+        height, turn = _double(both[:pairs]), _double(both[pairs:]) - 0.5
     else:
-        first, second = _kept(stream, pairs)
+        both = packed(stream, 2 * pairs)
+        first, second = both[0::2], both[1::2]
         height, turn = (first.astype(jnp.float32) + 0.5) * np.float32(2.0**-32), _single(second) - np.float32(0.5)
-    return jnp.sqrt(-2 * jnp.log(height)), turn
+    return jnp.sqrt(-2 * log(height)), turn
 
 
 def _cosine(turns: jax.Array) -> jax.Array:
