@@ -39,7 +39,7 @@ from .stream import Stream, fold, normal, pair, part
 
 
 class Normal(NamedTuple):
-    """A Gaussian model: ``mean`` (d,) and ``factor`` (d, d), lower triangular, covariance = factor factor^T.
+    """A Gaussian model: ``mean`` (d,) and ``factor`` (d, d), covariance = factor factor^T; triangular where n > d/2.
 
     ``log_variance``: log of det of the covariance against the truth's, divided by d. It is carried beside the factor, whose
     smallest entries may fall below what a float holds.
@@ -220,6 +220,13 @@ def standard(stream: Stream, f: Gaussian, size: Size) -> Normal:
         jnp.log1p(-jnp.minimum((jnp.arange(d) + lost) / divisor, 1))
     )  # of degrees: -inf where one is none
     return Normal(mean / jnp.sqrt(n), factor, jnp.mean(logs) + shares)
+
+
+def thin(stream: Stream, f: Gaussian, n: int) -> Normal:
+    """The fit on ``n`` (static) points of the truth, no more than coordinates: its factor has n - 1 columns, no triangle."""
+    numbers = jnp.sqrt(jnp.asarray(f.variance, float)) * normal(stream, (n, f.dimension))
+    factor = numbers[1:].T / max(n - f.unbiased, 1) ** 0.5
+    return Normal(numbers[0] / n**0.5, factor, jnp.full((), -jnp.inf))
 
 
 def moved(model: Normal, fit: Normal) -> Normal:

@@ -107,6 +107,13 @@ def _pool_of(f: Family, w: Workflow, generations: int, steps: tuple[Any, ...]) -
                 if isinstance(w, AccumulateSubsample)
                 else point_pool(f, w, generations)
             )
+    if (
+        isinstance(f, Gaussian)
+        and isinstance(w, Replace | Accumulate)
+        and 2 * float(w.real) <= f.dimension
+        and not steps
+    ):
+        return _thin_pool(f, w, generations)
     match w:
         case Replace():
             sizes = np.asarray(w.sizes(generations), float)
@@ -128,11 +135,8 @@ def _pool_of(f: Family, w: Workflow, generations: int, steps: tuple[Any, ...]) -
             return _two(f, w, generations, _nothing, _fresh_gaussian if regular else _fresh_real, real=real,
                         kept=_after(1, share, generations))  # fmt: skip
         case Accumulate():
-            total = np.cumsum(_after(float(w.real), float(w.synthetic), generations))
-            kept = np.append(1, total[:-1] / total[1:])
-            return _two(
-                f, w, generations, _nothing, _accumulate_gaussian if isinstance(f, Gaussian) else _accumulate, kept=kept
-            )
+            step = _accumulate_gaussian if isinstance(f, Gaussian) else _accumulate
+            return _two(f, w, generations, _nothing, step, kept=_kept(w, generations))
         case AccumulateSubsample() if isinstance(f, Categorical):
             step = _urn_with_replacement if w.replacement else _urn_without_replacement
             return _two(f, w, generations, _urn, step, train=np.full(generations, float(w.train)))
@@ -182,6 +186,24 @@ def _two(f: Family, w: Any, generations: int, memory: Memory, step: Step, **colu
     """The pool of a workflow whose first generation draws ``real`` samples, and each later one ``synthetic``."""
     sizes = np.array([float(w.real), float(w.synthetic)])
     return _pool(f, memory, step, sizes, size=_after(0, 1, generations), **columns)
+
+
+def _thin_pool(f: Gaussian, w: Replace | Accumulate, generations: int) -> Pool:
+    """Of a first set of far fewer points than coordinates: all later points lie in the flat that those span."""
+    columns = int(w.real) - 1
+    row = {"first": _after(True, False, generations), "columns": np.zeros((generations, columns))}
+    if isinstance(w, Accumulate):
+        sizes, row["kept"] = np.full(generations, float(w.synthetic)), _kept(w, generations)
+    else:
+        sizes = np.asarray(w.sizes(generations), float)
+    used, row["size"] = np.unique(sizes, return_inverse=True)
+    return Pool(_flat, _thin, 1, row["columns"][0], kernel.sizes(Gaussian(max(columns, 1)), used), row)
+
+
+def _kept(w: Accumulate, generations: int) -> np.ndarray:
+    """The share of the pool of each generation that is not new."""
+    total = np.cumsum(_after(float(w.real), float(w.synthetic), generations))
+    return np.append(1, total[:-1] / total[1:])
 
 
 def _share(real: Any, synthetic: Any) -> float:
@@ -278,6 +300,27 @@ def _accumulate(stream: Stream, f: Family, state: State, row: Any, most: int) ->
 def _accumulate_gaussian(stream: Stream, f: Any, state: State, row: Any, most: int) -> State:
     new = selection.widened(kernel.standard(stream, f, row["size"]), row)
     return kernel.moved(state[0], _either(row["first"], new, kernel.blended(row["kept"], new))), ()
+
+
+def _flat(f: Any, room: Any) -> kernel.Normal:
+    """The model with as many columns of its factor as the first points leave."""
+    factor = jnp.zeros((f.dimension, room.shape[0]), float)
+    return kernel.Normal(jnp.zeros(f.dimension, float), factor, jnp.full((), -jnp.inf))
+
+
+def _thin(stream: Stream, f: Any, state: State, row: Any, most: int) -> State:
+    """A generation in the coordinates of the flat that the first points span, and what it is in all coordinates."""
+    thin, columns = state[1], row["columns"].shape[0]
+
+    def later() -> kernel.Normal:
+        if columns == 0:  # one point, again and again
+            return thin
+        new = kernel.standard(stream, Gaussian(columns, unbiased=f.unbiased), row["size"])
+        return kernel.moved(thin, kernel.blended(row["kept"], new) if "kept" in row else new)
+
+    thin = lax.cond(row["first"], lambda: kernel.thin(part(stream, 0), f, columns + 1), later)
+    thin = thin._replace(log_variance=jnp.full((), -jnp.inf))
+    return thin._replace(factor=jnp.pad(thin.factor, ((0, 0), (0, f.dimension - columns)))), thin
 
 
 def _urn(f: Family, room: Any) -> jax.Array:

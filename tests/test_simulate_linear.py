@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from modelcollapse import simulate, theory
-from modelcollapse.simulate import kernel, linear
+from modelcollapse.simulate import kernel, linear, subsample
+from modelcollapse.simulate.logarithm import log
 from modelcollapse.simulate.stream import packed, start, words
 
 SIDES = [1, 2, 5, linear.WRITTEN_OUT, linear.WRITTEN_OUT + 1, 40]
@@ -35,6 +36,45 @@ def test_factors_and_solutions_of_many_matrices_are_those_of_each(side: int) -> 
     for solve, factors in ((linear.forward, expected), (linear.backward, np.swapaxes(expected, 1, 2))):
         x = np.asarray(jax.vmap(solve)(jnp.asarray(expected), jnp.asarray(right)))
         np.testing.assert_allclose((factors @ x[..., None])[..., 0], right, rtol=1e-8, atol=1e-8)
+
+
+@pytest.mark.parametrize("columns", [1, 2, 3, 4, 10, 15, 16, 17, 31, 40, 100])
+def test_a_product_with_itself_is_right_below_the_diagonal(columns: int) -> None:
+    rows = np.random.default_rng(columns).normal(size=(3, 24, columns))
+    expected = np.tril(np.swapaxes(rows, 1, 2) @ rows)
+    np.testing.assert_allclose(np.tril(jax.vmap(linear.gram)(jnp.asarray(rows))), expected, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(np.tril(linear.gram(jnp.asarray(rows[0]))), expected[0], rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("double", [False, True])
+def test_logarithms_of_positive_numbers_are_right_to_the_last_digit(double: bool) -> None:
+    rng = np.random.default_rng(0)
+    kind = np.float64 if double else np.float32
+    near = 1 + np.linspace(-1e-6, 1e-6, 4001)
+    x = np.concatenate(
+        [np.exp(rng.uniform(-80, 80, 20_000)), rng.random(20_000) + 1e-9, near, 2.0 ** np.arange(-50, 50)]
+    )
+    if double:
+        x = np.concatenate([x, [np.finfo(float).tiny, np.finfo(float).max, 2.0**-53, 1 - 2.0**-53]])
+    x = x.astype(kind)
+    exact = np.log(x.astype(np.longdouble))
+    with jax.enable_x64(double):
+        found = np.asarray(jax.jit(log)(jnp.asarray(x)))
+    assert found.dtype == kind
+    off = np.abs(found.astype(np.longdouble) - exact)
+    assert np.all(off <= (1.0 if double else 4.0) * np.spacing(np.abs(exact).astype(kind)).astype(np.longdouble))
+
+
+def test_points_are_laid_where_they_belong() -> None:
+    pools, new = np.zeros((3, 10, 2)), np.arange(3 * 4 * 2.0).reshape(3, 4, 2) + 1
+    for offsets in (np.int32(5), np.array([0, 3, 6], np.int32)):
+        expected = pools.copy()
+        for chain in range(3):
+            at = np.broadcast_to(offsets, 3)[chain]
+            expected[chain, at : at + 4] = new[chain]
+        axis = 0 if np.ndim(offsets) else None
+        found = jax.jit(jax.vmap(subsample.laid, in_axes=(0, 0, axis)))(pools, new, offsets)
+        np.testing.assert_array_equal(found, expected)
 
 
 def test_programs_with_large_factors_run_beside_each_other() -> None:

@@ -108,11 +108,30 @@ TWICE = [
 
 @pytest.mark.parametrize(("family", "workflow"), TWICE)
 def test_sufficient_statistics_and_drawn_points_give_one_law(family: str, workflow: str) -> None:
-    """First moments, squares and cross products between generations of error and diversity, in two samples."""
-    f, w = FAMILIES[family], WORKFLOWS[workflow]
+    same_law(FAMILIES[family], WORKFLOWS[workflow])
+
+
+FLAT = [theory.Replace(4), theory.Replace((3, 5), real=4), theory.Accumulate(2, 7), theory.Accumulate(4, 3)]
+
+
+@pytest.mark.parametrize("unbiased", [False, True])
+@pytest.mark.parametrize("w", FLAT, ids=str)
+def test_what_few_first_points_span_is_never_left(w: theory.Replace | theory.Accumulate, unbiased: bool) -> None:
+    """Gaussians of many more coordinates than first points are run in the flat of those."""
+    f = theory.Gaussian(9, variance=2.0, unbiased=unbiased and isinstance(w, theory.Replace))
+    t = simulate.chains(f, w, 3, CHAINS, KEY)
+    assert np.all(np.isneginf(np.asarray(t.log_variance)))
+    verdict = simulate.agree(t, predicted(f, w, 3), BUDGET)
+    assert verdict, str(verdict)
+    if not f.unbiased:
+        same_law(f, w, 3)
+
+
+def same_law(f: theory.Family, w: theory.Workflow, generations: int = GENERATIONS) -> None:
+    """Of chains and points: first moments, squares and cross products of error and diversity, in two samples."""
     runs = (
-        simulate.chains(f, w, GENERATIONS, CHAINS, KEY),
-        simulate.point_chains(f, w, GENERATIONS, CHAINS, jax.random.key(21)),
+        simulate.chains(f, w, generations, CHAINS, KEY),
+        simulate.point_chains(f, w, generations, CHAINS, jax.random.key(21)),
     )
     features = []
     for t in runs:
@@ -120,7 +139,9 @@ def test_sufficient_statistics_and_drawn_points_give_one_law(family: str, workfl
         error, diversity = np.sqrt(np.asarray(t.error)), np.log(np.asarray(t.diversity) + 0.1)
         one = np.concatenate([error, diversity], axis=1)
         features.append(
-            np.concatenate([one, one**2, error[:, 1:] * error[:, :1], diversity[:, 1:] * diversity[:, :1]], 1)
+            np.concatenate(
+                [one, one**2, error[:, 1:] * error[:, :1], diversity[:, 1:] * diversity[:, :1], error * diversity], 1
+            )
         )
     difference = features[0].mean(0) - features[1].mean(0)
     error_of_it = np.sqrt(sum(each.var(0, ddof=1) / CHAINS for each in features))
