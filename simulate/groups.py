@@ -265,7 +265,9 @@ def run(
                 if values:  # knots are placed by the first group alone
                     knots = total.knots if total is not None else moments.placed(values, left)
                     with jax.enable_x64(double):
-                        found["under"] = moments.counted(values, left, np.asarray(knots, jnp.result_type(float)))
+                        _, count, under = _numbers(work, number, knots, devices[number % len(devices)])
+                        there = jax.device_put(values, devices[number % len(devices)])
+                        found["under"] = jax.device_get(moments.summary(there, count, under))["under"]
                 else:
                     assert total is not None
                     knots = total.knots

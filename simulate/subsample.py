@@ -30,7 +30,7 @@ from .stream import Stream, apart, below, fold, packed, part, scaled, start, uni
 
 Ahead = tuple[dict[str, jax.Array], dict[str, jax.Array]]
 BLOCK = 64  # points that are drawn at a time, where only some are
-DEAR, MANY = 16, 256  # coordinates and points: to draw such sets takes longer than to find out who will be trained on
+DEAR, MANY = 8, 256  # coordinates and points: to draw such sets takes longer than to find out who will be trained on
 SPARE = 3.0  # roots of the number wanted by which leaps fall short of it
 FEW = 96  # of which each is compared with each
 AT_ONCE = 8  # with so many in one round of a loop
