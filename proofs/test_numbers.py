@@ -128,16 +128,20 @@ def test_recursion_against_fractions(replacement, curvature):
         np.testing.assert_allclose(found, exact, rtol=1e-13)
 
 
+SETTLED = [(20, 10, 5), (2, 10**9, 2), (10**9, 1, 10**9), (10**9, 1, 10), (10**6, 7, 10**6), (10**9, 10**9, 10**9)]
+
+
 @pytest.mark.parametrize("replacement", [False, True])
-def test_extrapolated_limit_against_the_product(replacement):
-    """The extrapolated limit of the recursion, where v2 = -1 has the exact product too: eight digits."""
-    workflow = theory.AccumulateSubsample(20, 10, 5, replacement=replacement)
-    found = 20 * recursion.limit_over_v(20, 10, 5, -1.0, replacement=replacement)
-    assert found == pytest.approx(theory.gain_limit(FAMILIES[-1], workflow), rel=1e-8)
+@pytest.mark.parametrize(("real", "synthetic", "train"), SETTLED)
+def test_limit_of_the_recursion_against_the_product(real, synthetic, train, replacement):
+    """Where v2 = -1 has the exact product too: twelve digits, however large the first pool is."""
+    workflow = theory.AccumulateSubsample(real, synthetic, train, replacement=replacement)
+    found = real * recursion.limit_over_v(real, synthetic, train, -1.0, replacement=replacement)
+    assert found == pytest.approx(theory.gain_limit(FAMILIES[-1], workflow), rel=1e-12)
 
 
 @pytest.mark.parametrize(("curvature", "train"), [(0, 2), (Fraction(1, 3), 4)], ids=str)
-def test_extrapolated_limit_against_a_fit(curvature, train):
+def test_limit_of_the_recursion_against_a_fit(curvature, train):
     """Other families, where the points' spread settles like m^-(1 - (1 + v2)/M): a fit of those powers at forty digits."""
     one, last = law(theory.AccumulateSubsample), [2**each for each in range(2, 13)]
     given = (N, n, M, v2, V)

@@ -122,7 +122,7 @@ def gain_limit(f: Family, w: Workflow) -> Any:
     if theorem.evidence is Evidence.RECURSION:
         assert isinstance(w, AccumulateSubsample)
         if arg.is_traced(w.real, w.synthetic, w.train, f.v2):
-            raise arg.refuse("gain_limit", "w", "traced", "the limit of this recursion is extrapolated from concrete numbers: "
+            raise arg.refuse("gain_limit", "w", "traced", "the limit of this recursion is worked out from concrete numbers: "
                              "call it outside the transformation, or ask for a late generation")  # fmt: skip
         limit = np.vectorize(partial(recursion.limit_over_v, replacement=w.replacement))
         return arg.scalar(w.real * limit(w.real, w.synthetic, w.train, float(f.v2)))

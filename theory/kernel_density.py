@@ -263,20 +263,13 @@ def limit(f: KernelDensity, workflow: Workflow) -> Any:
         return np.inf
     one, (letters, given) = _law(workflow), _given(f, workflow)
     if arg.is_traced(*given):
-        raise arg.refuse("gain_limit", "w", "traced", "the limit of this recursion is extrapolated from concrete numbers: "
+        raise arg.refuse("gain_limit", "w", "traced", "the limit of this recursion is worked out from concrete numbers: "
                          "call it outside the transformation, or ask for a late generation")  # fmt: skip
-    if np.any(np.asarray(workflow.real) > MOST * np.asarray(workflow.synthetic)):
-        raise arg.refuse("gain_limit", "w", workflow, "a limit that so few synthetic samples reach too late to be computed: "
-                         f"use at least real/{MOST:,}")  # fmt: skip
 
     def settled(*numbers: float) -> float:
-        generations = recursion.doubled(numbers[0] / numbers[1])
-        return recursion.extrapolated(recursion.value(one.law, one.law.error, letters, numbers, generations), 1.0)
+        return recursion.limit(one.law, letters, numbers)
 
     return arg.scalar(np.vectorize(settled)(*(np.asarray(each, float) for each in given)))
-
-
-MOST = recursion.SHORTEST**2  # real samples for each synthetic one up to which the limit is extrapolated
 
 
 def _law(workflow: Workflow) -> Smoothed:

@@ -10,16 +10,18 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from sympy import Expr, Symbol
+from sympy import Expr, Poly, Symbol, cancel, diff, fraction
 
 from . import arguments as arg
 from .law import Law, law
 from .lower import Lowered, iterated, lower
-from .symbols import M, N, V, m, n, v2
+from .symbols import M, N, V, m, n, q, v2
 from .workflow import AccumulateSubsample
 
 LETTERS = (N, n, M, v2)
-SHORTEST, DOUBLINGS = 64, 11  # the limit is extrapolated from generations 64, 128, ..., 65536
+TERMS = 15  # of the series of a limit
+REACHES = [256 * 4**each for each in range(5)]  # batches in a pool, where they are tried
+DIGITS = 1e-16
 
 
 @cache
@@ -62,35 +64,90 @@ def error_over_v(real: Any, synthetic: Any, train: Any, curvature: Any, generati
 
 
 def limit_over_v(real: float, synthetic: float, train: float, curvature: float, *, replacement: bool) -> float:
-    r"""The limit of `error_over_v`, infinite unless :math:`1 + v_2 < M`.
-
-    The deviation is a sum of powers of the generation with the exponents 1, 2, ... and delta, delta + 1, ... where
-    :math:`\delta = 1 - (1 + v_2)/M` is the rate at which the spread of the pool's points settles.
-    """
-    delta = 1 - (1 + curvature) / train
-    if delta <= 0:
+    r"""The limit of `error_over_v`, infinite unless :math:`1 + v_2 < M`: else the spread of the pool's points never settles."""
+    if 1 + curvature >= train:
         return math.inf
-    generations = doubled(real / synthetic)
-    values = error_over_v(real, synthetic, train, curvature, generations, replacement=replacement)
-    return extrapolated(values, delta)
+    return limit(law(AccumulateSubsample, replacement), LETTERS, (real, synthetic, train, curvature))
 
 
-def doubled(ratio: float) -> np.ndarray:
-    """Generations 64, 128, ..., later ones where the pool hardly ever doubles."""
-    scale = max(1, math.ceil(ratio / SHORTEST))
-    return SHORTEST * min(scale, SHORTEST) * 2 ** np.arange(DOUBLINGS)
+def limit(one: Law, letters: tuple[Symbol, ...], given: tuple[float, ...]) -> float:
+    r"""The limit of a law's error over V, where the pool grows by n a generation.
 
+    The law is affine: with :math:`q = n/S_m` a step is :math:`x \mapsto A(q) x + b(q)`, rational in q, and takes q to
+    :math:`q/(1+q)`. What is conserved in the end, :math:`L = \ell(0) x_\infty` with :math:`\ell(0) A'(0) = 0`, is known at
+    every generation already: :math:`L = \ell(q) x + e(q)`, where
 
-def extrapolated(values: Any, delta: float) -> float:
-    """The limit of values at doubled generations: the powers 1, 2, ... and delta, delta + 1, ... removed one after the other.
+    .. math:: \ell(q) = \ell(q/(1+q)) A(q), \qquad e(q) = e(q/(1+q)) + \ell(q/(1+q)) b(q)
 
-    Equal powers are removed twice, which takes their product with the logarithm away too.
+    are power series in q, worked out term by term. The pool is run until they are short there; so its size does not matter.
     """
-    values = list(values)
-    exponents = sorted([delta + step for step in range(DOUBLINGS)] + [1 + step for step in range(DOUBLINGS)])
-    for exponent in exponents[: DOUBLINGS - 1]:
-        weight = 2.0**exponent
-        values = [
-            (weight * after - before) / (weight - 1) for before, after in zip(values[:-1], values[1:], strict=True)
-        ]
-    return float(values[0])
+    values = tuple(float(each) for each in given)
+    series = [
+        np.array([[_quotient(part, values) for part in line] for line in lines]) for lines in _expanded(one, letters)
+    ]
+    start, step, _ = _lowered(one, one.error, letters, "numpy")
+    scale = np.array(start(*values))  # states are in units of the first
+    matrix, shift = series[0] * (scale / scale[:, None])[..., None], series[1][:, 0] / scale[:, None]
+    read = series[2][0, :, 0] * scale
+    slope, drift = matrix[..., 1], shift[:, 1]
+    settles = bool(np.any(read @ slope))
+    conserved = np.linalg.svd(slope.T)[2][-1] if settles else read
+    lines, constants = _conserved(matrix, shift, conserved)
+    state, generation = start(*values), 1
+    batches = values[letters.index(N)] / values[letters.index(n)]  # of new data that the first pool is as large as
+    for reach in REACHES:
+        while batches + generation - 1 < reach:
+            state, generation = step(*state, float(generation), *values), generation + 1
+        terms = (np.array(state) / scale @ lines + constants) / (batches + generation - 1) ** np.arange(TERMS)
+        if np.max(np.abs(terms[-3:])) <= DIGITS * np.abs(np.sum(terms)):
+            break
+    if not settles:
+        return float(np.sum(terms))
+    last = np.linalg.lstsq(np.vstack([slope, conserved]), np.append(-drift, np.sum(terms)), rcond=None)[0]
+    return float(read @ last)
+
+
+@cache
+def _expanded(one: Law, letters: tuple[Symbol, ...]) -> tuple[Any, Any, Any]:
+    """Matrix and shift of a step, and the row that reads the error, in q: of each entry the coefficients of a quotient."""
+
+    def parts(expression: Expr) -> tuple[tuple[Lowered, ...], ...]:
+        sides = fraction(cancel(expression.subs(V, 1).subs(m, 1 + 1 / q - N / n)))
+        return tuple(
+            tuple(lower(each, letters, "numpy") for each in Poly(side, q).all_coeffs()[::-1]) for side in sides
+        )
+
+    none = dict.fromkeys(one.state, 0)
+    matrix = [[parts(diff(each, name)) for name in one.state] for each in one.step]
+    shift = [[parts(each.subs(none))] for each in one.step]
+    return matrix, shift, [[parts(diff(one.error, name)) for name in one.state]]
+
+
+def _quotient(sides: tuple[tuple[Lowered, ...], ...], values: tuple[float, ...]) -> np.ndarray:
+    """The power series of a quotient of polynomials, one term more than `TERMS`."""
+    over, under = (np.pad([float(each(*values)) for each in side], (0, TERMS + 1))[: TERMS + 1] for side in sides)
+    series = np.zeros(TERMS + 1)
+    for k in range(TERMS + 1):
+        series[k] = (over[k] - under[1 : k + 1] @ series[:k][::-1]) / under[0]
+    return series
+
+
+def _conserved(a: np.ndarray, b: np.ndarray, first: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The series of l (state, term) and e (term): each term follows from the earlier ones."""
+    later = -((-1.0) ** np.arange(TERMS + 1))  # q/(1+q)
+    later[0] = 0
+    power = np.eye(TERMS + 1)[0]
+    lines, constants = np.zeros((len(first), TERMS)), np.zeros(TERMS)
+    moved, moved_constants = np.zeros((len(first), TERMS + 1)), np.zeros(TERMS + 1)  # l(q/(1+q)) and e(q/(1+q))
+
+    def at(order: int, factor: np.ndarray) -> np.ndarray:
+        """Of l(q/(1+q)) times a matrix or a shift, what stands at an order."""
+        return np.einsum("ik,i...k->...", moved[:, : order + 1], factor[..., order::-1])
+
+    for k in range(TERMS):
+        lines[:, k] = first if k == 0 else np.linalg.solve((k * np.eye(len(first)) - a[..., 1]).T, at(k + 1, a))
+        moved += lines[:, k, None] * power
+        constants[k] = (at(k + 1, b) + moved_constants[k + 1]) / k if k else 0
+        moved_constants += constants[k] * power
+        power = np.convolve(power, later)[: TERMS + 1]
+    return lines, constants
