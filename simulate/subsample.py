@@ -160,11 +160,13 @@ def laid(points: jax.Array, new: jax.Array, offset: Any) -> jax.Array:
 @laid.def_vmap
 def _laid(size: int, batched: list[bool], points: jax.Array, new: jax.Array, offset: Any) -> tuple[jax.Array, bool]:
     """In one place of all pools they are written as they are; JAX itself would read and compare the old ones before."""
-    many = [jnp.broadcast_to(each, (size, *each.shape)) if not has else each
-            for each, has in zip((points, new), batched, strict=False)]  # fmt: skip
+    pools, several = (
+        each if own else jnp.broadcast_to(each, (size, *each.shape))
+        for own, each in zip(batched, (points, new), strict=False)
+    )
     if batched[2]:
-        return jax.vmap(partial(lax.dynamic_update_slice_in_dim, axis=0))(*many, offset), True
-    return lax.dynamic_update_slice_in_dim(*many, offset, axis=1), True
+        return jax.vmap(partial(lax.dynamic_update_slice_in_dim, axis=0))(pools, several, offset), True
+    return lax.dynamic_update_slice_in_dim(pools, several, offset, axis=1), True
 
 
 def distinct(stream: Stream, draws: int, items: Any) -> jax.Array:
