@@ -70,7 +70,7 @@ class Agreement:
 
 def agree(
     trajectory: Trajectory,
-    prediction: Mapping[str, Any] | Any = None,
+    prediction: Mapping[str, Any] | Any,
     budget: float = 1e-3,
     *,
     at_least: Mapping[str, Any] | None = None,
@@ -84,10 +84,21 @@ def agree(
     has to be the same number up to rounding: z is 0 or infinite.
 
     ``prediction``: for each observable an array (generations,) of its mean, NaN where nothing is predicted; a bare
-    array predicts ``error``. ``at_least``, ``at_most``: the same for bounds, which only alarm on the wrong side.
+    array predicts ``error``; None where there are bounds alone. ``at_least``, ``at_most``: the same for bounds, which only alarm
+    on the wrong side. Predictions are those of `theory` at the generations of the run, or your own.
 
     The rate holds where the mean over C chains is close to normal: ask `judged` which generations that is.
     Raises `InputError` when nothing is compared, an observable or a shape does not fit, or there is one chain.
+
+    >>> import jax
+    >>> from modelcollapse import simulate, theory
+    >>> f, w = theory.Poisson(3.0), theory.Replace(10)
+    >>> t = simulate.chains(f, w, generations=4, chains=1000, key=jax.random.key(0))
+    >>> verdict = agree(t, theory.error(f, w, t.generation))
+    >>> verdict.passed, len(verdict.rows)
+    (True, 4)
+    >>> agree(t, {"diversity": np.full(4, 2.0)}).passed  # it stays 1 in the mean
+    False
     """
     if not isinstance(trajectory, Trajectory):
         raise arg.refuse("agree", "trajectory", trajectory, "the run to judge: what simulate.chains returns")
@@ -106,7 +117,8 @@ def agree(
         for row in _rows(trajectory, relation, name, predicted)
     )
     if not rows:
-        raise arg.refuse("agree", "prediction", prediction, "predict at least one observable at one generation")
+        raise arg.refuse("agree", "prediction", prediction, "predict at least one observable at one generation: "
+                         "theory.error(f, w, trajectory.generation)")  # fmt: skip
     return Agreement(rows, threshold(len(rows), trajectory.chains, budget), budget)
 
 

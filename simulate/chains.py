@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import fields
 from functools import partial
@@ -29,6 +30,7 @@ from modelcollapse.theory.family import (
     Poisson,
     Zipf,
 )
+from modelcollapse.theory.selection import Curation, Verifier
 from modelcollapse.theory.workflow import (
     Accumulate,
     AccumulateSubsample,
@@ -41,13 +43,15 @@ from modelcollapse.theory.workflow import (
     Workflow,
 )
 
-from . import kernel, next_token, selection, subsample
+from . import footprint, kernel, next_token, selection, subsample
 from .observe import observe
 from .pool import Memory, Pool, Step, point_pool, pool
 from .stream import fold, start
 from .trajectory import Trajectory
 
 MOST = 2**27  # chains times generations of one run
+MOST_POINTS = 2**31  # that a chain keeps
+MOST_CHOICES = 10_000  # samples that one is chosen among
 PLACES = {"size", "real"}  # columns of a pool that are places in its sizes
 STATIC = {
     "dimension",
@@ -58,6 +62,15 @@ STATIC = {
     "vocabulary",
     "length",
 }  # they fix shapes or choose a formula
+ARRAYS: dict[type, set[str]] = {
+    Categorical: {"p", "counts"},
+    GaussianMixture: {"weights", "means", "covariances"},
+    LogisticRegression: {"coefficients"},
+    Bigram: {"context", "token", "count"},
+    Schedule: {"size", "source", "weight", "train"},
+    Verifier: {"right"},
+    Curation: {"reward"},
+}  # all other parameters of a chain are numbers
 WHOLE = {"context", "token", "count"}  # arrays of whole numbers
 NOTHING: subsample.Ahead = ({}, {})  # drawn ahead
 
@@ -68,7 +81,8 @@ def chains(f: Family, w: AnyWorkflow, generations: int, chains: int, key: jax.Ar
     ``generations`` >= 1 and ``chains`` >= 1 are numbers; ``key`` is one JAX key. Chain c at generation m is a function
     of the key, c, m and the settings alone: more chains, or more generations, leave the others as they are. Numbers
     have JAX's current precision; the flags of JAX are not touched. The time goes with the number of families,
-    workflows and shapes seen (a compilation each); sizes and parameters may change freely, up to powers of two.
+    workflows and shapes seen (a compilation each); sizes and parameters may change freely, up to powers of two. They are
+    numbers: under ``jit`` or ``vmap`` only the key may be traced.
 
     A corpus (`Categorical.from_counts`) is generation 1 itself. Its truth is unknown: ``error`` is then the squared
     distance from the corpus plus v/N, which estimates the distance from the truth without bias.
@@ -83,12 +97,22 @@ def chains(f: Family, w: AnyWorkflow, generations: int, chains: int, key: jax.Ar
     [[0.0, 0.0, 0.0], [0.0, 0.0, 0.0]]
     """
     check_run(f, w, generations, chains, key)
+    _check_room(f, w, generations, chains)
     return _trajectory(f, w, pool(f, w, generations), chains, key)
 
 
 def point_chains(f: Family, w: AnyWorkflow, generations: int, chains: int, key: jax.Array) -> Trajectory:
-    """The same law as `chains`, from points that are all drawn, kept and fitted: slow, for checking `chains`."""
+    """The same law as `chains`, from points that are all drawn, kept and fitted: slow, for checking `chains`.
+
+    >>> import jax
+    >>> from modelcollapse import theory
+    >>> f, w = theory.Gaussian(), theory.Replace(10)
+    >>> one, other = (run(f, w, 2, 500, jax.random.key(0)) for run in (chains, point_chains))
+    >>> bool(abs(one.diversity.mean() - other.diversity.mean()) < 0.1)
+    True
+    """
     check_run(f, w, generations, chains, key)
+    _check_room(f, w, generations, chains)
     if isinstance(f, Categorical) and f.counts is not None:
         raise arg.refuse("point_chains", "f", "from_counts", "draws its real points: use Categorical(f.p)")
     if isinstance(f, LinearRegression) and not f.redrawn:
@@ -221,18 +245,74 @@ def check_run(f: Any, w: Any, generations: Any, chains: Any, key: Any) -> None:
     """Refuse what cannot be run."""
     family.known("chains", f)
     workflow.known("chains", w)
-    for name, value in (("generations", generations), ("chains", chains)):
-        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-            raise arg.refuse("chains", name, value, f"the number of {name}, a whole number, at least 1")
+    check_counts("chains", generations, chains)
     if int(generations) * int(chains) > MOST:
-        raise arg.refuse("chains", "chains", chains, f"{generations} generations of as many chains are more than {MOST:,} "
+        name, value = ("chains", chains) if chains >= generations else ("generations", generations)
+        raise arg.refuse("chains", name, value, f"{generations:,} generations of {chains:,} chains are more than {MOST:,} "
                          "numbers for each observable: run fewer at a time")  # fmt: skip
     _check_key(key)
+    check_cell(f, w, int(generations))
+
+
+def check_counts(owner: str, generations: Any, chains: Any) -> None:
+    """Refuse what is no number of generations or of chains, and more generations than are run."""
+    for name, value in (("generations", generations), ("chains", chains)):
+        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+            raise arg.refuse(owner, name, value, f"the number of {name}, a whole number, at least 1")
+    if generations > MOST:
+        raise arg.refuse(owner, "generations", generations, f"at most {MOST:,} of them: run fewer")
+
+
+def check_cell(f: Any, w: Any, generations: int) -> None:
+    """Refuse a family and a workflow that no chain can follow so far."""
+    family.known("chains", f)
+    workflow.known("chains", w)
+    _check_numbers("f", f)
     if isinstance(w, Selected):
+        for step in w.steps:
+            _check_numbers("w", step)
         selection.check(f, w)
+        _check_choices(f, w)
         w = w.workflow
-    _check_family(f, w, int(generations))
+    _check_numbers("w", w)
+    _check_family(f, w, generations)
     _check_precision(f, w, generations)
+    if (points := footprint.kept(f, w, generations)) >= MOST_POINTS:
+        raise arg.refuse(type(w).__name__, "synthetic", getattr(w, "synthetic", None), f"{points:,} points are kept, whose "
+                         f"places have 32 bits, at most {MOST_POINTS - 1:,}: take fewer samples or generations")  # fmt: skip
+
+
+def _check_room(f: Any, w: Any, generations: int, chains: int) -> None:
+    """Refuse chains that take more memory than there is."""
+    needed, there = footprint.least(f, w, generations, chains), footprint.available()
+    if needed > there:
+        raise arg.refuse("chains", "chains", chains, f"they take at least {needed:.3g} bytes, and there are {there:.3g}: "
+                         "run fewer chains or generations, of a smaller family")  # fmt: skip
+
+
+def _check_numbers(argument: str, record: Any) -> None:
+    """Refuse parameters that are traced, and arrays of them where chains have one."""
+    for field in fields(record):
+        value = getattr(record, field.name)
+        each = value if isinstance(value, tuple) else (value,)
+        if arg.is_traced(*each):
+            raise arg.refuse("chains", argument, f"{type(record).__name__} with a traced {field.name}", "parameters are numbers "
+                             "here, and only the key may be traced: call it outside jit, vmap and grad")  # fmt: skip
+        if field.name not in ARRAYS.get(type(record), ()) and any(np.ndim(one) for one in each):
+            raise arg.refuse(
+                type(record).__name__,
+                field.name,
+                value,
+                "one number here: run chains for each, or simulate.sweep over them",
+            )
+
+
+def _check_choices(f: Family, w: Selected) -> None:
+    """Refuse curation of samples, each drawn so many times, that would hardly end; of laws it takes no longer."""
+    drawn = math.prod(step.choices for step in w.steps if isinstance(step, Curation))
+    if drawn > MOST_CHOICES and not isinstance(f, Categorical):
+        raise arg.refuse("Curation", "choices", drawn, f"every sample of a {type(f).__name__} is chosen among as many that are "
+                         f"drawn, at most {MOST_CHOICES:,}: choose among fewer (math.inf is for a Categorical)")  # fmt: skip
 
 
 def _check_key(key: Any) -> None:

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from modelcollapse import theory
+from modelcollapse import __version__, theory
 
-from . import groups
+from . import groups, store
 from .agree import ROUNDINGS, threshold
-from .grid import Cell, Grid
+from .grid import Cell, Grid, settings
 from .moments import LEVELS, Moments
 from .tails import judged
 from .trajectory import LONG_NAMES, OBSERVABLES, UNITS
@@ -47,6 +47,46 @@ QUESTIONS: dict[str, Callable[..., Any]] = {
     "log_mean": theory.log_mean,
     "second_moment": theory.second_moment,
 }
+
+
+COORDINATES: dict[str, tuple[str, str | None]] = {  # words and units; None: text
+    "generation": ("generation; 1 is the first model, fitted on real data alone", "1"),
+    "quantile": ("share of the chains below", "1"),
+    "cell": ("number of the cell in the grid", "1"),
+    "seed": ("seed of the random numbers", "1"),
+    "samples": ("samples that a generation draws", "1"),
+    "workflow": ("workflow: what each generation trains on", None),
+    "dimension": ("number of coordinates or covariates", "1"),
+    "vocabulary": ("number of tokens", "1"),
+    "zipf": ("exponent of the rank in the probabilities of tokens", "1"),
+    "exponent": ("exponent of the rank in the probabilities of tokens", "1"),
+    "mean": ("mean of the truth", "units of a sample"),
+    "shape": ("shape of the gamma law", "1"),
+    "trials": ("trials of a sample", "1"),
+    "probability": ("chance of a success", "1"),
+    "size": ("size of the negative binomial law", "1"),
+    "noise": ("variance of the noise", "squared units of a response"),
+    "bandwidth": ("bandwidth of the kernel", "units of a coordinate"),
+    "components": ("components of the mixture", "1"),
+    "separation": ("distance of neighbouring means", "units of a coordinate"),
+    "signal": ("norm of the coefficients", "1"),
+    "penalty": ("weight of half the squared norm of the coefficients", "1"),
+    "length": ("tokens in a window", "1"),
+    "temperature": ("temperature of the sampler", "1"),
+    "top_p": ("probability that nucleus sampling keeps", "1"),
+}  # of axes by the names that the command line gives them; of others nobody knows
+TITLE = "Chains of models trained on each other's samples: moments beside what theory predicts"
+WRITTEN = 16  # numbers of a parameter that are written out
+KEPT = (
+    "title",
+    "modelcollapse",
+    "family",
+    "workflow",
+    "grid",
+    "chains",
+    "seed",
+    "budget",
+)  # what a whole says of itself
 
 
 def predicted(cell: Cell, names: Sequence[str], generations: int) -> dict[str, np.ndarray]:
@@ -119,10 +159,12 @@ def piece(grid: Grid, part: Rows, attributes: dict[str, str]) -> xarray.Dataset:
     import xarray
 
     here = [grid.cells[number] for number in part["cell"]]
-    labels = {name: ("cell", [cell.labels[name] for cell in here]) for name in grid.axes}
+    labels = {name: ("cell", [cell.labels[name] for cell in here], about_axis(name)) for name in grid.axes}
     data = {name: (_dimensions(values, "cell"), values, about(name)) for name, values in part.items() if name != "cell"}
     return xarray.Dataset(
-        data, {"cell": part["cell"]} | labels | _along(grid.generations), attributes_of(grid) | attributes
+        data,
+        {"cell": along("cell", part["cell"])} | labels | _along(grid.generations),
+        attributes_of(grid) | attributes,
     )
 
 
@@ -142,10 +184,11 @@ def whole(attributes: Mapping[str, Any], parts: Sequence[Rows]) -> xarray.Datase
                     tables[name] = np.full((int(np.prod(shape)), *values.shape[1:]), empty, values.dtype)
                 tables[name][part["cell"]] = values
     data = {
-        name: (_dimensions(values, *axes), values.reshape(*shape, *values.shape[1:]), about(name))
+        name: (_dimensions(values, *axes), values.reshape((*shape, *values.shape[1:])), about(name))
         for name, values in sorted(tables.items(), key=lambda each: (each[0] in ABOUT, each[0]))
     }
-    return xarray.Dataset(data, axes | _along(record["generations"]), attributes)
+    coordinates = {name: along(name, labels) for name, labels in axes.items()} | _along(record["generations"])
+    return xarray.Dataset(data, coordinates, attributes)
 
 
 def rows_of(data: xarray.Dataset) -> Rows:
@@ -161,8 +204,47 @@ def rows_of(data: xarray.Dataset) -> Rows:
 
 
 def attributes_of(grid: Grid) -> dict[str, Any]:
-    """What a result says of itself."""
-    return {"grid": json.dumps(grid.record()), "chains": grid.chains, "seed": grid.seed, "budget": BUDGET}
+    """What a result says of itself: all its shards and runs say the same."""
+    family, workflow = _common(grid.cells)
+    return {
+        "title": TITLE, "modelcollapse": __version__, "family": json.dumps(family), "workflow": json.dumps(workflow),
+        "grid": json.dumps(grid.record()), "chains": grid.chains, "seed": grid.seed, "budget": BUDGET,
+    }  # fmt: skip
+
+
+def _common(cells: Sequence[Cell]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What all families, and all workflows, have in common: their types, and parameters that no axis changes."""
+    common = settings(cells[0])
+    for cell in cells[1:]:
+        other = settings(cell)
+        common = {
+            part: {name: value for name, value in own.items() if name in other[part] and other[part][name] == value}
+            for part, own in common.items()
+        }
+    return _short(common["f"]), _short(common["w"])
+
+
+def _short(value: Any) -> Any:
+    """A parameter as a reader wants it: of many numbers how many they are, and their digest."""
+    if isinstance(value, dict):
+        return {name: _short(each) for name, each in value.items()}
+    if not isinstance(value, list):
+        return value
+    if any(isinstance(each, dict) for each in value):
+        return [_short(each) for each in value]
+    count = np.size(value)
+    return value if count <= WRITTEN else f"{count} numbers, digest {store.digest({'': value})}"
+
+
+def along(name: str, values: Any) -> tuple[str, Any, dict[str, str]]:
+    """A coordinate: its axis, its labels, and what it says of itself."""
+    return name, values, about_axis(name)
+
+
+def about_axis(name: str) -> dict[str, str]:
+    """What a coordinate says of itself: words and units, where its name tells."""
+    words, units = COORDINATES.get(name, (None, None))
+    return {key: value for key, value in (("long_name", words), ("units", units)) if value is not None}
 
 
 def about(name: str) -> dict[str, str]:
@@ -182,7 +264,10 @@ def _dimensions(values: np.ndarray, *first: str) -> tuple[str, ...]:
 
 
 def _along(generations: int) -> dict[str, Any]:
-    return {"generation": np.arange(1, generations + 1), "quantile": list(LEVELS)}
+    return {
+        "generation": along("generation", np.arange(1, generations + 1)),
+        "quantile": along("quantile", list(LEVELS)),
+    }
 
 
 def _exact_error(cell: Cell, name: str, grid: Grid, seen: np.ndarray) -> np.ndarray:

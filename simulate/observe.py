@@ -39,6 +39,12 @@ def observe(f: Family, model: Model, first: Model | None = None) -> dict[str, ja
     Logistic regression: ``diversity``, the mean variance of a label over the truth's, and ``loss``, its cross-entropy on labels
     of the truth. `Zipf` and `Bigram`: ``alive`` tokens or pairs, and ``missing``, how much of the truth they no longer know; of
     a `Bigram` ``error`` and ``diversity`` are means over the contexts that it knows, at their weights in the truth.
+
+    >>> from modelcollapse import theory
+    >>> f = theory.Categorical([0.5, 0.25, 0.25])
+    >>> seen = observe(f, jnp.array([0.5, 0.5, 0.0]))
+    >>> {name: float(value) for name, value in seen.items()}
+    {'error': 0.125, 'diversity': 0.5, 'alive': 2.0}
     """
     start = truth(f)
     if isinstance(f, Categorical):

@@ -41,7 +41,9 @@ def make(place: Path, grid: Grid, made_with: Mapping[str, str]) -> None:
         for name, values in labels.items():
             array = np.asarray(values)
             kind: Any = str if array.dtype.kind == "U" else array.dtype
-            group.create_array(name, shape=array.shape, dtype=kind, dimension_names=(name,))[:] = array
+            group.create_array(
+                name, shape=array.shape, dtype=kind, dimension_names=(name,), attributes=labelled.about_axis(name)
+            )[:] = array
         for name, more in labelled.variables(grid).items():
             along = dict(list(sizes.items())[:more])
             kind = {"outside": "bool", "compared": "int64"}.get(name, "float64")
@@ -104,7 +106,9 @@ def opened(place: Path, cells: Sequence[int] | None) -> xarray.Dataset:
     axes = data["outside"].dims
     at = np.unravel_index(np.asarray(cells), data["outside"].shape) if axes else ()
     here = {name: xarray.DataArray(index, dims="cell") for name, index in zip(axes, at, strict=True)}
-    return (data.isel(here) if axes else data.expand_dims("cell")).assign_coords(cell=np.asarray(cells))
+    return (data.isel(here) if axes else data.expand_dims("cell")).assign_coords(
+        cell=labelled.along("cell", np.asarray(cells))
+    )
 
 
 def _zarr() -> Any:

@@ -31,9 +31,12 @@ def cells(shard: Shard | None, count: int) -> range:
     """
     if shard is None:
         return range(count)
+    wanted = "(i, n): one of n shards, i from 1 to n"
+    if not isinstance(shard, tuple | list) or len(shard) != 2 or not all(type(each) is int for each in shard):
+        raise arg.refuse("sweep", "shard", shard, wanted)
     i, n = shard
     if not 1 <= i <= n:
-        raise arg.refuse("sweep", "shard", shard, "(i, n): one of n shards, i from 1 to n")
+        raise arg.refuse("sweep", "shard", shard, wanted)
     if n > count:
         raise arg.refuse("sweep", "shard", shard, f"at most as many shards as cells: there are {count}")
     return range(i - 1, count, n)
@@ -57,22 +60,35 @@ def merge(pieces: Sequence[str | Path], out: str | Path | None = None) -> xarray
     """The whole sweep, from the pieces of all its shards; ``out``: the netCDF file to write it to.
 
     It is, to the last bit, what one process would have made of the same grid. Raises `InputError` for a file that is no piece,
-    for pieces of different sweeps, made by another JAX or on another kind of device, for one that is missing or there twice,
-    and where ``out`` holds another sweep.
+    for pieces of different sweeps, made by another version of this program or of JAX or on another kind of device, for one that
+    is missing or there twice, and where ``out`` holds another sweep.
+
+    >>> import tempfile
+    >>> from modelcollapse import simulate, theory
+    >>> def cell(samples):
+    ...     return theory.Poisson(2.0), theory.Replace(samples)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for i in (1, 2):
+    ...         piece = simulate.sweep({"samples": [4, 8]}, cell, generations=2, chains=10, out=f"{folder}/a.nc", shard=(i, 2))
+    ...     data = merge([f"{folder}/a-1-of-2.nc", f"{folder}/a-2-of-2.nc"])
+    >>> data.error_mean.shape  # samples, generation
+    (2, 2)
     """
+    if out is not None and not isinstance(out, str | Path):
+        raise arg.refuse("merge", "out", out, 'the name of a file: "grid.nc"')
     place = None if out is None else Path(out)
     if place is not None:
         netcdf.check(place, "merge")
         if place.suffix != ".nc":
             raise arg.refuse("merge", "out", str(place), "the name of a netCDF file, ending in .nc (shards write into one Zarr "
                              "store themselves)")  # fmt: skip
-    if isinstance(pieces, str | Path) or not pieces:
+    if isinstance(pieces, str | Path) or not pieces or not all(isinstance(each, str | Path) for each in pieces):
         raise arg.refuse("merge", "pieces", pieces, "the files of all shards, at least one")
     paths = [Path(each) for each in pieces]
     found = [netcdf.read(path, "merge", "pieces") for path in paths]
     said = _one_sweep(paths, [each for each, _ in found])
     _each_once(paths, [each for each, _ in found], [rows["cell"] for _, rows in found])
-    kept = {name: said[name] for name in ("grid", "chains", "seed", "budget")}
+    kept = {name: said[name] for name in labelled.KEPT if name in said}
     if place is not None and place.exists():
         netcdf.read(place, "merge", "out", kept)
     data = labelled.whole(kept, [rows for _, rows in found])
@@ -88,7 +104,10 @@ def _one_sweep(paths: Sequence[Path], said: Sequence[Mapping[str, Any]]) -> Mapp
             raise arg.refuse(
                 "merge", "pieces", str(path), "it is a whole sweep, not the piece of a shard: leave it out"
             )
-    records = [json.loads(each["grid"]) | {name: each.get(name) for name in ("jax", "backend")} for each in said]
+    records = [
+        json.loads(each["grid"]) | {name: each.get(name) for name in ("modelcollapse", "jax", "backend")}
+        for each in said
+    ]
     for path, record in zip(paths, records, strict=True):
         if record != records[0]:
             other = netcdf.differing(record, records[0])

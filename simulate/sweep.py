@@ -12,7 +12,7 @@ import itertools
 import shutil
 import time as clock
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -21,12 +21,12 @@ from typing import TYPE_CHECKING, Any
 import jax
 import numpy as np
 
-from modelcollapse import theory
+from modelcollapse import __version__, theory
 from modelcollapse.theory import arguments as arg
 from modelcollapse.theory.family import Family
 from modelcollapse.theory.workflow import AnyWorkflow
 
-from . import gather, groups, kernel, labelled, netcdf, regions, shards, store
+from . import footprint, gather, groups, kernel, labelled, netcdf, regions, shards, store
 from .gather import Stopped as Stopped
 from .grid import Cell, Grid, checked, key, settings, title
 from .moments import KNOTS, LEVELS, Moments
@@ -74,10 +74,11 @@ def sweep(
     the first one writes, all have the result. (A Zarr store must lie where all of them can write.)
 
     ``memory``: bytes that chains may take. ``time``: seconds, after which `Stopped` is raised (with ``out`` nothing is lost).
-    ``progress(done, cells, label)`` is called as cells go on.
+    ``progress(done, cells, label)`` is called as cells go on: before the first one, and after each group of chains with the
+    share of its cell.
 
-    Raises `InputError` for an empty axis, cells no chain can follow, more than the memory, a file of another sweep, a shard
-    that is none.
+    Raises `InputError` for an empty axis, more than 10^6 cells, cells no chain can follow, more than the memory (before anything
+    is built or written), a file of another sweep, a shard that is none.
 
     >>> from modelcollapse import theory
     >>> data = sweep({"samples": [4, 8]}, lambda samples: (theory.Poisson(2.0), theory.Replace(samples)),
@@ -86,6 +87,7 @@ def sweep(
     (('samples', 'generation'), [0.5, 1.0, 1.5])
     """
     started = clock.monotonic()
+    _check_limits(out, memory, time)
     grid = checked(axes, cell, generations=generations, chains=chains, seed=seed, double=double)
     place = None if out is None else Path(out)
     mine = shards.cells(shard, len(grid.cells))
@@ -109,6 +111,7 @@ def sweep(
             parts = _parts(place, share)
 
             def run() -> labelled.Rows:
+                _check_room(grid, mine, place, memory)
                 _hold(held, place, parts, grid)
                 return labelled.rows(grid, _cells(grid, mine, parts, memory, time, started, progress))
 
@@ -129,7 +132,7 @@ def _into_store(
     with ExitStack() as held:
 
         def write() -> labelled.Rows:
-            netcdf.check(place)
+            _check_room(grid, mine, place, limits[0])
             regions.make(place, grid, made_with())
             _hold(held, place, parts, grid)
             finished = regions.finished(place)
@@ -148,7 +151,7 @@ def _into_store(
 
 def made_with() -> dict[str, str]:
     """What beside the settings decides how numbers are rounded."""
-    return {"jax": jax.__version__, "backend": jax.default_backend()}
+    return {"modelcollapse": __version__, "jax": jax.__version__, "backend": jax.default_backend()}
 
 
 def _parts(place: Path | None, share: Shard | None) -> Path | None:
@@ -160,7 +163,6 @@ def _hold(held: ExitStack, place: Path | None, parts: Path | None, grid: Grid) -
     """Hold the folder of unfinished cells against other processes and other sweeps."""
     if place is None or parts is None:
         return
-    netcdf.check(place)
     try:
         parts.mkdir(exist_ok=True)
     except OSError as problem:
@@ -172,15 +174,23 @@ def _hold(held: ExitStack, place: Path | None, parts: Path | None, grid: Grid) -
 def _cells(grid: Grid, mine: Sequence[int], parts: Path | None, memory: float | None, time: float | None, started: float,
            progress: Callable[[float, int, str], None] | None) -> Iterator[tuple[int, Moments]]:  # fmt: skip
     """Each of some cells, by its number, with its moments, as it comes."""
+    tell = progress or (lambda done, cells, label: None)
+    labels = [title(grid.cells[number].labels) for number in mine]
+    if labels:
+        tell(0.0, len(mine), labels[0])
     with jax.enable_x64(grid.double):
-        works = _works(grid, mine, parts, memory)
+        lengths = _table_lengths(grid)
+    for number, label in zip(mine, labels, strict=True):  # more exactly than before, now that there are tables
+        tell(0.0, len(mine), label)
+        _check_bytes(grid.cells[number], _work(grid, number, lengths).bytes, memory)
     paths = [None if parts is None else _part(parts, grid, grid.cells[number]) for number in mine]
     unfinished = [
         _chains(path) < grid.chains for path in paths
     ]  # decided once: a finished piece may go while others run
-    with closing(_compiled(list(itertools.compress(works, unfinished)), grid.double)) as compiled:
-        for at, (number, path) in enumerate(zip(mine, paths, strict=True)):
-            total, label = _read(path), title(grid.cells[number])
+    works = (_work(grid, number, lengths) for number in itertools.compress(mine, unfinished))
+    with closing(_compiled(works, grid.double)) as compiled:
+        for at, (number, path, label) in enumerate(zip(mine, paths, labels, strict=True)):
+            total = _read(path)
             if unfinished[at]:
                 work = next(compiled)
                 done = None if total is None else (-(-total.chains // work.program.chains), total)
@@ -190,19 +200,17 @@ def _cells(grid: Grid, mine: Sequence[int], parts: Path | None, memory: float | 
                     if path is not None and (made == work.groups or now - kept > EVERY):
                         _write(path, total)
                         kept = now
-                    if progress is not None:
-                        progress(at + made / work.groups, len(mine), label)
+                    tell(at + made / work.groups, len(mine), label)
                     if time is not None and now - started > time and (made < work.groups or at + 1 < len(mine)):
                         if path is not None:
                             _write(path, total)
                         raise Stopped(at + (made == work.groups), len(mine))
             assert total is not None
             yield number, total
-            if progress is not None:
-                progress(at + 1.0, len(mine), label)
+            tell(at + 1.0, len(mine), label)
 
 
-def _compiled(works: Sequence[groups.Work], double: bool) -> Generator[groups.Work, None, None]:
+def _compiled(works: Iterable[groups.Work], double: bool) -> Generator[groups.Work, None, None]:
     """Each work when its program is compiled, which those of the next ones are meanwhile."""
     waiting: deque[tuple[groups.Work, Future[None]]] = deque()
     with ThreadPoolExecutor(COMPILERS) as compiler:
@@ -249,23 +257,60 @@ def _table_length(cell: Cell) -> int:
     return 0 if chi is None else chi.shape[1]
 
 
-def _works(grid: Grid, mine: Sequence[int], parts: Path | None, memory: float | None) -> list[groups.Work]:
-    """The work of some cells, or a refusal of what fits neither memory nor disk."""
-    works = []
-    lengths = _table_lengths(grid)
-    for cell, length in ((grid.cells[number], lengths[number]) for number in mine):
-        work = groups.work(cell.f, cell.w, grid.generations, grid.chains, length)
-        if memory is not None and work.bytes > memory:
-            raise arg.refuse("sweep", "memory", f"{memory:.3g}", f"{title(cell)} takes {work.bytes:.3g} bytes: allow more, or "
-                             "make the cell smaller")  # fmt: skip
-        works.append(work)
-    numbers = 2 * (5 + len(LEVELS) + KNOTS) * grid.generations * sum(len(work.program.names) for work in works)
-    room = memory if parts is None else min(memory or np.inf, shutil.disk_usage(parts).free)
-    if room is not None and 8 * numbers > room:
-        size = f"{len(works)} cells of {grid.generations} generations"
+def _work(grid: Grid, number: int, lengths: Sequence[int]) -> groups.Work:
+    cell = grid.cells[number]
+    with jax.enable_x64(grid.double):
+        return groups.work(cell.f, cell.w, grid.generations, grid.chains, lengths[number])
+
+
+def _check_limits(out: Any, memory: Any, time: Any) -> None:
+    """Refuse what is no file, no bytes or no seconds."""
+    if out is not None and not isinstance(out, str | Path):
+        raise arg.refuse("sweep", "out", out, 'the name of a file: "grid.nc"')
+    for name, value, unit in (("memory", memory, "bytes: 4e9"), ("time", time, "seconds: 3600")):
+        number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+        if value is not None and not (number and value > 0):
+            raise arg.refuse("sweep", name, value, f"a number above 0 of {unit}; None: no limit")
+
+
+def _check_room(grid: Grid, mine: Sequence[int], place: Path | None, memory: float | None) -> None:
+    """Refuse what cannot be written, and what fits neither memory nor disk, before any work is done for it."""
+    if place is not None:
+        netcdf.check(place)
+    for number in mine:
+        cell = grid.cells[number]
+        _check_bytes(cell, footprint.least(cell.f, cell.w, grid.generations), memory)
+    numbers = 2 * (5 + len(LEVELS) + KNOTS) * grid.generations * _observables(grid, mine)
+    room = memory or footprint.available() if place is None else shutil.disk_usage(place.parent).free
+    if place is not None and place.suffix != ".zarr":
+        room = min(room, memory or np.inf)
+    if 8 * numbers > room:
+        size = f"{len(mine)} cells of {grid.generations} generations"
         remedy = f"the result takes {8 * numbers:.3g} bytes, and there is room for {room:.3g}: make the grid smaller"
-        raise arg.refuse("sweep", "memory" if parts is None else "out", size, remedy)
-    return works
+        raise arg.refuse("sweep", "out" if place is not None else "axes" if memory is None else "memory", size, remedy)
+
+
+def _check_bytes(cell: Cell, needed: float, memory: float | None) -> None:
+    """Refuse a cell that takes more bytes than there are, or than are allowed."""
+    there, where = footprint.available(), title(cell.labels)
+    if needed > there:
+        raise arg.refuse(
+            "sweep", "cell", where, f"it takes {needed:.3g} bytes, and there are {there:.3g}: make it smaller"
+        )
+    if memory is not None and needed > memory:
+        raise arg.refuse("sweep", "memory", f"{memory:.3g}", f"{where} takes {needed:.3g} bytes: allow more, or make the cell "
+                         "smaller")  # fmt: skip
+
+
+def _observables(grid: Grid, mine: Sequence[int]) -> int:
+    """How many observables some cells have, all together."""
+    known: dict[Any, int] = {}
+    count = 0
+    for f in (grid.cells[number].f for number in mine):
+        kind = type(f), getattr(f, "held_out", 0) > 0
+        known[kind] = known[kind] if kind in known else len(groups.observed(f))
+        count += known[kind]
+    return count
 
 
 def _write(path: Path, total: Moments) -> None:

@@ -9,6 +9,7 @@ import jax
 import numpy as np
 
 from modelcollapse import theory
+from modelcollapse.theory import arguments as arg
 from modelcollapse.theory.family import Binomial, Categorical, Family, Gaussian
 from modelcollapse.theory.workflow import AnyWorkflow, Replace
 
@@ -58,7 +59,7 @@ UNITS = {
 }  # else 1
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Trajectory:
     """Observables of the family ``f`` under the workflow ``w``: arrays (chain, generation), generation 1 first.
 
@@ -74,6 +75,10 @@ class Trajectory:
     Of language models (`lm.run.Run.trajectory`) a chain is a seed, ``diversity`` and ``drift`` are means over next-token
     distributions after fixed contexts, ``loss`` is the held-out cross-entropy in nats per token, and ``error`` is NaN: the truth
     is not known.
+
+    >>> from modelcollapse import theory
+    >>> Trajectory(theory.Poisson(2.0), theory.Replace(5), error=np.zeros((9, 4)), diversity=np.ones((9, 4)))
+    Trajectory(Poisson(mean=2.0), Replace(synthetic=5, real=5), 9 chains, 4 generations: error, diversity)
     """
 
     f: Family
@@ -89,6 +94,12 @@ class Trajectory:
     loss: jax.Array | None = None
     squared_difference: jax.Array | None = None
     missing: jax.Array | None = None
+
+    def __repr__(self) -> str:
+        """Family, workflow, sizes and the names of observables: not their numbers."""
+        names = ", ".join(self.observables)
+        size = f"{self.chains:,} chains, {self.generations:,} generations"
+        return f"Trajectory({arg.shown(self.f)}, {arg.shown(self.w)}, {size}: {names})"
 
     @property
     def chains(self) -> int:

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -70,6 +71,11 @@ CORPUS = theory.Categorical.from_counts([3, 1])
         ({"chains": 0}, ["chains=0", "at least 1"]),
         ({"chains": True}, ["chains=True", "whole"]),
         ({"chains": 2**27 + 1}, ["chains=134217729", "fewer at a time"]),
+        ({"generations": 10**9}, ["generations=1000000000", "run fewer"]),
+        ({"generations": 10**7, "chains": 100}, ["generations=10000000", "100 chains", "fewer at a time"]),
+        ({"f": theory.Gaussian(10**7), "chains": 4096}, ["chains=4096", "bytes", "fewer chains"]),
+        ({"f": theory.Poisson([1.0, 2.0])}, ["Poisson(mean=[1.0, 2.0])", "run chains for each"]),
+        ({"w": theory.Replace(np.array([4, 5]))}, ["Replace(synthetic=[4.0, 5.0])", "run chains for each"]),
         ({"key": 3}, ["key=3", "jax.random.key(3)"]),
         ({"key": "3"}, ["key='3'", "jax.random.key(0)"]),
         ({"key": jax.random.split(KEY, 2)}, ["key=", "one JAX key"]),
@@ -144,6 +150,32 @@ def test_importing_simulate_loads_neither_xarray_nor_matplotlib() -> None:
     assert out.stdout.strip() == "True"
 
 
+def test_only_the_key_may_be_traced() -> None:
+    def error(mean: Any, key: Any) -> Any:
+        return simulate.chains(theory.Poisson(mean), REPLACE, 2, 2, key).error
+
+    with pytest.raises(
+        theory.InputError, match="f='Poisson with a traced mean'.*only the key may be traced"
+    ) as refusal:
+        jax.jit(error)(3.0, KEY)
+    assert "\n" not in str(refusal.value)
+    np.testing.assert_array_equal(jax.jit(lambda key: error(3.0, key))(KEY), error(3.0, KEY))
+
+
+def test_what_a_run_shows_of_itself_is_short() -> None:
+    f = theory.Categorical(np.full(5000, 1 / 5000))
+    shown = repr(simulate.Trajectory(f, REPLACE, error=jnp.ones((900, 70)), diversity=jnp.ones((900, 70))))
+    assert len(shown) < 250 and "900 chains, 70 generations: error, diversity" in shown and "\n" not in shown
+
+
+def test_agree_asks_for_a_prediction() -> None:
+    anything: Any = simulate.agree
+    with pytest.raises(TypeError, match="prediction"):
+        anything(made_up(np.ones((4, 2))))
+    with pytest.raises(theory.InputError, match=r"prediction=None.*theory.error\(f, w, trajectory.generation\)"):
+        simulate.agree(made_up(np.ones((4, 2))), None)
+
+
 def made_up(values: np.ndarray) -> simulate.Trajectory:
     return simulate.Trajectory(POISSON, REPLACE, error=jnp.asarray(values), diversity=jnp.ones(values.shape))
 
@@ -180,9 +212,9 @@ def test_what_does_not_vary_must_be_the_same_number() -> None:
 
 def test_a_bound_alarms_on_its_wrong_side_only() -> None:
     t = made_up(np.random.default_rng(1).normal(3, 1, (500, 1)))
-    assert simulate.agree(t, at_least={"error": [2.0]}, at_most={"error": [4.0]})
-    assert not simulate.agree(t, at_least={"error": [4.0]})
-    assert not simulate.agree(t, at_most={"error": [2.0]})
+    assert simulate.agree(t, None, at_least={"error": [2.0]}, at_most={"error": [4.0]})
+    assert not simulate.agree(t, None, at_least={"error": [4.0]})
+    assert not simulate.agree(t, None, at_most={"error": [2.0]})
 
 
 @pytest.mark.parametrize(

@@ -561,6 +561,7 @@ OLD = theory.Schedule([9, 9, 9], [[1, 0, 0, 0], [0, 1, 0, 0], [0, 1, 0, 0]], [[1
     ("make", "said"),
     [
         (lambda: theory.Zipf(1.0), "exponent=1.0"),
+        (lambda: theory.Zipf(1e5), "exponent=100000.0.*at most 53: above it all samples"),
         (lambda: theory.GaussianMixture([0.5, 0.6], [[0.0], [1.0]]), "weights="),
         (lambda: theory.GaussianMixture([0.5, 0.5], [[0.0]]), "means="),
         (lambda: theory.GaussianMixture([1.0], [[0.0]], [[[-1.0]]]), "covariances="),

@@ -301,6 +301,8 @@ MIXTURE = theory.GaussianMixture([0.5, 0.5], [[-1.0], [1.0]])
         (lambda: run(CATEGORICAL, theory.Curation([1.0, 2.0])), r"reward='shape \(2,\)'"),
         (lambda: run(CATEGORICAL, theory.Curation([0.0, 0.0, 0.0, 99.0])), "within 30"),
         (lambda: run(theory.Zipf(2.0), theory.Curation([1.0], math.inf)), "choices=inf"),
+        (lambda: run(theory.Zipf(2.0), theory.Curation([1.0], 10**9)), "choices=1000000000.*at most 10,000"),
+        (lambda: run(MIXTURE, *[theory.Curation([1.0], 200)] * 2), "choices=40000.*at most 10,000"),
         (lambda: run(MIXTURE, theory.Curation([1.0]), theory.Temperature(0.5)), "come before"),
         (lambda: run(theory.LogisticRegression([1.0]), theory.Verifier(0.9, 0.1, RIGHT)), "right="),
         (lambda: run(theory.Categorical.from_counts([5, 4]), STEPS["hot"]), "from_counts"),

@@ -14,8 +14,9 @@ import jax
 import numpy as np
 import pytest
 
-from modelcollapse import simulate, theory
-from modelcollapse.simulate import groups, labelled, moments
+from modelcollapse import __version__, simulate, theory
+from modelcollapse.simulate import footprint, groups, labelled, moments
+from modelcollapse.simulate.grid import checked
 from modelcollapse.simulate.sweep import Stopped, sweep
 
 KEY = jax.random.key(5)
@@ -183,6 +184,7 @@ def test_a_killed_sweep_goes_on_to_the_same_numbers(tmp_path: Path) -> None:
         assert one.identical(other)
 
 
+odd: Any = sweep  # for arguments of other types
 REFUSED: dict[str, tuple[Callable[[Path], Any], str]] = {
     "no label": (lambda p: sweep({"samples": []}, gaussian, generations=2, chains=9), r"samples=\[\].*at least one"),
     "text": (lambda p: sweep({"samples": "12"}, gaussian, generations=2, chains=9), "labels of the axis"),
@@ -193,15 +195,103 @@ REFUSED: dict[str, tuple[Callable[[Path], Any], str]] = {
     "suffix": (lambda p: sweep(SIZES, gaussian, generations=2, chains=9, out=p / "a.csv"), "ending in .nc"),
     "memory": (lambda p: sweep(SIZES, gaussian, generations=2, chains=9, memory=10), "memory='10'.*bytes: allow more"),
     "result": (lambda p: sweep(SIZES, gaussian, generations=9000, chains=2, memory=4e6), "the result takes"),
-}
+    "result of generations": (lambda p: sweep(SIZES, gaussian, generations=10**8, chains=2), "axes=.*the result takes"),
+    "generations": (lambda p: sweep(SIZES, gaussian, generations=10**9, chains=2), "sweep.generations=1000000000.*at most"),
+    "chains": (lambda p: sweep(SIZES, gaussian, generations=2, chains=10**13), "at most 4,294,967,296.*axis seed"),
+    "chains of text": (lambda p: odd(SIZES, gaussian, generations=2, chains="9"), "chains='9'.*whole number"),
+    "no list": (lambda p: odd({"samples": 4}, gaussian, generations=2, chains=9), "samples=4.*labels of the axis"),
+    "no axes": (lambda p: odd([4, 8], gaussian, generations=2, chains=9), r"axes=\[4, 8\].*names of the axes"),
+    "name": (lambda p: odd({3: [4]}, gaussian, generations=2, chains=9), "axes=3.*names of axes are text"),
+    "lists": (lambda p: odd({"samples": [[4]]}, gaussian, generations=2, chains=9), "labels are numbers or text"),
+    "kinds": (lambda p: odd({"samples": [4, "a"]}, gaussian, generations=2, chains=9), "labels of one kind"),
+    "cells": (lambda p: odd({"seed": range(10**9), **SIZES}, gaussian, generations=2, chains=9), "2,000,000,000 cells"),
+    "half a seed": (lambda p: odd({"seed": [0.5], **SIZES}, gaussian, generations=2, chains=9), "seed=0.5.*whole"),
+    "no cell": (lambda p: odd(SIZES, None, generations=2, chains=9), "cell=None.*a function of the labels"),
+    "other axes": (lambda p: odd({"n": [4]}, gaussian, generations=2, chains=9), "takes the axes n .*'samples'"),
+    "no pair": (lambda p: odd(SIZES, lambda samples: theory.Gaussian(), generations=2, chains=9), "a pair.*samples 6$"),
+    "time": (lambda p: odd(SIZES, gaussian, generations=2, chains=9, time="5s"), "time='5s'.*seconds"),
+    "no time": (lambda p: odd(SIZES, gaussian, generations=2, chains=9, time=0), "time=0.*above 0"),
+    "bytes": (lambda p: odd(SIZES, gaussian, generations=2, chains=9, memory="4GB"), "memory='4GB'.*bytes"),
+    "no bytes": (lambda p: odd(SIZES, gaussian, generations=2, chains=9, memory=0), "memory=0.*above 0"),
+    "shard": (lambda p: odd(SIZES, gaussian, generations=2, chains=9, shard="1/3"), r"shard='1/3'.*\(i, n\)"),
+    "out": (lambda p: odd(SIZES, gaussian, generations=2, chains=9, out=3), "out=3.*name of a file"),
+    "dimension": (lambda p: of(theory.Gaussian, [2, 10**12]), "cell='dimension 1000000000000'.*bytes.*make it smaller"),
+    "allowed": (lambda p: of(theory.Gaussian, [2, 10**4], memory=1e8), "memory='1e.08'.*dimension 10000 takes.*allow more"),
+    "schedule": (lambda p: of(mixture, [10**5], generations=10**5), "cell='dimension 100000'.*bytes"),
+    "points": (lambda p: of(points, [10**9], double=True), r"5,000,000,000 points are kept.*in the cell dimension 1000000000$"),
+    "fit": (lambda p: of(theory.LinearRegression, [1, 20]), r"dimension \+ 2 samples.*; in the cell dimension 20$"),
+    "family": (lambda p: of(theory.Gaussian, [0]), "at least 1; in the cell dimension 0$"),
+}  # fmt: skip
+
+
+def of(kind: Callable[[int], Any], dimensions: list[int], **more: Any) -> Any:
+    """A sweep over dimensions of a family, under replace unless the family comes with another workflow."""
+
+    def cell(dimension: int) -> tuple[theory.Family, theory.Workflow]:
+        made = kind(dimension)
+        return made if isinstance(made, tuple) else (made, theory.Replace(10))
+
+    return sweep({"dimension": dimensions}, cell, **{"generations": 5, "chains": 9} | more)
+
+
+def mixture(dimension: int) -> Any:
+    return theory.GaussianMixture([0.5, 0.5], [[-1.0], [1.0]]), theory.Accumulate(10, 10)
+
+
+def points(samples: int) -> Any:
+    return theory.Poisson(1.0), theory.AccumulateSubsample(samples, samples)
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_cannot_be_swept_is_refused(name: str, tmp_path: Path) -> None:
+def test_what_cannot_be_swept_is_refused(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(footprint, "available", lambda: 16e9)  # on any machine
     act, match = REFUSED[name]
-    with pytest.raises(theory.InputError, match=match):
+    with pytest.raises(theory.InputError, match=match) as refused:
         act(tmp_path)
-    assert not list(tmp_path.iterdir())
+    assert not list(tmp_path.iterdir()) and "\n" not in str(refused.value)
+
+
+def test_a_store_may_be_larger_than_memory_and_a_file_not(tmp_path: Path) -> None:
+    grid = checked(SIZES, gaussian, generations=9000, chains=2, seed=0, double=False)
+    room = sys.modules["modelcollapse.simulate.sweep"]._check_room
+    room(grid, range(2), tmp_path / "grid.zarr", 4e6)
+    with pytest.raises(theory.InputError, match="out='2 cells of 9000 generations'.*the result takes"):
+        room(grid, range(2), tmp_path / "grid.nc", 4e6)
+
+
+def test_a_sweep_without_axes_is_one_cell(tmp_path: Path) -> None:
+    out = tmp_path / "one.nc"
+    data = sweep({}, lambda: gaussian(6), generations=3, chains=50, out=out)
+    one = odd({"samples": np.array([6])}, gaussian, generations=3, chains=50)
+    np.testing.assert_array_equal(data.error_mean, one.error_mean[0])
+    assert sweep({}, lambda: gaussian(6), generations=3, chains=50, out=out).identical(data)
+
+
+def test_progress_begins_at_once_and_tells_shares_of_a_cell(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(groups, "LEAST", 20)
+    told: list[tuple[float, int, str]] = []
+    sweep({"samples": [6]}, gaussian, generations=3, chains=100, progress=lambda *each: told.append(each))
+    done = [each for each, _, _ in told]
+    assert done[0] == 0 and done == sorted(done) and {0.2, 0.4, 0.6, 0.8, 1.0} <= set(np.round(done, 6))
+    assert {(cells, label) for _, cells, label in told} == {(1, "samples 6")}
+
+
+def test_a_result_says_what_it_is() -> None:
+    steps = theory.Curation(np.linspace(0, 1, 20))
+
+    def cell(samples: int, temperature: float) -> tuple[theory.Family, theory.Selected]:
+        selected = theory.Selected(theory.Replace(samples, real=9), [theory.Temperature(temperature), steps])
+        return theory.Categorical(np.full(20, 0.05)), selected
+
+    grid = checked({"samples": [6], "temperature": [0.5, 2.0]}, cell, generations=2, chains=9, seed=0, double=False)
+    said = labelled.attributes_of(grid)
+    family, workflow = json.loads(said["family"]), json.loads(said["workflow"])
+    assert family["type"] == "Categorical" and family["p"].startswith("20 numbers") and "title" in said
+    assert workflow == {"type": "Selected", "workflow": {"type": "Replace", "synthetic": 6.0, "real": 9.0}}
+    assert said["modelcollapse"] == __version__
+    data = sweep({"samples": [6], "kind": ["a"]}, lambda samples, kind: gaussian(samples), generations=2, chains=9)
+    assert data.samples.attrs["units"] == "1" and "samples" in data.samples.attrs["long_name"] and not data.kind.attrs
+    assert all("long_name" in data[name].attrs for name in ("generation", "quantile"))
 
 
 def test_a_file_of_another_sweep_is_left_as_it_is(tmp_path: Path) -> None:

@@ -118,6 +118,8 @@ FOREIGN: dict[str, tuple[Callable[[list[Path], Path], list[Path]], str]] = {
     "no piece": (lambda p, t: [*p, t / "whole.nc"], "there is no such file"),
     "no sweep": (lambda p, t: [Path(__file__)], "no result of a sweep"),
     "nothing": (lambda p, t: [], "the files of all shards"),
+    "numbers": (lambda p, t: [1, 2], r"pieces=\[1, 2\]\): the files of all shards"),  # type: ignore[list-item]
+    "another program": (lambda p, t: [*p[:2], altered(p[2], t, with_other("modelcollapse", "0.0"))], "with other modelcollapse"),
 }  # fmt: skip
 
 

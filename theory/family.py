@@ -21,6 +21,7 @@ from . import arguments as arg
 
 ROUNDING = 1e-6  # probabilities written as decimals or float32 sum to one up to this
 MOST_PAIRS = 2**31 - 1
+STEEPEST = 53.0  # exponent of Zipf's law: the second token is 2^-53 as likely as the first, which a double does not tell from 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -283,8 +284,8 @@ class KernelDensity:
 class Zipf:
     r"""Tokens 1, 2, 3, ... without end, of probability :math:`p_i = i^{-s} / \zeta(s)`; fitted by counting.
 
-    ``exponent`` s, above 1. It is a `Categorical` of infinitely many tokens: ``v2 = -1``, and
-    :math:`v = 1 - \zeta(2s)/\zeta(s)^2`.
+    ``exponent`` s, above 1 and at most 53: beyond, :math:`p_2/p_1 = 2^{-s}` is nothing beside 1 in double precision. It is a
+    `Categorical` of infinitely many tokens: ``v2 = -1``, and :math:`v = 1 - \zeta(2s)/\zeta(s)^2`.
 
     >>> round(Zipf(2.0).v, 12)  # 1 - (pi^4/90) / (pi^2/6)^2
     0.6
@@ -294,8 +295,15 @@ class Zipf:
 
     def __post_init__(self) -> None:
         wanted = "exponent of the rank, a number above 1"
-        if not arg.is_traced(self.exponent) and np.any(arg.numbers("Zipf", "exponent", self.exponent, wanted) <= 1):
+        if arg.is_traced(self.exponent):
+            return
+        exponent = arg.numbers("Zipf", "exponent", self.exponent, wanted)
+        if np.any(exponent <= 1):
             raise arg.refuse("Zipf", "exponent", self.exponent, f"{wanted}; of a finite vocabulary use Categorical")
+        if np.any(exponent > STEEPEST):
+            raise arg.refuse(
+                "Zipf", "exponent", self.exponent, f"at most {STEEPEST:g}: above it all samples are the first token"
+            )
 
     @property
     def v2(self) -> int:

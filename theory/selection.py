@@ -85,7 +85,8 @@ class Curation:
 
     ``reward``: r of each token (V,) of a `Categorical`; of a `Zipf`, of the first tokens, of later ones 0; of each token of a
     `Bigram`, added up over a window; :math:`r = x \cdot a` with a (d,) in a `GaussianMixture`; of the label 1 in a
-    `LogisticRegression`. ``choices``: 2 or more; ``math.inf`` of a `Categorical` alone: :math:`p_i e^{r_i}`, normalised.
+    `LogisticRegression`. ``choices``: 2 or more, of a `Categorical` as many as you like, also ``math.inf``: :math:`p_i e^{r_i}`,
+    normalised. In other families all of them are drawn, up to 10,000.
     Source: Ferbach2024.
     """
 
