@@ -538,8 +538,8 @@ def sweep_command(
             "--out",
             parser=_path,
             metavar="FILE.nc",
-            help="netCDF file, or FILE.zarr (extra zarr) for large grids. What is not finished is kept in FILE.nc.parts, "
-            "from which the same command goes on.",
+            help="netCDF file, or FILE.zarr (extra zarr) for large grids, and a picture beside it, FILE.nc.png. What is not "
+            "finished is kept in FILE.nc.parts, from which the same command goes on.",
         ),
     ] = None,
     shard: Annotated[
@@ -642,7 +642,9 @@ def _show_sweep(data: Any, record: dict[str, Any], out: Path | None, as_json: bo
     if out is not None:
         from . import sweep_pictures
 
-        drawn = [str(sweep_pictures.draw(data, out.with_suffix(".png")))] if sweep_pictures.can_draw(data) else []
+        drawn = (
+            [str(sweep_pictures.draw(data, out.with_name(f"{out.name}.png")))] if sweep_pictures.can_draw(data) else []
+        )
         record = {"files": [str(out), *drawn]} | record
     if as_json:
         _print_json(record)

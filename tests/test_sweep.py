@@ -354,3 +354,14 @@ def test_an_unfinished_sweep_has_its_own_exit_code_and_a_folder_of_another_run_i
     assert (code, out, err) == (2, "", f"modelcollapse: {other}\n")
     code, out, _ = said(capsys, *command, "--json")
     assert code == 0 and not Path("r.nc.parts").exists()
+
+
+def test_a_picture_has_the_name_of_its_sweep_and_no_other_file_is_touched(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("mine.png").write_text("of somebody")
+    for _ in range(2):  # again, too
+        record = json.loads(said(capsys, *SMALL, "--out", "mine.nc", "--json")[1])
+        assert record["files"] == ["mine.nc", "mine.nc.png"]
+    assert Path("mine.png").read_text() == "of somebody" and Path("mine.nc.png").read_bytes()[1:4] == b"PNG"
