@@ -365,3 +365,70 @@ def test_a_picture_has_the_name_of_its_sweep_and_no_other_file_is_touched(
         record = json.loads(said(capsys, *SMALL, "--out", "mine.nc", "--json")[1])
         assert record["files"] == ["mine.nc", "mine.nc.png"]
     assert Path("mine.png").read_text() == "of somebody" and Path("mine.nc.png").read_bytes()[1:4] == b"PNG"
+
+
+def labelled_row(**more: Any) -> dict[str, Any]:
+    """A row of a result as plain data."""
+    mean = {"mean": 0.25, "standard_error": 0.1, "predicted": 0.24, "z": 0.1}
+    row = {"vocabulary": 20, "zipf": 0.0, "samples": 10, "workflow": "replace", "temperature": 0.5, "top_p": 1.0}
+    return row | {"outside": False, "compared": 2, "error": mean, "diversity": mean, "alive": mean} | more
+
+
+def shown_table(capsys: pytest.CaptureFixture[str], rows: list[dict[str, Any]], theory_says: bool) -> str:
+    """The table of these rows, where theory says something of their means or nothing."""
+    import xarray
+
+    from modelcollapse import sweep_report, sweeping
+
+    names = [name for name in sweeping.SHOWN if name in rows[0]]
+    data = xarray.Dataset({f"{name}_mean": 0.25 for name in names}
+                          | {f"{name}_predicted": 0.24 if theory_says else np.nan for name in names})  # fmt: skip
+    record = {"rows": rows, "generations": 3, "chains": 20, "cells": len(rows), "outside": 0, "compared": 2, "budget": 1e-3,
+              "seconds": 1.0, "chain_generations_per_second": None}  # fmt: skip
+    sweep_report.show(data, record, None)
+    return capsys.readouterr().out
+
+
+def test_axes_of_one_label_stand_above_the_table_and_every_verdict_in_it(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [labelled_row(), labelled_row(temperature=1.0, compared=0)]
+    lines = shown_table(capsys, rows, True).splitlines()
+    assert lines[:2] == ["Generation 3 of 20 chains: means, and what theory predicts",
+                         "vocabulary 20, zipf 0.0, samples 10, workflow replace, top_p 1.0"]  # fmt: skip
+    assert lines[3].split() == ["temperature", "error", "theory", "diversity", "theory", "alive", "theory", "verdict"]
+    assert [line.split(maxsplit=7)[-1].strip() for line in lines[5:7]] == ["agrees", "not judged"]
+    assert any(line.startswith("agrees: ") for line in lines) and any(line.startswith("not judged: ") for line in lines)
+
+
+def test_a_table_that_is_too_wide_leaves_out_means_and_says_so(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rich.console import Console
+
+    from modelcollapse import sweep_report
+
+    monkeypatch.setattr(sweep_report, "console", lambda: Console(width=45, highlight=False))
+    shown = shown_table(capsys, [labelled_row(), labelled_row(temperature=1.0)], True)
+    assert "too narrow for diversity, alive: see --json" in shown and "…" not in shown
+    assert ["temperature", "error", "theory", "verdict"] in [line.split() for line in shown.splitlines()]
+    monkeypatch.setattr(sweep_report, "console", lambda: Console(width=10, highlight=False))
+    shown = shown_table(capsys, [labelled_row(), labelled_row(temperature=1.0)], True)
+    assert ["0.5", "0.25", "0.24", "agrees"] in [line.split() for line in shown.splitlines()]
+
+
+def test_what_has_no_finite_value_and_what_theory_does_not_predict_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    none = {"mean": None, "standard_error": None}
+    row = {"dimension": 1, "penalty": 0.0, "samples": 10, "outside": False, "compared": 0, "error": none}
+    shown = shown_table(capsys, [row, row | {"samples": 100, "error": none | {"mean": 0.25}}], False)
+    assert "theory" not in shown.splitlines()[0] + shown.splitlines()[3]
+    assert "– of a mean: some chains have no finite value" in shown and "add --penalty 0.1" in shown
+    assert "–" not in shown_table(capsys, [labelled_row()], True)
+
+
+def test_a_picture_speaks_of_theory_only_where_it_predicts() -> None:
+    from modelcollapse import sweep_pictures
+
+    assert (
+        sweep_pictures.titled(1000, True)
+        == "1,000 chains (points, ± 2 standard errors) on what theory predicts (lines)"
+    )
+    assert sweep_pictures.titled(1000, False) == "1,000 chains (points, ± 2 standard errors)"
