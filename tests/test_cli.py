@@ -500,3 +500,8 @@ def test_a_folder_keeps_the_results_of_other_commands(
     assert (out / "result.json").read_text() == "of a training run"
     code, _, err = run(capsys, "plan", "--corpus", text, "--out", "")
     assert code == 2 and "--out" in err
+
+
+def test_json_has_null_where_there_is_no_number() -> None:
+    record = plan.finite({"a": [1.0, float("nan")], "b": np.array([np.inf, np.nan])})
+    assert record == {"a": [1.0, None], "b": ["inf", None]}
