@@ -994,3 +994,7 @@ def _is_refusal(problem: ValueError) -> bool:
     from modelcollapse.theory.arguments import InputError
 
     return isinstance(problem, InputError)
+
+
+if __name__ == "__main__":
+    main()
