@@ -511,3 +511,11 @@ def test_the_module_of_the_command_line_is_the_command() -> None:
 def test_json_has_null_where_there_is_no_number() -> None:
     record = plan.finite({"a": [1.0, float("nan")], "b": np.array([np.inf, np.nan])})
     assert record == {"a": [1.0, None], "b": ["inf", None]}
+
+
+def test_the_python_of_the_readme_runs() -> None:
+    readme = (Path(__file__).resolve().parent.parent / "README.md").read_text()
+    blocks = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    assert blocks
+    for block in blocks:
+        exec(block, {})
