@@ -1,7 +1,7 @@
 """The command line: strings become records here, and nowhere else.
 
 Results go to standard output, progress and refusals to standard error. Exit code 0: done; 1: a theorem did not hold;
-2: the input is refused, in one line.
+2: the input is refused, in one line; 3: a sweep is unfinished after --time, and the same command goes on.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instea
 
 
 def _path(text: str) -> Path:
-    if not text:
-        raise refused("out", '""', "name a folder to write to; . is this one")
+    if not text:  # an InputError would lose its words on its way through the parser
+        raise typer.BadParameter('"": name a place to write to, or leave it out')
     return Path(text)
 
 
@@ -529,7 +529,8 @@ def sweep_command(
         str | None, typer.Option(help="What chains may take at once, such as 4GB. Default: half of what is free.")
     ] = None,
     time: Annotated[
-        str | None, typer.Option(help="Stop after so long, such as 90s or 2h; the same command goes on.")
+        str | None,
+        typer.Option(help="Stop after so long, such as 90s or 2h, with exit code 3; the same command goes on."),
     ] = None,
     out: Annotated[
         Path | None,
@@ -537,7 +538,8 @@ def sweep_command(
             "--out",
             parser=_path,
             metavar="FILE.nc",
-            help="netCDF file, or FILE.zarr (extra zarr) for large grids; an interrupted sweep goes on from it.",
+            help="netCDF file, or FILE.zarr (extra zarr) for large grids, and a picture beside it, FILE.nc.png. What is not "
+            "finished is kept in FILE.nc.parts, from which the same command goes on.",
         ),
     ] = None,
     shard: Annotated[
@@ -571,20 +573,25 @@ def sweep_command(
     shards: Annotated[str | None, typer.Option(help="How many jobs --slurm submits.")] = None,
     as_json: Json = False,
 ) -> None:
-    """A grid of simulated chains beside what theory predicts; exit code 1 if a cell is further from it than chance allows.
+    """A grid of simulated chains beside what theory predicts.
+
+    Exit code 0: done; 1: a cell is further from theory than chance allows; 2: refused; 3: unfinished after --time, run the same
+    command again.
 
     Lists make axes: every family parameter, --samples, --workflows, --temperature and --top-p. Moments and quantiles are kept,
     not chains. Where theory has no exact answer a cell stands alone: logistic, bigram, and whatever is selected.
 
     Examples: modelcollapse sweep --dimension 1,10 --samples 10,100 --workflows replace,accumulate --out grid.nc;
     modelcollapse sweep --family categorical --vocabulary 50,1000 --zipf 0,1 --workflows replace,fixed:0.5 --chains 1e5;
-    modelcollapse sweep --family bigram --corpus notes.txt --samples 160 --temperature 0.8,1 --chains 64 --generations 20
+    modelcollapse sweep --family bigram --corpus notes.txt --samples 160 --temperature 0.8,1 --chains 16 --generations 10
 
     On many machines the numbers are the same: --shard 1/3 and so on, then sweep --merge grid-*-of-3.nc --out grid.nc; or
     --coordinator HOST:PORT --process 0 --processes 3; or --slurm partition=long,cpus=8,time=4h --shards 20.
     """
-    from . import division, sweeping
+    from . import division, refusals, sweeping
 
+    if out is not None and out.is_dir() and out.suffix != ".zarr":
+        raise refused("out", str(out), f"is a folder: name a file, such as {out / 'grid.nc'}")
     way = division.of(shard, coordinator, (process, processes), slurm, shards, merge, tuple(pieces or ()), out)
     own = {name: value for name, value in context.params.items() if _typed(context, name)}
     if isinstance(way, division.Merge):
@@ -604,15 +611,23 @@ def sweep_command(
     axes, cell = sweeping.axes(family, given, samples, workflows, many, seed, corpus, steps)
     limits = {"memory": sweeping.quantity("memory", memory), "time": sweeping.quantity("time", time)}
     if isinstance(way, division.Jobs):
-        sweeping.check(axes, cell, last, count, seed, double, way)
+        with refusals.of(context.params, sweeping.DEFAULTS):
+            sweeping.check(axes, cell, last, count, seed, double, way)
         _submit(own, way, as_json)
         return
     _use_double(wide=True)
+    from modelcollapse.simulate.sweep import Stopped
+
     from .terminal import trainings
 
     part = (way.i, way.n) if isinstance(way, division.Shard) else None
-    with division.joined(way), trainings("cells") as told:
-        data, seconds, ran = sweeping.run(axes, cell, last, count, seed, double, out, part, limits, told)
+    try:
+        with division.joined(way), trainings("cells") as told, refusals.of(context.params, sweeping.DEFAULTS):
+            data, seconds, ran = sweeping.run(axes, cell, last, count, seed, double, out, part, limits, told)
+    except Stopped as stopped:
+        typer.echo(f"modelcollapse: --time {time}: unfinished: {stopped.done} of {stopped.cells} cells are finished and kept "
+                   f"beside {out}: run the same command again", err=True)  # fmt: skip
+        raise typer.Exit(UNFINISHED) from None
     record = sweeping.as_json(data, seconds, ran)
     if not process:
         _show_sweep(data, record, division.written(out, way), as_json)
@@ -620,11 +635,16 @@ def sweep_command(
         raise typer.Exit(1)
 
 
+UNFINISHED = 3  # exit code
+
+
 def _show_sweep(data: Any, record: dict[str, Any], out: Path | None, as_json: bool) -> None:
     if out is not None:
         from . import sweep_pictures
 
-        drawn = [str(sweep_pictures.draw(data, out.with_suffix(".png")))] if sweep_pictures.can_draw(data) else []
+        drawn = (
+            [str(sweep_pictures.draw(data, out.with_name(f"{out.name}.png")))] if sweep_pictures.can_draw(data) else []
+        )
         record = {"files": [str(out), *drawn]} | record
     if as_json:
         _print_json(record)
@@ -645,16 +665,22 @@ def _merge(way: Merge, out: Path | None, as_json: bool, own: dict[str, Any]) -> 
     """Put pieces together, and show the whole."""
     import time
 
-    from . import sweeping
+    from . import refusals, sweeping
 
     for name, value in own.items():
         if name not in ("merge", "pieces", "out", "as_json"):
             raise refused(name, value, "leave it out: pieces say what they are of")
+    for piece in way.pieces:
+        if piece.suffix == ".zarr":
+            raise refused("merge", str(piece), "a Zarr store needs no merging: it is whole when its last shard ends")
+        if piece.is_dir():
+            raise refused("merge", str(piece), "is a folder: name the files of all shards")
     started = time.monotonic()
     _use_double()
     from modelcollapse.simulate.shards import merge
 
-    data = merge(way.pieces, out)
+    with refusals.of({"out": out, "pieces": None, "merge": True}, {}):
+        data = merge(way.pieces, out)
     record = sweeping.as_json(data, time.monotonic() - started, 0)
     _show_sweep(data, record, out, as_json)
     if record["outside"]:
@@ -968,3 +994,7 @@ def _is_refusal(problem: ValueError) -> bool:
     from modelcollapse.theory.arguments import InputError
 
     return isinstance(problem, InputError)
+
+
+if __name__ == "__main__":
+    main()

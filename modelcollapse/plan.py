@@ -291,14 +291,16 @@ def _row_json(row: Row) -> dict[str, Any]:
 
 
 def finite(value: Any) -> Any:
-    """Numbers, lists and records as JSON has them; what is not finite is text: "inf", "nan"."""
+    """Numbers, lists and records as JSON has them; infinity is the text "inf", NaN is null."""
     if isinstance(value, Mapping):
         return {str(name): finite(each) for name, each in value.items()}
     if isinstance(value, np.ndarray | np.generic):
         return finite(value.tolist())
     if isinstance(value, list | tuple):
         return [finite(each) for each in value]
-    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+    if isinstance(value, float) and math.isnan(value):
+        return None
+    return str(value) if isinstance(value, float) and math.isinf(value) else value
 
 
 def order_json(plan: OrderPlan) -> dict[str, Any]:

@@ -228,7 +228,7 @@ def theorem_json(one: Theorem, *, derivation: bool) -> dict[str, Any]:
 
 
 def verdict_json(one: Verdict) -> dict[str, Any]:
-    """One verdict as plain data; what is not finite is text."""
+    """One verdict as plain data; infinity is text, NaN is null."""
     from .plan import finite
 
     plain: dict[str, Any] = finite(asdict(one))
@@ -319,6 +319,11 @@ def groups(corpus: str, unit: str, samples: int, chosen: Chosen, rows: Sequence[
 def titled(out: Console, title: str) -> Table:
     """A table below its title, which may be wider."""
     out.print(f"[italic]{title}[/]")
+    return bare()
+
+
+def bare() -> Table:
+    """A table without frame."""
     return Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
 
 

@@ -1,4 +1,4 @@
-"""The picture of a sweep: a panel for each workflow and family, in it for each size simulated points on theory's line."""
+"""The picture of a sweep: a panel for each workflow and family, in it for each size simulated points and theory's line."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .pictures import STYLE, save_figure
+from .sweep_report import predicted
 
 if TYPE_CHECKING:
     import xarray
@@ -23,7 +24,7 @@ def can_draw(data: xarray.Dataset) -> bool:
 
 
 def draw(data: xarray.Dataset, path: Path) -> Path:
-    """Error by generation: simulated means with two standard errors, and what theory predicts as lines."""
+    """Error by generation: simulated means with two standard errors, and as lines what theory predicts, where it does."""
     import matplotlib.pyplot as plt
 
     axes: dict[str, list[Any]] = {str(name): data[name].values.tolist() for name in data["outside"].dims}
@@ -56,6 +57,11 @@ def draw(data: xarray.Dataset, path: Path) -> Path:
         handles, names = panels[0, 0].get_legend_handles_labels()
         figure.legend(handles, names, title="samples", loc="center right")
         chains = int(data.attrs["chains"])
-        title = f"{chains:,} chains (points, ± 2 standard errors) on what theory predicts (lines)"
-        figure.suptitle(title, x=0.01, ha="left", fontsize=11)
+        figure.suptitle(titled(chains, "error" in predicted(data)), x=0.01, ha="left", fontsize=11)
         return save_figure(figure, path, right=1 - 0.9 / size[0])
+
+
+def titled(chains: int, predicts: bool) -> str:
+    """The title: of theory only where it predicts."""
+    points = f"{chains:,} chains (points, ± 2 standard errors)"
+    return f"{points} on what theory predicts (lines)" if predicts else points

@@ -6,10 +6,11 @@ import json
 import math
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from string import ascii_letters
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -45,7 +46,17 @@ DEFAULTS = {
     "separation": "4", "signal": "1", "penalty": "0", "length": "64",
 }  # fmt: skip
 WHOLE = ("dimension", "vocabulary", "trials", "components", "length")
+ARRAYS, LARGEST = (
+    ("dimension", "vocabulary", "components"),
+    10_000_000,
+)  # what arrays are as long as, and how long at most
 STEPS = ("temperature", "top_p")  # of which lists are axes
+SELECTED = {
+    "temperature": ("gaussian", "categorical", "zipf", "mixture", "logistic", "bigram"),
+    "top_p": ("categorical", "zipf", "bigram"),
+    "verifier": ("logistic", "bigram"),
+    "curation": ("categorical", "zipf", "mixture", "logistic", "bigram"),
+}  # which families each step of a selection is for
 WORKFLOWS: dict[str, Callable[[int, int], theory.Workflow]] = {
     "replace": lambda n, beside: theory.Replace(n),
     "accumulate": lambda n, beside: theory.Accumulate(n, n),
@@ -91,23 +102,33 @@ def axes(
             raise refused(name, value, f"the {family} family has {' and '.join('--' + each for each in own)}")
     if corpus is not None and family != "bigram":
         raise refused("corpus", corpus, f"the {family} family has no text; the bigram family has")
+    if corpus == "":
+        raise refused("corpus", corpus, "name a text, or leave it out for builtin:pydoc")
+    for name, families in SELECTED.items():
+        if (text := getattr(selection, name)) is not None and family not in families:
+            raise refused(name.replace("_", "-"), text, f"is for --family {_either(families)}, not {family}")
     found: dict[str, Any] = {}
     for name in own:
-        texts = _parts(name, given.get(name) or DEFAULTS[name])
+        text = given.get(name)
+        texts = _parts(name, DEFAULTS[name] if text is None else text)
         found[name] = [whole(name, each) if name in WHOLE else number(name, each) for each in texts]
+        if name in ARRAYS and max(found[name]) > LARGEST:
+            raise refused(name, text, f"at most {LARGEST:,}")
     found["samples"] = [whole("samples", each) for each in _parts("samples", samples)]
     found["workflow"] = _parts("workflows", workflows)
     for name in found["workflow"]:
         _workflow(name, 1)
     for name in STEPS:
         if (text := getattr(selection, name)) is not None:
-            found[name] = [number(name, each) for each in _parts(name, text)]
+            option = name.replace("_", "-")
+            found[name] = [number(option, each) for each in _parts(option, text)]
     verifier, curation = _verifier(selection.verifier), _curation(selection.curation)
     if seeds > 1:
         found["seed"] = list(range(seed, seed + seeds))
     for name, labels in found.items():
         if len(set(labels)) < len(labels):
-            raise refused("workflows" if name == "workflow" else name, ",".join(map(str, labels)), "name each once")
+            option = "workflows" if name == "workflow" else name.replace("_", "-")
+            raise refused(option, ",".join(map(str, labels)), "name each once")
 
     @cache
     def made(**labels: Any) -> theory.Family:
@@ -166,8 +187,17 @@ def _reward(f: theory.Family, reward: float) -> Any:
 def _parts(name: str, text: str) -> list[str]:
     parts = [each.strip() for each in text.split(",")]
     if not all(parts):
-        raise refused(name, text or '""', "a list with commas, without empty places")
+        raise refused(name, text, "a list with commas, without empty places")
     return parts
+
+
+def _either(names: Sequence[str]) -> str:
+    """Names as alternatives.
+
+    >>> _either(["zipf", "mixture", "bigram"])
+    'zipf, mixture or bigram'
+    """
+    return f"{', '.join(names[:-1])} or {names[-1]}"
 
 
 def _family(kind: str, labels: dict[str, Any], corpus: str) -> theory.Family:
@@ -221,17 +251,33 @@ def _workflow(name: str, samples: int) -> theory.Workflow:
     return WORKFLOWS[kind](samples, beside(name, text or "0.5", samples))
 
 
+UNITS = {
+    "memory": {"": 1.0, "b": 1.0, "k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12, "kb": 1e3, "mb": 1e6, "gb": 1e9, "tb": 1e12,
+               "kib": 2.0**10, "mib": 2.0**20, "gib": 2.0**30, "tib": 2.0**40},
+    "time": {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0},
+}  # fmt: skip
+AMOUNTS = {
+    "memory": "a number of bytes above 0, alone or with B, kB, MB, GB or TB (K, M, G, T; KiB, MiB, GiB, TiB), such as 4GB",
+    "time": "a number of seconds above 0, alone or with s, min (m), h or d, such as 90s",
+}
+
+
 def quantity(name: str, text: str | None) -> float | None:
-    """A number of bytes or seconds as people write it: 4e9, 4GB, 512MB; 90, 90s, 15min, 2h."""
+    """A number of bytes or seconds as people write it, in capitals or not: 4e9, 4GB, 512M; 90, 90s, 15min, 2h, 1d.
+
+    >>> quantity("memory", "100KB"), quantity("time", "1d")
+    (100000.0, 86400.0)
+    """
     if text is None:
         return None
-    every: dict[str, dict[str, float]] = {"memory": {"GB": 1e9, "MB": 1e6, "kB": 1e3, "GiB": 2**30, "MiB": 2**20, "B": 1},
-             "time": {"min": 60, "h": 3600, "s": 1}}  # fmt: skip
-    units = every[name]
-    unit = next((each for each in units if text.endswith(each)), "")
-    value = number(name, text[: len(text) - len(unit)] or text) * units.get(unit, 1)
-    if value <= 0:
-        raise refused(name, text, "above 0")
+    amount = text.rstrip(ascii_letters)
+    scale = UNITS[name].get(text[len(amount) :].lower())
+    try:
+        value = float(amount) * scale if scale else 0.0
+    except ValueError:
+        value = 0.0
+    if not 0 < value < math.inf:
+        raise refused(name, text, AMOUNTS[name])
     return value
 
 
@@ -240,7 +286,7 @@ def run(
     shard: tuple[int, int] | None, limits: dict[str, float | None], told: Callable[[float, float, str], None],
 ) -> tuple[xarray.Dataset, float, int]:  # fmt: skip
     """The grid, how many seconds it took, and how many chain-generations were run now."""
-    from modelcollapse.simulate.sweep import Stopped, sweep
+    from modelcollapse.simulate.sweep import sweep
 
     started, first, latest, cells = time.monotonic(), -1.0, 0.0, 1
 
@@ -251,12 +297,8 @@ def run(
         told(done, total, label)
 
     memory = limits["memory"] if limits["memory"] is not None else free_memory() / 2
-    try:
-        data = sweep(axes, cell, generations=generations, chains=chains, seed=seed, double=double, out=out, shard=shard,
-                     memory=memory, time=limits["time"], progress=moved)  # fmt: skip
-    except Stopped as stopped:
-        raise refused("time", f"{limits['time']:g} s", f"{stopped.done} of {stopped.cells} cells are finished and kept beside "
-                      f"{out}: the same command goes on") from None  # fmt: skip
+    data = sweep(axes, cell, generations=generations, chains=chains, seed=seed, double=double, out=out, shard=shard,
+                 memory=memory, time=limits["time"], progress=moved)  # fmt: skip
     ran = (
         max(0.0, latest - max(0.0, first - 1)) / cells * data["outside"].size
     )  # other processes run as much as this one

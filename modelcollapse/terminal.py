@@ -61,7 +61,8 @@ def refused(option: str, value: Any, remedy: str) -> ValueError:
     """The refusal of an option: its name, its value, the remedy."""
     from modelcollapse.theory.arguments import InputError, shown
 
-    return InputError(f"--{option} {value if isinstance(value, str) else shown(value)}: {remedy}")
+    text = (value or '""') if isinstance(value, str) else shown(value)
+    return InputError(f"--{option} {text}: {remedy}")
 
 
 @contextmanager

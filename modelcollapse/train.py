@@ -158,7 +158,7 @@ def checked(experiment: Experiment, out: Path) -> Path:
 
 
 def as_json(run: Run) -> dict[str, Any]:
-    """A finished run as plain data; what is not finite is text."""
+    """A finished run as plain data; infinity is text, NaN is null."""
     from dataclasses import asdict
 
     from modelcollapse.lm.diversity import LESS_DIVERSE

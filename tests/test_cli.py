@@ -500,3 +500,22 @@ def test_a_folder_keeps_the_results_of_other_commands(
     assert (out / "result.json").read_text() == "of a training run"
     code, _, err = run(capsys, "plan", "--corpus", text, "--out", "")
     assert code == 2 and "--out" in err
+
+
+def test_the_module_of_the_command_line_is_the_command() -> None:
+    for module in ("modelcollapse", "modelcollapse.cli"):
+        done = subprocess.run([sys.executable, "-m", module, "--version"], capture_output=True, text=True)
+        assert (done.returncode, done.stderr) == (0, "") and done.stdout.strip()
+
+
+def test_json_has_null_where_there_is_no_number() -> None:
+    record = plan.finite({"a": [1.0, float("nan")], "b": np.array([np.inf, np.nan])})
+    assert record == {"a": [1.0, None], "b": ["inf", None]}
+
+
+def test_the_python_of_the_readme_runs() -> None:
+    readme = (Path(__file__).resolve().parent.parent / "README.md").read_text()
+    blocks = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    assert blocks
+    for block in blocks:
+        exec(block, {})

@@ -319,12 +319,44 @@ BAD = {
     "--workflows replace:0.5": "only fixed and fresh have a share",
     "--workflows fixed:1": "above 0 and below 1",
     "--chains 1": "at least 2 chains",
-    "--memory 10kg": "give a number",
-    "--memory -1": "above 0",
+    "--memory 10kg": "--memory 10kg: a number of bytes above 0, alone or with B, kB, MB, GB or TB",
+    "--memory -1": "--memory -1: a number of bytes above 0",
+    "--time 5 --out a.nc --memory inf": "--memory inf: a number of bytes",
+    "--time 5kg --out a.nc": "--time 5kg: a number of seconds above 0, alone or with s, min (m), h or d",
     "--time 5s": "name a file with --out",
     "--out grid.csv": "ending in .nc",
-    "--out /dev/null/grid.nc": "a place to write to",
-    "--dimension 100 --samples 1000 --memory 1MB": "bytes: allow more",
+    "--out /dev/null/grid.nc": "--out /dev/null/grid.nc: a place to write to",
+    "--dimension 100 --samples 1000 --memory 1MB": "--memory 1MB: dimension 100, samples 1000, workflow replace takes",
+    "--temperature 1,0": "--temperature 0: temperature of the sampler",
+    "--temperature 1,1": "--temperature 1.0,1.0: name each once",
+    "--top-p 1.1 --family zipf": "--top-p 1.1: probability that is kept",
+    "--top-p 0.9": "--top-p 0.9: is for --family categorical, zipf or bigram, not gaussian",
+    "--temperature 0.5 --family regression": "--temperature 0.5: is for --family gaussian, categorical,",
+    "--verifier 0.9,0.2 --family zipf": "--verifier 0.9,0.2: is for --family logistic or bigram, not zipf",
+    "--verifier 0,0.2 --family logistic": "--verifier 0,0.2: chance that a right sample is kept, above 0",
+    "--curation 4": "--curation 4: is for --family categorical",
+    "--curation 1 --family zipf": "--curation 1: choices is a number of samples, at least 2",
+    "--curation 3:99 --family categorical": "--curation 3:99: rewards within 30",
+    "--probability 1.5 --family binomial": "--probability 1.5: chance of a success",
+    "--bandwidth 0 --family density": "--bandwidth 0: bandwidth of each coordinate, a number above 0",
+    "--exponent 1 --family zipf": "use --family categorical",
+    "--vocabulary 1e300 --family categorical": "--vocabulary 1e300: at most 10,000,000",
+    "--workflows bootstrap --family regression": "--workflows bootstrap: rows of a regression that differ: name subsample",
+    "--samples 2 --family regression": "--samples 2: every fit has at least dimension + 2 samples",
+    "--samples 10,1e9 --family poisson": "--samples 1e9: counts above 16777216 are rounded in this precision: add --double",
+    "--samples 1e17": "--samples 1e17: a number of samples, at least 1 and at most 2^53",
+    "--generations 1e9": "--generations 1e9: 1000000000 generations are more than the 134,217,728 that a chain may have",
+    "--corpus gone.txt --family bigram": "--corpus gone.txt: no such file",
+    "--length 1e6 --family bigram": "--length 1e6: the longest document has",
+    "--merge a.zarr --out b.nc": "--merge a.zarr: a Zarr store needs no merging: it is whole when its last shard ends",
+    "--merge /tmp --out b.nc": "--merge /tmp: is a folder: name the files",
+    "--out /tmp": "--out /tmp: is a folder: name a file, such as /tmp/grid.nc",
+    "--family=": '--family "": name gaussian',
+    "--dimension=": '--dimension "": a list',
+    "--samples=": '--samples "": a list',
+    "--out=": """'--out': "": name a place to write to""",
+    "--family bigram --corpus=": '--corpus "": name a text',
+    "--memory=": '--memory "": a number of bytes',
     "--merge": "--merge: name the files of all shards",
     "--merge a.nc": "there is no such file",
     "--merge a.nc --samples 9": "--samples 9: leave it out: pieces say what they are of",
@@ -360,3 +392,133 @@ def test_bad_options_are_one_line(
     lines = shown.err.strip().splitlines()
     assert ended.value.code == 2 and len(lines) == 1 and BAD[options] in lines[0], lines
     assert not shown.out and not list(tmp_path.iterdir())
+
+
+def test_steps_of_a_selection_are_offered_for_the_families_that_are_simulated_with_them() -> None:
+    from modelcollapse import sweeping
+    from modelcollapse.simulate.selection import DONE_BY
+
+    steps = {"temperature": theory.Temperature, "top_p": theory.TopP, "curation": theory.Curation}
+    for family in set(sweeping.FAMILIES) - {"bigram"}:
+        axes, cell = sweeping.axes(family, {}, "20", "replace", 1, 0)
+        f, _ = cell(**{name: labels[0] for name, labels in axes.items()})
+        for name, step in steps.items():
+            assert (family in sweeping.SELECTED[name]) == (step in DONE_BY.get(type(f), ())), (family, name)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [("memory", "100KB", 1e5), ("memory", "1G", 1e9), ("memory", "2TB", 2e12), ("memory", "4gb", 4e9), ("memory", "1e6", 1e6),
+     ("memory", "3 MiB", 3 * 2**20), ("time", "5m", 300), ("time", "5min", 300), ("time", "1d", 86400), ("time", "90s", 90),
+     ("time", "2H", 7200), ("time", "0.5", 0.5)],
+)  # fmt: skip
+def test_bytes_and_seconds_are_read_as_people_write_them(name: str, text: str, value: float) -> None:
+    from modelcollapse import sweeping
+
+    assert sweeping.quantity(name, text) == value
+
+
+SMALL = ["sweep", "--samples", "8", "--workflows", "replace", "--generations", "2", "--chains", "30"]
+
+
+def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    from modelcollapse import cli
+
+    with pytest.raises(SystemExit) as ended:
+        cli.main(arguments)
+    shown = capsys.readouterr()
+    return int(ended.value.code or 0), shown.out, shown.err
+
+
+def test_an_unfinished_sweep_has_its_own_exit_code_and_a_folder_of_another_run_is_named(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    command = [*SMALL, "--samples", "8,9", "--out", "r.nc"]
+    code, out, err = said(capsys, *command, "--time", "0.0001s")
+    assert (code, out) == (3, "")
+    last = "modelcollapse: --time 0.0001s: unfinished: 1 of 2 cells are finished and kept beside r.nc: run the same command again"
+    assert err.splitlines()[-1] == last
+    code, out, err = said(capsys, *command, "--seed", "1")
+    other = "--out r.nc: r.nc.parts: it holds another run, with other seed: name another --out, or delete this folder"
+    assert (code, out, err) == (2, "", f"modelcollapse: {other}\n")
+    code, out, _ = said(capsys, *command, "--json")
+    assert code == 0 and not Path("r.nc.parts").exists()
+
+
+def test_a_picture_has_the_name_of_its_sweep_and_no_other_file_is_touched(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("mine.png").write_text("of somebody")
+    for _ in range(2):  # again, too
+        record = json.loads(said(capsys, *SMALL, "--out", "mine.nc", "--json")[1])
+        assert record["files"] == ["mine.nc", "mine.nc.png"]
+    assert Path("mine.png").read_text() == "of somebody" and Path("mine.nc.png").read_bytes()[1:4] == b"PNG"
+
+
+def labelled_row(**more: Any) -> dict[str, Any]:
+    """A row of a result as plain data."""
+    mean = {"mean": 0.25, "standard_error": 0.1, "predicted": 0.24, "z": 0.1}
+    row = {"vocabulary": 20, "zipf": 0.0, "samples": 10, "workflow": "replace", "temperature": 0.5, "top_p": 1.0}
+    return row | {"outside": False, "compared": 2, "error": mean, "diversity": mean, "alive": mean} | more
+
+
+def shown_table(capsys: pytest.CaptureFixture[str], rows: list[dict[str, Any]], theory_says: bool) -> str:
+    """The table of these rows, where theory says something of their means or nothing."""
+    import xarray
+
+    from modelcollapse import sweep_report, sweeping
+
+    names = [name for name in sweeping.SHOWN if name in rows[0]]
+    data = xarray.Dataset({f"{name}_mean": 0.25 for name in names}
+                          | {f"{name}_predicted": 0.24 if theory_says else np.nan for name in names})  # fmt: skip
+    record = {"rows": rows, "generations": 3, "chains": 20, "cells": len(rows), "outside": 0, "compared": 2, "budget": 1e-3,
+              "seconds": 1.0, "chain_generations_per_second": None}  # fmt: skip
+    sweep_report.show(data, record, None)
+    return capsys.readouterr().out
+
+
+def test_axes_of_one_label_stand_above_the_table_and_every_verdict_in_it(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [labelled_row(), labelled_row(temperature=1.0, compared=0)]
+    lines = shown_table(capsys, rows, True).splitlines()
+    assert lines[:2] == ["Generation 3 of 20 chains: means, and what theory predicts",
+                         "vocabulary 20, zipf 0.0, samples 10, workflow replace, top_p 1.0"]  # fmt: skip
+    assert lines[3].split() == ["temperature", "error", "theory", "diversity", "theory", "alive", "theory", "verdict"]
+    assert [line.split(maxsplit=7)[-1].strip() for line in lines[5:7]] == ["agrees", "not judged"]
+    assert any(line.startswith("agrees: ") for line in lines) and any(line.startswith("not judged: ") for line in lines)
+
+
+def test_a_table_that_is_too_wide_leaves_out_means_and_says_so(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rich.console import Console
+
+    from modelcollapse import sweep_report
+
+    monkeypatch.setattr(sweep_report, "console", lambda: Console(width=45, highlight=False))
+    shown = shown_table(capsys, [labelled_row(), labelled_row(temperature=1.0)], True)
+    assert "too narrow for diversity, alive: see --json" in shown and "…" not in shown
+    assert ["temperature", "error", "theory", "verdict"] in [line.split() for line in shown.splitlines()]
+    monkeypatch.setattr(sweep_report, "console", lambda: Console(width=10, highlight=False))
+    shown = shown_table(capsys, [labelled_row(), labelled_row(temperature=1.0)], True)
+    assert ["0.5", "0.25", "0.24", "agrees"] in [line.split() for line in shown.splitlines()]
+
+
+def test_what_has_no_finite_value_and_what_theory_does_not_predict_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    none = {"mean": None, "standard_error": None}
+    row = {"dimension": 1, "penalty": 0.0, "samples": 10, "outside": False, "compared": 0, "error": none}
+    shown = shown_table(capsys, [row, row | {"samples": 100, "error": none | {"mean": 0.25}}], False)
+    assert "theory" not in shown.splitlines()[0] + shown.splitlines()[3]
+    assert "– of a mean: some chains have no finite value" in shown and "add --penalty 0.1" in shown
+    assert "–" not in shown_table(capsys, [labelled_row()], True)
+
+
+def test_a_picture_speaks_of_theory_only_where_it_predicts() -> None:
+    from modelcollapse import sweep_pictures
+
+    assert (
+        sweep_pictures.titled(1000, True)
+        == "1,000 chains (points, ± 2 standard errors) on what theory predicts (lines)"
+    )
+    assert sweep_pictures.titled(1000, False) == "1,000 chains (points, ± 2 standard errors)"

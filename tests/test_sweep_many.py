@@ -255,7 +255,7 @@ def test_two_processes_that_are_terminated_go_on_to_the_same_file(typed: Path, t
     done = ended(both(command))
     assert [code for code, *_ in done] == [0, 0], done
     assert json.loads(done[0][1])["cells"] == 4 and not done[1][1]
-    assert out.read_bytes() == typed.read_bytes() and set(tmp_path.iterdir()) == {out, out.with_suffix(".png")}
+    assert out.read_bytes() == typed.read_bytes() and set(tmp_path.iterdir()) == {out, tmp_path / "grid.nc.png"}
 
 
 def test_pieces_are_merged_and_reported(pieces: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

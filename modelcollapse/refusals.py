@@ -1,0 +1,80 @@
+"""What the library refuses, said of options: which one, what was typed, and a remedy that can be typed."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from modelcollapse.theory.arguments import InputError
+
+OPTIONS = {
+    "chains.chains": "generations", "mass": "top_p", "p": "probability", "choices": "curation", "reward": "curation",
+    "keep_right": "verifier", "keep_wrong": "verifier", "spec": "corpus", "synthetic": "samples", "real": "samples",
+    "train": "samples", "w": "samples", "replacement": "workflows", "pieces": "merge",
+}  # fmt: skip
+WORDS = {
+    "jax.config.update('jax_enable_x64', True)": "add --double",
+    "use replacement=False, since repeated ones": "name subsample instead of bootstrap, whose repeated ones",
+    "use Categorical": "use --family categorical",
+    " (a tuple: of models 1, 2, ...)": "",
+    "; for no real data use Replace": "",
+    "synthetic is a number": "a number",
+    "real is a number": "a number",
+    "of as many chains are more than": "are more than the",
+    "numbers for each observable: run fewer at a time": "that a chain may have: ask for fewer",
+    "name another folder": "name another --out, or delete this folder",
+}
+
+
+@contextmanager
+def of(typed: Mapping[str, Any], defaults: Mapping[str, str]) -> Iterator[None]:
+    """What is refused inside is said of the options that were typed, or of their defaults."""
+    try:
+        yield
+    except InputError as problem:
+        raise said(problem, typed, defaults) from None
+
+
+def said(problem: InputError, typed: Mapping[str, Any], defaults: Mapping[str, str]) -> InputError:
+    """A refusal of the library in the words of the command line; what is no option stays as it is.
+
+    >>> from modelcollapse import theory
+    >>> try: theory.TopP(1.1)
+    ... except theory.InputError as problem: print(said(problem, {"top_p": "0.5,1.1"}, {}))
+    --top-p 1.1: probability that is kept, between 0 and 1
+    """
+    call, _, value = str(problem).removesuffix(f"): {problem.remedy}").partition("=")
+    owner, _, argument = call.rpartition("(")
+    option = OPTIONS.get(f"{owner}.{argument}", OPTIONS.get(argument, argument))
+    if not problem.remedy or option not in typed:
+        return problem
+    remedy = problem.remedy
+    for word, other in WORDS.items():
+        remedy = remedy.replace(word, other)
+    text = defaults.get(option) if typed[option] is None else typed[option]
+    given = "" if text is None or text is True else str(text)
+    name = f"--{option.replace('_', '-')}"
+    found = _literal(value)
+    if isinstance(found, str) and _number(found) is None and found != given:  # a place, or what else it is about
+        return InputError(f"{name} {given}: {found}: {remedy}" if given else f"{name} {found}: {remedy}")
+    wrong = _number(found)
+    each = [part.strip() for part in given.split(",") if wrong is not None and _number(part) == wrong]
+    return InputError(f"{name} {each[0] if each and option != 'verifier' else given}".rstrip() + f": {remedy}")
+
+
+def _literal(text: str) -> Any:
+    """The text or the number that a refusal shows; None of what is neither."""
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return None
+
+
+def _number(value: Any) -> float | None:
+    """A number as typed or shown; None of what is none."""
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return None
