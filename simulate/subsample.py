@@ -32,7 +32,7 @@ Ahead = tuple[dict[str, jax.Array], dict[str, jax.Array]]
 BLOCK = 64  # points that are drawn at a time, where only some are
 DEAR, MANY = 8, 256  # coordinates and points: to draw such sets takes longer than to find out who will be trained on
 SPARE = 3.0  # roots of the number wanted by which leaps fall short of it
-FEW = 96  # of which each is compared with each
+FEW, FEW_LEFT = 96, 256  # of which each is compared with each: of a whole set, of what leaps leave
 AT_ONCE = 8  # with so many in one round of a loop
 
 
@@ -180,7 +180,7 @@ def _different(stream: Stream, room: int, wanted: jax.Array, items: Any, level: 
 
     Most are taken by leaps. The others are as many different ones of those not taken, which are numbered without gaps.
     """
-    if room <= FEW:
+    if room <= (FEW_LEFT if level else FEW):
         return _one_by_one(stream, room, wanted, items)
     taken, count = _leaps(part(stream, 0), room, wanted, items)
     rest = part(stream, 1) if level == 0 else fold(stream, level)
