@@ -4,7 +4,7 @@ Chains come in groups. Of each group the number of chains, mean, sum of squared 
 observable at every generation are worked out where the chains are; they are merged in the order of the groups by Chan's
 rule, so that the numbers do not depend on where or when a group was run. Quantiles: the first few chains say where they lie,
 and of all chains it is counted how many are below a few values around there; between two such values the distribution
-function is taken to be a line.
+function is taken to be that of a normal law.
 """
 
 from __future__ import annotations
@@ -42,12 +42,15 @@ class Moments(NamedTuple):
     @property
     def quantiles(self) -> np.ndarray:
         """Estimated quantiles at `LEVELS`: (L, O, M)."""
-        levels = np.concatenate([np.zeros_like(self.under[:1]), self.under / self.chains, np.ones_like(self.under[:1])])
-        values = np.concatenate([self.least[None], self.knots, self.greatest[None]])
+        from scipy.special import ndtri
+
+        shares = np.concatenate([np.zeros_like(self.under[:1]), self.under / self.chains, np.ones_like(self.under[:1])])
+        scores = ndtri(np.clip(shares, 0.5 / self.chains, 1 - 0.5 / self.chains))
+        values, wanted = np.concatenate([self.least[None], self.knots, self.greatest[None]]), ndtri(LEVELS)
         out = np.empty((len(LEVELS), *self.mean.shape))
         for place in np.ndindex(self.mean.shape):
             at = (slice(None), *place)
-            out[at] = np.interp(LEVELS, levels[at], values[at])
+            out[at] = np.interp(wanted, scores[at], values[at])
         return out
 
 

@@ -70,7 +70,7 @@ def test_quantiles_of_many_chains_are_those_of_the_law() -> None:
     place = groups.observed(f).index("error")  # n times the square of the mean is a chi-square of one degree
     levels = stats.chi2(1).cdf(total.quantiles[:, place, 0] * 20)
     spread = np.sqrt(np.array(moments.LEVELS) * (1 - np.array(moments.LEVELS)) / total.chains)
-    assert np.all(np.abs(levels - moments.LEVELS) < 5 * spread + 1e-3)  # the line between two knots adds little
+    assert np.all(np.abs(levels - moments.LEVELS) < 5 * spread + 1e-3)  # the normal law between two knots adds little
 
 
 def test_groups_and_devices_change_no_number() -> None:
