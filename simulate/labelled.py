@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from modelcollapse import __version__, theory
+from modelcollapse import theory
 
 from . import groups, store
 from .agree import ROUNDINGS, threshold
@@ -207,7 +207,7 @@ def attributes_of(grid: Grid) -> dict[str, Any]:
     """What a result says of itself: all its shards and runs say the same."""
     family, workflow = _common(grid.cells)
     return {
-        "title": TITLE, "modelcollapse": __version__, "family": json.dumps(family), "workflow": json.dumps(workflow),
+        "title": TITLE, "modelcollapse": store.version(), "family": json.dumps(family), "workflow": json.dumps(workflow),
         "grid": json.dumps(grid.record()), "chains": grid.chains, "seed": grid.seed, "budget": BUDGET,
     }  # fmt: skip
 

@@ -13,6 +13,7 @@ import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,14 @@ import numpy as np
 from modelcollapse.theory import arguments as arg
 
 DIGITS = 20  # hexadecimal digits of a digest that name a file
+
+
+def version() -> str:
+    """The version of this program, as it is installed."""
+    try:
+        return metadata.version("modelcollapse")
+    except metadata.PackageNotFoundError:
+        return "unknown"
 
 
 def digest(identity: Mapping[str, Any]) -> str:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import jax
 import numpy as np
 
-from modelcollapse import __version__, theory
+from modelcollapse import theory
 from modelcollapse.theory import arguments as arg
 from modelcollapse.theory.family import Family
 from modelcollapse.theory.workflow import AnyWorkflow
@@ -151,7 +151,7 @@ def _into_store(
 
 def made_with() -> dict[str, str]:
     """What beside the settings decides how numbers are rounded."""
-    return {"modelcollapse": __version__, "jax": jax.__version__, "backend": jax.default_backend()}
+    return {"modelcollapse": store.version(), "jax": jax.__version__, "backend": jax.default_backend()}
 
 
 def _parts(place: Path | None, share: Shard | None) -> Path | None:
