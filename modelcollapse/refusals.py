@@ -10,7 +10,7 @@ from typing import Any
 from modelcollapse.theory.arguments import InputError
 
 OPTIONS = {
-    "chains.chains": "generations", "mass": "top_p", "p": "probability", "choices": "curation", "reward": "curation",
+    "mass": "top_p", "p": "probability", "choices": "curation", "reward": "curation",
     "keep_right": "verifier", "keep_wrong": "verifier", "spec": "corpus", "synthetic": "samples", "real": "samples",
     "train": "samples", "w": "samples", "replacement": "workflows", "pieces": "merge",
 }  # fmt: skip
@@ -22,8 +22,6 @@ WORDS = {
     "; for no real data use Replace": "",
     "synthetic is a number": "a number",
     "real is a number": "a number",
-    "of as many chains are more than": "are more than the",
-    "numbers for each observable: run fewer at a time": "that a chain may have: ask for fewer",
     "name another folder": "name another --out, or delete this folder",
 }
 
@@ -46,8 +44,8 @@ def said(problem: InputError, typed: Mapping[str, Any], defaults: Mapping[str, s
     --top-p 1.1: probability that is kept, between 0 and 1
     """
     call, _, value = str(problem).removesuffix(f"): {problem.remedy}").partition("=")
-    owner, _, argument = call.rpartition("(")
-    option = OPTIONS.get(f"{owner}.{argument}", OPTIONS.get(argument, argument))
+    argument = call.rpartition("(")[2]
+    option = OPTIONS.get(argument, argument)
     if not problem.remedy or option not in typed:
         return problem
     remedy = problem.remedy

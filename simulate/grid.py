@@ -134,7 +134,8 @@ def _asked(
         with jax.enable_x64(double):
             check_cell(f, w, generations)
     except arg.InputError as problem:
-        raise arg.InputError(f"{problem}; in the cell {where}" if where else str(problem), problem.remedy) from None
+        cell = f"; in the cell {where}" if where else ""
+        raise arg.InputError(f"{problem}{cell}", f"{problem.remedy}{cell}") from None
     return f, w
 
 

@@ -74,15 +74,17 @@ def summary(values: dict[str, jax.Array], chains: Any, knots: jax.Array) -> dict
 
     start = zero, zero + jnp.inf, zero - jnp.inf, jnp.zeros(knots.shape, jnp.int32)
     total, least, greatest, under = lax.scan(add, start, (rows, used))[0]
-    mean = total / chains
+    near = total / chains
 
-    def spread(square: jax.Array, some: Any) -> tuple[jax.Array, None]:
+    def spread(state: Any, some: Any) -> tuple[Any, None]:
+        rest, square = state
         for value, counts in zip(*some, strict=True):
-            apart = jnp.where(counts, value - mean, 0)
-            square = square + apart * apart
-        return square, None
+            apart = jnp.where(counts, value - near, 0)
+            rest, square = rest + apart, square + apart * apart
+        return (rest, square), None
 
-    square = lax.scan(spread, zero, (rows, used))[0]
+    rest, square = lax.scan(spread, (zero, zero), (rows, used))[0]
+    mean = jnp.where(jnp.isfinite(near), near + rest / chains, near)  # what rounding took from a long sum
     return {"mean": mean, "square": square, "least": least, "greatest": greatest, "under": under}
 
 

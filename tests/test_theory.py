@@ -133,7 +133,6 @@ def schedule(**changes: Any) -> theory.Schedule:
         (lambda: wrong.explain(wrong.second_moment, REGRESSION, wrong.Replace(9)), ["the family is KernelDensity"]),
         (lambda: wrong.error(wrong.KernelDensity((1, 0.5)), wrong.Replace(9), 3), ["2 models", "generation 3"]),
         (lambda: wrong.gain_limit(wrong.KernelDensity((1, 0.5)), wrong.Replace(9)), ["one bandwidth"]),
-        (lambda: wrong.gain_limit(KERNEL, wrong.Accumulate(10**6, 1)), ["real/4,096"]),
         (lambda: wrong.gain_limit(KERNEL, schedule()), ["without end"]),
         (lambda: wrong.explain(len, CATEGORICAL, wrong.Replace(5)), ["len", "one of"]),
     ],
