@@ -134,8 +134,8 @@ def _asked(
         with jax.enable_x64(double):
             check_cell(f, w, generations)
     except arg.InputError as problem:
-        cell = f"; in the cell {where}" if where else ""
-        raise arg.InputError(f"{problem}{cell}", f"{problem.remedy}{cell}") from None
+        named = f"; in the cell {where}" if where else ""
+        raise arg.InputError(f"{problem}{named}", f"{problem.remedy}{named}") from None
     return f, w
 
 
