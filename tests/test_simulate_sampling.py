@@ -15,7 +15,19 @@ from scipy import stats
 from modelcollapse import theory
 from modelcollapse.simulate import chi_square, counts, kernel, sampling, subsample
 from modelcollapse.simulate.pool import pool
-from modelcollapse.simulate.stream import Stream, fold, normal, part, start, threefry, words
+from modelcollapse.simulate.stream import (
+    Stream,
+    below,
+    fold,
+    normal,
+    packed,
+    pair,
+    part,
+    start,
+    threefry,
+    uniform,
+    words,
+)
 
 FALSE_ALARM = 1e-6
 DRAWS = 20_000
@@ -341,6 +353,31 @@ def test_normal_numbers_are_normal_and_independent() -> None:
         )
     far = int(np.sum(np.abs(z) > 4))
     assert stats.binomtest(far, z.size, 2 * stats.norm.sf(4)).pvalue > FALSE_ALARM / 8
+
+
+@pytest.mark.parametrize("single", [False, True])
+def test_normal_numbers_are_those_of_box_and_muller(single: bool) -> None:
+    """Radius and angle by NumPy from the words of the stream: to digits that no number of samples shows."""
+    stream, pairs = start(jax.random.key(4), 9), 500
+    with jax.enable_x64(not single):
+        if single:
+            first, second = np.asarray(packed(stream, 2 * pairs), float).reshape(-1, 2).T
+            height, turn = (first + 0.5) / 2**32, (second // 2**8 + 0.5) / 2**24
+        else:
+            height, turn = np.asarray(uniform(stream, (2 * pairs,))).reshape(2, -1)
+        radius, angle = np.sqrt(-2 * np.log(height)), 2 * np.pi * (turn - 0.5)
+        expected = np.concatenate([radius * np.cos(angle), radius * np.sin(angle)])
+        close = 4e-6 if single else 1e-14
+        np.testing.assert_allclose(normal(stream, (2 * pairs,)), expected, rtol=0, atol=close)
+        np.testing.assert_allclose(pair(stream), normal(stream, (2,)), rtol=0, atol=close)
+
+
+def test_words_that_would_favour_some_numbers_are_drawn_again() -> None:
+    """Of 3 x 2^29 numbers two of three have three words each, and the third one two."""
+    items = 3 * 2**29
+    sets = jax.vmap(lambda chain: subsample.distinct(start(jax.random.key(6), chain), 20, items))(jnp.arange(1000))
+    for numbers in (below(start(jax.random.key(6)), items, (20_000,)), sets):
+        assert stats.chisquare(np.bincount(np.asarray(numbers).ravel() % 3)).pvalue > FALSE_ALARM
 
 
 def test_threefry_gives_the_words_of_its_authors() -> None:
