@@ -350,7 +350,7 @@ BAD = {
     "--length 1e6 --family bigram": "--length 1e6: the longest document has",
     "--merge a.zarr --out b.nc": "--merge a.zarr: a Zarr store needs no merging: it is whole when its last shard ends",
     "--merge /tmp --out b.nc": "--merge /tmp: is a folder: name the files",
-    "--out /tmp": "--out /tmp: is a folder: name a file, such as /tmp/grid.nc",
+    "--out .": "--out .: is a folder: name a file, such as grid.nc",
     "--family=": '--family "": name gaussian',
     "--dimension=": '--dimension "": a list',
     "--samples=": '--samples "": a list',
