@@ -599,8 +599,9 @@ def sweep_command(
         return
     count, last, many = whole("chains", chains), whole("generations", generations), whole("seeds", seeds)
     assert count is not None and last is not None and many is not None
-    if not 0 <= seed < 2**63 - many:
-        raise refused("seed", seed, "a whole number from 0 to 2^63 - 1")
+    if not 0 <= seed <= 2**63 - many:
+        last_seed = "2^63 - 1" if many == 1 else f"2^63 - {many:,}, the first of {many:,} that follow each other"
+        raise refused("seed", seed, f"a whole number from 0 to {last_seed}")
     if time is not None and out is None:
         raise refused("time", time, "name a file with --out, from which the sweep can go on")
     given = {"dimension": dimension, "vocabulary": vocabulary, "zipf": zipf, "mean": mean, "shape": shape, "trials": trials,

@@ -28,7 +28,7 @@ from modelcollapse.theory.workflow import (
     Workflow,
 )
 
-from . import kernel, subsample
+from . import kernel, sets, subsample
 from .batches import batch_table
 from .kernel import Density, truth
 from .stream import Stream, below, fold, normal, part, uniform
@@ -179,7 +179,7 @@ def _subsample(f: KernelDensity, room: Any) -> tuple[Store, jax.Array]:
 def _subsampled(stream: Stream, f: KernelDensity, state: Any, row: Any, most: int) -> Any:
     """Different points of the pool."""
     store, data = _grown(stream, f, state, row, most)
-    return _fit_some(f, store, subsample.distinct(part(stream, 3), data.shape[0], row["items"]), row)
+    return _fit_some(f, store, sets.distinct(part(stream, 3), data.shape[0], row["items"]), row)
 
 
 def _subsampled_again(stream: Stream, f: KernelDensity, state: Any, row: Any, most: int) -> Any:

@@ -56,7 +56,7 @@ def least(f: Family, w: AnyWorkflow, generations: int, chains: int = 1) -> float
     True
     """
     plain = w.workflow if isinstance(w, Selected) else w
-    one = _model(f) + kept(f, plain, generations) * _point(f) + generations
+    one = _model(f) + kept(f, plain, generations) * point(f) + generations
     return 4.0 * chains * one + _tables(f, plain, generations)
 
 
@@ -98,8 +98,13 @@ def _model(f: Family) -> int:
     return 1
 
 
-def _point(f: Family) -> int:
-    """How many numbers a point is."""
+def point(f: Family) -> int:
+    """How many numbers a point is.
+
+    >>> from modelcollapse import theory
+    >>> point(theory.LinearRegression(dimension=3))
+    4
+    """
     match f:
         case LinearRegression() | LogisticRegression():
             return f.dimension + 1

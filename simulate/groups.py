@@ -20,19 +20,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from modelcollapse.theory.family import (
-    Bigram,
-    Categorical,
-    Family,
-    Gaussian,
-    GaussianMixture,
-    KernelDensity,
-    LinearRegression,
-    LogisticRegression,
-)
+from modelcollapse.theory.family import Categorical, Family, GaussianMixture
 from modelcollapse.theory.workflow import AnyWorkflow
 
-from . import kernel, moments
+from . import footprint, kernel, moments
 from .chains import arrange, divided, drawn_ahead, loop, memories, typed, unseen
 from .moments import Moments
 from .observe import observe
@@ -98,7 +89,7 @@ def work(f: Family, w: AnyWorkflow, generations: int, chains: int, table_length:
     p = p._replace(sizes=kernel.lengthened(p.sizes, table_length))
     names = observed(f)
     one = chain_bytes(f, p, generations, len(names))
-    drawn = p.most * _numbers_of_point(f) if _on_points(p) else FULL
+    drawn = p.most * _numbers_of_fit(f) if _on_points(p) else FULL
     most = 1 << int(np.log2(max(NEAR // one, FULL // drawn, 1)))
     limit = min(most, max(LEAST, -(-chains // PARTS)))
     ahead = 0
@@ -131,7 +122,7 @@ def chain_bytes(f: Family, p: Pool, generations: int, observables: int) -> int:
     """About how many bytes a chain holds while it runs: models, memory, what is drawn in a generation, observables."""
     truth = jax.eval_shape(lambda: kernel.truth(f))
     memory = jax.eval_shape(lambda: p.memory(f, p.room))
-    size = _numbers_of_point(f)
+    size = _numbers_of_fit(f)
     drawn = 0
     if _on_points(p) or p.most <= MOST_TOKENS and isinstance(f, Categorical):
         drawn = p.most * size * 3
@@ -140,18 +131,9 @@ def chain_bytes(f: Family, p: Pool, generations: int, observables: int) -> int:
     return int(state + 8 * (drawn + generations * observables))
 
 
-def _numbers_of_point(f: Family) -> int:
-    """How many numbers a sample is."""
-    match f:
-        case LinearRegression() | LogisticRegression():
-            return f.dimension + 1
-        case Bigram():
-            return f.length
-        case GaussianMixture():
-            return f.dimension * len(f.weights)  # a fit has as many for each component
-        case Gaussian() | KernelDensity():
-            return f.dimension
-    return 1
+def _numbers_of_fit(f: Family) -> int:
+    """How many numbers a fit looks at for each point: of a mixture, all coordinates for each component."""
+    return footprint.point(f) * (len(f.weights) if isinstance(f, GaussianMixture) else 1)
 
 
 def _on_points(p: Pool) -> bool:

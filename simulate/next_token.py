@@ -21,7 +21,7 @@ from modelcollapse.theory.family import Bigram, Zipf
 from modelcollapse.theory.selection import Step, Temperature, TopP
 from modelcollapse.theory.workflow import AccumulateSubsample, Schedule, Workflow
 
-from . import kernel, places, selection, subsample
+from . import kernel, places, selection, sets, subsample
 from .batches import batch_table
 from .stream import Stream, below, fold, part, uniform
 
@@ -132,7 +132,7 @@ def _drawn(stream: Stream, f: Text, state: Any, row: Any, most: int) -> jax.Arra
 
 def _without_replacement(stream: Stream, f: Text, state: Any, row: Any, most: int) -> Any:
     store = _grown(stream, f, state, row, most)
-    chosen = subsample.distinct(part(stream, 1), row["places"].shape[0], row["items"])
+    chosen = sets.distinct(part(stream, 1), row["places"].shape[0], row["items"])
     return _fitted(f, store, store[chosen], jnp.ones(chosen.shape, bool), row)
 
 

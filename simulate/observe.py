@@ -55,9 +55,12 @@ def observe(f: Family, model: Model, first: Model | None = None) -> dict[str, ja
             **({} if first is None else {"drift": jnp.sum(jnp.abs(model - first))}),
         }
     if isinstance(f, Gaussian):
+        error, diversity = jnp.sum((model.mean - start.mean) ** 2), jnp.sum(model.factor**2) / f.v
+        # of a spread beyond what a float holds differences and products with zero are no numbers any more
+        beyond = (jnp.isnan(error) | jnp.isnan(diversity)) & (model.log_variance > 0)
         return {
-            "error": jnp.sum((model.mean - start.mean) ** 2),
-            "diversity": jnp.sum(model.factor**2) / f.v,
+            "error": jnp.where(beyond, jnp.inf, error),
+            "diversity": jnp.where(beyond, jnp.inf, diversity),
             "mean": model.mean,
             "log_variance": model.log_variance,
         }

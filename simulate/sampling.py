@@ -13,8 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from .counts import poisson
-from .logarithm import log
+from .counts import binomial, poisson
+from .sets import one_by_one
 from .stream import Stream, below, fold, packed, part, uniform
 
 MOST_TOKENS = 4096  # beyond it a chain would hold more memory than time is worth
@@ -42,14 +42,14 @@ def tally(labels: jax.Array, n: Any, width: int) -> jax.Array:
     return jnp.zeros(width, jnp.int32).at[labels].add(counted).astype(float)
 
 
-def one_by_one(most: int, width: int) -> bool:
+def few_draws(most: int, width: int) -> bool:
     """Whether up to ``most`` samples of ``width`` tokens are drawn one by one, and not all at once."""
     return most <= min(TOKENS_PER_POISSON * width, MOST_TOKENS)
 
 
 def labelled(most: int, width: int) -> bool:
     """Whether a recursion on up to ``most`` samples of ``width`` tokens keeps the samples themselves."""
-    return width > FEW_TOKENS and one_by_one(most, width)
+    return width > FEW_TOKENS and few_draws(most, width)
 
 
 def compared(stream: Stream, n: Any, p: jax.Array, most: int) -> jax.Array:
@@ -104,7 +104,7 @@ def multinomial(stream: Stream, n: Any, p: jax.Array, most: int) -> jax.Array:
     which the law of k may depend on and the counts given k do not. So n falls to its square root each time.
     """
     few = compared if p.shape[0] <= MOST_COMPARED else _looked_up
-    if one_by_one(most, p.shape[0]):
+    if few_draws(most, p.shape[0]):
         return few(stream, n, p, most)
     shares = p / jnp.sum(p)
     n = jnp.asarray(n, float)
@@ -147,37 +147,35 @@ def triangle_size(dimension: int) -> int:
     return dimension // 2 * dimension
 
 
-def hypergeometric(stream: Stream, good: Any, bad: Any, draws: Any, most: int) -> jax.Array:
-    r"""How many of ``draws`` <= ``most`` items drawn without replacement are good.
-
-    :math:`P(k) \propto \binom{good}{k} \binom{bad}{draws - k}`, inverted: the ratios of neighbours are cumulated
-    as logarithms, so that no factorial of a large pool loses digits, and the sum normalises.
-    """
-    good, bad, draws = (jnp.asarray(each, float) for each in (good, bad, draws))
-    k = jnp.arange(most + 1, dtype=good.dtype)
-    least, greatest = jnp.maximum(draws - bad, 0), jnp.minimum(good, draws)
-    rising = (k >= least) & (k < greatest)  # from k to k + 1
-    up = jnp.where(rising, (good - k) * (draws - k), 1.0)
-    down = jnp.where(rising, (k + 1) * (bad - draws + k + 1), 1.0)
-    logs = jnp.cumsum(jnp.roll(log(up / down).at[-1].set(0), 1))  # of P(k) against P(least)
-    logs = jnp.where((k >= least) & (k <= greatest), logs, -jnp.inf)
-    cumulated = jnp.cumsum(jnp.exp(logs - jnp.max(logs)))
-    height = uniform(stream).astype(good.dtype) * cumulated[-1]
-    return jnp.clip(jnp.sum(cumulated <= height).astype(good.dtype), least, greatest)
-
-
 def multivariate_hypergeometric(stream: Stream, counts: jax.Array, draws: Any, most: int) -> jax.Array:
-    """Counts (V,) of ``draws`` <= ``most`` items drawn without replacement from a pool of ``counts`` (V,)."""
+    """Counts (V,) of ``draws`` <= ``most`` items drawn without replacement from a pool of ``counts`` (V,).
+
+    Few are drawn one by one, as different places in the pool. Many are drawn at once: a binomial number of each token, all of
+    one chance, which adds up to a little less. Given their sum k every set of k items is equally likely; what remains to be
+    drawn falls to its square root each time. Of more than half of the pool it is drawn what is left there.
+    """
     counts = jnp.asarray(counts, float)
-    behind = lax.cumsum(counts, reverse=True) - counts
+    pool = jnp.sum(counts)
+    wanted = jnp.minimum(draws, pool - draws)
 
-    def token(left: jax.Array, item: tuple[jax.Array, jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
-        number, good, bad = item
-        count = hypergeometric(fold(stream, number), good, bad, left, most)
-        return left - count, count
+    def fall(state: Any) -> Any:
+        turn, taken, left = state
+        chance = jnp.maximum(left - 4 * jnp.sqrt(left), 0) / (pool - wanted + left)
+        more = binomial(fold(stream, turn), counts - taken, chance)
+        total = jnp.sum(more)
+        good = (total <= left) & (left > LEFT)
+        return turn + 1, jnp.where(good, taken + more, taken), jnp.where(good, left - total, left)
 
-    numbers = jnp.arange(counts.shape[0], dtype=jnp.uint32)
-    return lax.scan(token, jnp.asarray(draws, float), (numbers, counts, behind))[1]
+    state = jnp.uint32(1), jnp.zeros_like(counts), wanted
+    if most > LEFT:
+        state = lax.while_loop(lambda state: jnp.any(state[2] > LEFT), fall, state)
+    _, taken, left = state
+    items = pool - wanted + left
+    items = items if items.dtype == jnp.float64 else items.astype(jnp.int32)  # which words of 32 bits hold, then
+    places = one_by_one(part(stream, 0), min(most, LEFT), left.astype(jnp.int32), items)
+    labels = jnp.searchsorted(jnp.cumsum(counts - taken), places.astype(counts.dtype), side="right")
+    taken += tally(labels.astype(jnp.int32), left, counts.shape[0])
+    return jnp.where(wanted < draws, counts - taken, taken)
 
 
 def distinct(stream: Stream, draws: int, items: Any, room: int) -> jax.Array:

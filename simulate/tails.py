@@ -71,7 +71,7 @@ def judged(f: Family, w: Workflow, generations: int, chains: int = 4096, budget:
     array([1])
     """
     most = most_skewness(chains, threshold(generations, chains, budget))
-    return {name: ~(np.abs(skew) > most) for name, skew in skewness(f, w, generations).items()}
+    return {name: np.abs(skew) <= most for name, skew in skewness(f, w, generations).items()}
 
 
 def most_skewness(chains: int, allowed: float) -> float:
@@ -153,12 +153,16 @@ def _powers(x: np.ndarray, q: np.ndarray) -> np.ndarray:
 
 
 def _sum_skewness(moments: np.ndarray, repeats: np.ndarray) -> np.ndarray:
-    """The skewness of a sum of independent variables, each so many times: moments (M, T, 3) -> (M,)."""
-    one, two, three = np.moveaxis(moments, -1, 0)
-    second = ((two - one**2) * repeats).sum(axis=1)
-    third = ((three - 3 * two * one + 2 * one**3) * repeats).sum(axis=1)
+    """The skewness of a sum of independent variables, each so many times: moments (M, T, 3) -> (M,).
+
+    Infinite where moments are beyond what a float holds.
+    """
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        return np.where(second > 0, third / second**1.5, 0.0)
+        one, two, three = np.moveaxis(moments, -1, 0)
+        second = ((two - one**2) * repeats).sum(axis=1)
+        third = ((three - 3 * two * one + 2 * one**3) * repeats).sum(axis=1)
+        found = np.where(second > 0, third / second**1.5, 0.0)
+    return np.where(np.isfinite(moments).all(axis=(1, 2)) & np.isfinite(found), found, np.inf)
 
 
 def _moments(v0: np.ndarray, v1: np.ndarray, v2: float, w: Workflow, generations: int) -> tuple[np.ndarray, np.ndarray]:

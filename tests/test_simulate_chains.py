@@ -281,6 +281,11 @@ def test_judged_means_keep_the_rate_and_the_others_do_not(f: theory.Family, w: t
     assert lost / (runs * cells[1]) > 10 * each
 
 
+def test_means_whose_moments_overflow_are_not_judged() -> None:
+    late = simulate.judged(theory.Gamma(0.5, 1.0), theory.Replace(4), 400, 300)
+    assert not any(late[name][200:].any() for name in ("error", "diversity", "mean")) and late["log_mean"].all()
+
+
 def enumerated(w: theory.Workflow, p: float, generations: int) -> list[tuple[np.ndarray, np.ndarray]]:
     """The law of the mean of Binomial(1, p) at each generation, from all that can be drawn: (means, chances)."""
     from scipy import stats

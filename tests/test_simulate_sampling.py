@@ -4,6 +4,7 @@ Every test below raises a false alarm with probability 1e-6 (for a key not chose
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
@@ -13,7 +14,7 @@ import pytest
 from scipy import stats
 
 from modelcollapse import theory
-from modelcollapse.simulate import chi_square, counts, kernel, sampling, subsample
+from modelcollapse.simulate import chi_square, counts, kernel, sampling, sets
 from modelcollapse.simulate.pool import pool
 from modelcollapse.simulate.stream import (
     Stream,
@@ -58,12 +59,23 @@ def assert_law(values: np.ndarray, law: stats.rv_discrete) -> None:
         assert stats.chi2.sf(statistic, len(seen) - 1) > FALSE_ALARM
 
 
-def test_hypergeometric_has_its_probability_mass_function() -> None:
-    for good, bad, draws in (
-        (5, 5, 4), (3, 40, 20), (40, 3, 20), (1000, 3000, 20), (0, 9, 4), (9, 0, 4), (2, 2, 4), (10**6, 10**6, 16)
-    ):  # fmt: skip
-        values = sampled(lambda s, g, b, d: sampling.hypergeometric(s, g, b, d, 20), good, bad, draws)
-        assert_law(values, stats.hypergeom(good + bad, good, draws))
+@pytest.mark.parametrize("single", [False, True])
+def test_subsamples_of_two_tokens_have_the_hypergeometric_law(single: bool) -> None:
+    """Drawn one by one and at once; few, half and nearly all of the pool; more than words of 32 bits can number."""
+    few = [(5, 5, 4), (3, 40, 20), (40, 3, 20), (1000, 3000, 20), (0, 9, 4), (9, 0, 4), (2, 2, 4), (10**6, 10**6, 16),
+           (3000, 4000, 5)]  # fmt: skip
+    many = [(3000, 4000, 600), (3000, 4000, 3500), (3000, 4000, 6600), (50, 10**6, 20_000), (10**12, 3 * 10**12, 700)]
+    for most, cases in ((32, few), (2**15, many)):
+        table = np.array([each for each in cases if not single or sum(each[:2]) <= 2**24], float)
+        with jax.enable_x64(not single):
+            draw = jax.vmap(partial(sampling.multivariate_hypergeometric, most=most), in_axes=(None, 0, 0))
+            values = sampled(draw, jnp.asarray(table[:, :2]), jnp.asarray(table[:, 2]))
+        for (good, bad, draws), found in zip(table, np.moveaxis(values, 1, 0), strict=True):
+            assert np.all(found.sum(axis=1) == draws)
+            pool = good + bad  # of so large a one no two items that are drawn are the same, and SciPy loses digits
+            assert_law(
+                found[:, 0], stats.binom(draws, good / pool) if pool > 10**10 else stats.hypergeom(pool, good, draws)
+            )
 
 
 def test_multivariate_hypergeometric_takes_what_is_there() -> None:
@@ -76,6 +88,21 @@ def test_multivariate_hypergeometric_takes_what_is_there() -> None:
     assert_law(values[:, 1] + values[:, 2], stats.hypergeom(14, 5, 6))
     everything = sampling.multivariate_hypergeometric(start(jax.random.key(0)), counts, 14.0, 16)
     assert everything.tolist() == counts.tolist()
+
+
+def test_subsamples_of_many_tokens_move_together_as_they_should() -> None:
+    """Means and covariances of a multivariate hypergeometric, drawn at once: every pair of tokens."""
+    counts, draws = np.array([500.0, 0, 2000, 40, 8000, 1]), 3000
+    values = sampled(lambda s: sampling.multivariate_hypergeometric(s, jnp.asarray(counts), float(draws), 4096))
+    pool, shares = counts.sum(), counts / counts.sum()
+    scale = draws * (pool - draws) / (pool - 1)
+    covariance = scale * (np.diag(shares) - np.outer(shares, shares))
+    deviation = values - draws * shares
+    products = np.einsum("ni,nj->nij", deviation, deviation)
+    error = products.std(axis=0) / np.sqrt(len(values)) + 1e-12
+    level = stats.norm.isf(FALSE_ALARM / 2)
+    assert np.all(np.abs(deviation.mean(axis=0)) <= level * np.sqrt(np.diag(covariance) / len(values)) + 1e-9)
+    assert np.all(np.abs(products.mean(axis=0) - covariance) <= level * error)
 
 
 @pytest.mark.parametrize("single", [False, True])
@@ -160,11 +187,11 @@ def test_sets_by_leaps_are_uniform(
 
     With little to spare most sets are drawn again, which must not be seen.
     """
-    monkeypatch.setattr(subsample, "FEW_LEFT", few if few < subsample.FEW else subsample.FEW_LEFT)
-    monkeypatch.setattr(subsample, "FEW", few)
-    monkeypatch.setattr(subsample, "SPARE", spare)
+    monkeypatch.setattr(sets, "FEW_LEFT", few if few < sets.FEW else sets.FEW_LEFT)
+    monkeypatch.setattr(sets, "FEW", few)
+    monkeypatch.setattr(sets, "SPARE", spare)
     with jax.enable_x64(not single):
-        values = sampled(lambda s, n: subsample.distinct(s, draws, n), jnp.asarray(items, jnp.int32))
+        values = sampled(lambda s, n: sets.distinct(s, draws, n), jnp.asarray(items, jnp.int32))
     inside = np.zeros((DRAWS, items))
     inside[np.arange(DRAWS)[:, None], values] = 1
     assert np.all(inside.sum(axis=1) == draws) and values.min() >= 0 and values.max() < items
@@ -375,8 +402,8 @@ def test_normal_numbers_are_those_of_box_and_muller(single: bool) -> None:
 def test_words_that_would_favour_some_numbers_are_drawn_again() -> None:
     """Of 3 x 2^29 numbers two of three have three words each, and the third one two."""
     items = 3 * 2**29
-    sets = jax.vmap(lambda chain: subsample.distinct(start(jax.random.key(6), chain), 20, items))(jnp.arange(1000))
-    for numbers in (below(start(jax.random.key(6)), items, (20_000,)), sets):
+    chosen = jax.vmap(lambda chain: sets.distinct(start(jax.random.key(6), chain), 20, items))(jnp.arange(1000))
+    for numbers in (below(start(jax.random.key(6)), items, (20_000,)), chosen):
         assert stats.chisquare(np.bincount(np.asarray(numbers).ravel() % 3)).pvalue > FALSE_ALARM
 
 

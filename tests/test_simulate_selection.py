@@ -316,3 +316,13 @@ def test_what_cannot_be_selected_is_refused_in_one_line(make: Any, said: str) ->
 
 def run(f: theory.Family, *steps: Step) -> None:
     simulate.chains(f, theory.Selected(theory.Replace(9), steps), 2, 2, jax.random.key(0))
+
+
+@pytest.mark.parametrize("dimension", [1, 3])
+def test_a_spread_beyond_what_floats_hold_is_infinite(dimension: int) -> None:
+    w = theory.Selected(theory.Replace(20), (theory.Temperature(1000.0),))
+    with jax.enable_x64(False):
+        t = simulate.chains(theory.Gaussian(dimension), w, 60, 4, jax.random.key(0))
+    for seen in (np.asarray(t.error), np.asarray(t.diversity)):
+        assert not np.isnan(seen).any() and np.isinf(seen[:, -1]).all() and np.isfinite(seen[:, :5]).all()
+    assert np.isfinite(t.log_variance).all()
