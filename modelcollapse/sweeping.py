@@ -123,12 +123,12 @@ def axes(
             option = name.replace("_", "-")
             found[name] = [number(option, each) for each in _parts(option, text)]
     verifier, curation = _verifier(selection.verifier), _curation(selection.curation)
-    if seeds > 1:
-        found["seed"] = list(range(seed, seed + seeds))
     for name, labels in found.items():
         if len(set(labels)) < len(labels):
             option = "workflows" if name == "workflow" else name.replace("_", "-")
             raise refused(option, ",".join(map(str, labels)), "name each once")
+    if seeds > 1:
+        found["seed"] = range(seed, seed + seeds)
 
     @cache
     def made(**labels: Any) -> theory.Family:

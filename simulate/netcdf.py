@@ -38,16 +38,21 @@ def read(
     path: Path, owner: str, argument: str, expected: Mapping[str, Any] | None = None
 ) -> tuple[dict[str, Any], labelled.Rows]:
     """What a file says of itself, and its rows. Raises InputError for no result of a sweep, or not of the ``expected`` one."""
+    import h5py
     import xarray
 
     if not path.exists():
         raise arg.refuse(owner, argument, str(path), "there is no such file")
     try:
+        with h5py.File(
+            path, "r"
+        ) as plain:  # what is refused here leaves no half of a file that h5netcdf would trip over
+            list(plain)
         with xarray.open_dataset(path, engine="h5netcdf") as file:
             said = {name: value.item() if hasattr(value, "item") else value for name, value in file.attrs.items()}
             there = json.loads(said["grid"])
             rows = labelled.rows_of(file)
-    except (OSError, KeyError, ValueError) as problem:
+    except (OSError, KeyError, ValueError, RuntimeError) as problem:
         remedy = f"it is no result of a sweep ({problem}): name another file"
         raise arg.refuse(owner, argument, str(path), " ".join(remedy.split())) from None
     if expected is not None:

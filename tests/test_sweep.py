@@ -1,5 +1,6 @@
 """Sweeps: streaming moments against the chains themselves, resuming after a kill, refusals, agreement with theory."""
 
+import gc
 import json
 import os
 import signal
@@ -294,8 +295,10 @@ def test_a_result_says_what_it_is() -> None:
     assert all("long_name" in data[name].attrs for name in ("generation", "quantile"))
 
 
-def test_a_file_of_another_sweep_is_left_as_it_is(tmp_path: Path) -> None:
+def test_a_file_of_another_sweep_is_left_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = tmp_path / "grid.nc"
+    later: list[Any] = []  # what is raised where nobody can catch it
+    monkeypatch.setattr(sys, "unraisablehook", later.append)
     sweep(SIZES, gaussian, generations=2, chains=9, out=out)
     before = out.read_bytes()
     with pytest.raises(theory.InputError, match="another sweep, with other chains"):
@@ -307,6 +310,13 @@ def test_a_file_of_another_sweep_is_left_as_it_is(tmp_path: Path) -> None:
     with pytest.raises(theory.InputError, match="no result of a sweep"):
         sweep(SIZES, gaussian, generations=2, chains=9, out=out)
     assert out.read_bytes() == b"no netCDF"
+    damaged = bytearray(before)
+    damaged[100] ^= 255
+    out.write_bytes(damaged)
+    with pytest.raises(theory.InputError, match="no result of a sweep"):
+        sweep(SIZES, gaussian, generations=2, chains=9, out=out)
+    gc.collect()
+    assert out.read_bytes() == damaged and not later
 
 
 BAD = {
@@ -319,6 +329,8 @@ BAD = {
     "--workflows replace:0.5": "only fixed and fresh have a share",
     "--workflows fixed:1": "above 0 and below 1",
     "--chains 1": "at least 2 chains",
+    "--seeds 1000000000": "cells are more than",
+    "--seed 9223372036854775807 --seeds 2": "from 0 to 2^63 - 2",
     "--memory 10kg": "--memory 10kg: a number of bytes above 0, alone or with B, kB, MB, GB or TB",
     "--memory -1": "--memory -1: a number of bytes above 0",
     "--time 5 --out a.nc --memory inf": "--memory inf: a number of bytes",
