@@ -80,8 +80,10 @@ def divide(table: TabularLM, w: Workflow) -> Contexts:
     ([1, 3, 1], 0)
     """
     theory.workflow.check("divide", w)
-    if isinstance(w, theory.Schedule):
-        raise arg.refuse("divide", "w", w, "a workflow with sizes: a Schedule is not divided among contexts")
+    if isinstance(w, theory.Schedule | theory.SlidingWindow | theory.RandomPast):
+        raise arg.refuse(
+            "divide", "w", w, f"a workflow of the newest model: a {type(w).__name__} is not divided among contexts"
+        )
     arg.one_size("divide", w)
     seen = table.seen
     real = apportioned(w.real, seen)

@@ -465,7 +465,10 @@ def sweep_command(
     samples: Annotated[str, typer.Option(help="Samples per generation, with commas: 10,100,1000.")] = "10,100,1000",
     workflows: Annotated[
         str,
-        typer.Option(help="Of replace, accumulate, subsample, bootstrap, fixed[:SHARE], fresh[:SHARE], with commas."),
+        typer.Option(
+            help="Of replace, accumulate, subsample, bootstrap, fixed[:SHARE], fresh[:SHARE], window[:MODELS], past, with "
+            "commas."
+        ),
     ] = "replace,accumulate,subsample",
     dimension: Annotated[
         str | None, typer.Option(help="Of gaussian, regression, density and logistic. Default: 1.")

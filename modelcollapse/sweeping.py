@@ -64,7 +64,10 @@ WORKFLOWS: dict[str, Callable[[int, int], theory.Workflow]] = {
     "bootstrap": lambda n, beside: theory.AccumulateSubsample(n, n, replacement=True),
     "fixed": theory.FixedReal,
     "fresh": theory.FreshReal,
+    "window": theory.SlidingWindow,
+    "past": lambda n, beside: theory.RandomPast(n),
 }
+MODELS = "3"  # of a window
 SHOWN = (
     "error",
     "diversity",
@@ -76,7 +79,7 @@ SHOWN = (
     "log_mean",
     "second_moment",
 )
-NAMES = "replace, accumulate, subsample, bootstrap, fixed[:SHARE] or fresh[:SHARE]"
+NAMES = "replace, accumulate, subsample, bootstrap, fixed[:SHARE], fresh[:SHARE], window[:MODELS] or past"
 
 
 @dataclass(frozen=True)
@@ -246,6 +249,10 @@ def _workflow(name: str, samples: int) -> theory.Workflow:
     kind, _, text = name.partition(":")
     if kind not in WORKFLOWS:
         raise refused("workflows", name, f"name {NAMES}")
+    if kind == "window":
+        models = whole("workflows", text or MODELS)
+        assert models is not None
+        return WORKFLOWS[kind](samples, models)
     if text and kind not in ("fixed", "fresh"):
         raise refused("workflows", name, "only fixed and fresh have a share")
     return WORKFLOWS[kind](samples, beside(name, text or "0.5", samples))

@@ -6,6 +6,7 @@ import math
 from fractions import Fraction
 
 import mpmath
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -17,13 +18,14 @@ from modelcollapse.proofs import enumeration
 from modelcollapse.proofs.digits import drift_by_gamma, drift_sum, precisely
 from modelcollapse.proofs.enumeration import TOKENS, TRIALS
 from modelcollapse.proofs.rational import closed_form, exactly, iterated, letters
-from modelcollapse.theory import algebra, solve, stable
+from modelcollapse.theory import algebra, recursion, solve, stable
 from modelcollapse.theory.errors import (
     ACCUMULATE,
     BOOTSTRAP,
     FIXED_REAL,
     FRESH_REAL,
     FRESH_WEIGHTED,
+    RANDOM_PAST,
     REPLACE,
     REPLACE_SIZES,
     SUBSAMPLE,
@@ -50,8 +52,11 @@ WORKFLOWS = [
     theory.AccumulateSubsample(3, 2, 3),
     theory.AccumulateSubsample(4, 3, 2, replacement=True),
     theory.AccumulateSubsample(3, 4, 1, replacement=True),
+    theory.RandomPast(3),
+    theory.RandomPast(1),
 ]
-PRODUCTS = [ACCUMULATE, SUBSAMPLE, BOOTSTRAP]
+DRAWN = theory.AccumulateSubsample | theory.RandomPast  # a formula at v2 = -1 only
+PRODUCTS = [ACCUMULATE, SUBSAMPLE, BOOTSTRAP, RANDOM_PAST]
 each_workflow = pytest.mark.parametrize("workflow", WORKFLOWS, ids=repr)
 
 
@@ -79,7 +84,7 @@ def test_trials_are_enumerated(workflow):
     error = [each.error / unit for each in found]
     assert error == list(algebra.error(workflow, curvature, 4))
     assert error == iterated(workflow, curvature, 4)
-    if not isinstance(workflow, theory.AccumulateSubsample):
+    if not isinstance(workflow, DRAWN):
         assert error == closed_form(workflow, curvature, 4)
     assert [each.spread / unit for each in found] == [1 + curvature * each for each in error]
 
@@ -118,6 +123,7 @@ SIZE = st.integers(1, 60)
         st.builds(
             lambda a, b, c, d: theory.AccumulateSubsample(a + 1, b, 1 + c % (a + 1), d), SIZE, SIZE, SIZE, st.booleans()
         ),
+        st.builds(theory.RandomPast, SIZE),
     ),
     st.fractions(-1, 3, max_denominator=7),
     st.integers(1, 9),
@@ -127,7 +133,7 @@ def test_any_sizes_any_curvature(workflow, curvature, last):
     """Drawn inside the assumptions: the algebra, the law and the closed form agree without rounding."""
     error = list(algebra.error(workflow, curvature, last))
     assert iterated(workflow, curvature, last) == error
-    if not isinstance(workflow, theory.AccumulateSubsample):
+    if not isinstance(workflow, DRAWN):
         assert closed_form(workflow, curvature, last)[-1] == error[-1]
     else:
         curved = list(algebra.error(workflow, -1, last))
@@ -190,6 +196,7 @@ def test_gamma_form_equals_stable_form(theorem, cell):
                     * drift_sum(ending.xreplace(_rationals(at)), count)
                 )
                 start = 1 + mpmath.mpf(Fraction(curvature).numerator) / Fraction(curvature).denominator / cell[0]
+                start = 1 if theorem is RANDOM_PAST else start  # which draws from the truth itself
                 shown = form.subs(at | ({m: count + 1} if count is not oo else {})).rewrite(gamma)
                 assert _close(shown.evalf(60), start * grown)
 
@@ -218,13 +225,14 @@ def _close(shown, expected, digits=40) -> bool:
         theory.Accumulate(7, 3),
         theory.AccumulateSubsample(7, 3, 2),
         theory.AccumulateSubsample(7, 3, 2, replacement=True),
+        theory.RandomPast(7),
     ],
     ids=repr,
 )
 def test_limits_are_limits(workflow):
     """The form of the limit is the closed form after 10^40 generations, to thirty digits."""
     families = {-1: theory.Categorical([0.5, 0.5]), THIRD: theory.Gamma(3, 1.0)}
-    for curvature in [-1] if isinstance(workflow, theory.AccumulateSubsample) else families:
+    for curvature in [-1] if isinstance(workflow, DRAWN) else families:
         forms, values = theorem_of(families[curvature], workflow).derived, letters(workflow, curvature)
         with mpmath.workdps(150):
             late = precisely(forms.expression, values | {m: 10**40}, drift_by_gamma)
@@ -249,6 +257,7 @@ def _excess(theorem: theory.Theorem, bias: Expr) -> Expr:
         pytest.param(ACCUMULATE, S.One, pi**2 / 6, id="accumulate"),
         pytest.param(SUBSAMPLE, 1 - 1 / M, pi**2 / 2 - 2, id="accumulate-subsample"),
         pytest.param(BOOTSTRAP, 1 - 1 / M, pi**2 / 3, id="accumulate-bootstrap"),
+        pytest.param(RANDOM_PAST, 1 - 1 / n, pi**2 / 6, id="random-past"),
     ],
 )
 def test_constants_of_many_samples(theorem, bias, constant):
@@ -336,3 +345,70 @@ def test_printed_formula_of_fixed_real_misses_enumeration():
         collision = 1 - found[when].spread
         assert corrected.subs(at) == Rational(collision.numerator, collision.denominator)
         assert printed.formula.subs(at) != Rational(collision.numerator, collision.denominator)
+
+
+WINDOWS = [
+    theory.SlidingWindow(3, 2),
+    theory.SlidingWindow(2, 3),
+    theory.SlidingWindow(1, 2),
+    theory.SlidingWindow(3, 9),
+]
+
+
+@pytest.mark.parametrize("workflow", WINDOWS, ids=repr)
+def test_windows_are_enumerated(workflow):
+    """Every chain of three tokens and of three trials; the recursion goes round in floats, the algebra in fractions."""
+    for family, curvature in ((TOKENS, -1), (TRIALS, -THIRD)):
+        found = enumeration.generations(family, workflow, 4)
+        error = [each.error / family.variance for each in found]
+        assert error == list(algebra.error(workflow, curvature, 4))
+        assert [each.spread / family.variance for each in found] == [1 + curvature * each for each in error]
+        rounded = recursion.error_over_v(workflow, float(curvature), [1, 2, 3, 4])
+        np.testing.assert_allclose(rounded, list(map(float, error)), 1e-14)
+
+
+@pytest.mark.parametrize("curvature", CURVATURES, ids=str)
+@pytest.mark.parametrize("size", [1, 2, 7, 10**9])
+@pytest.mark.parametrize("models", [1, 2, 5, 30])
+def test_windows_go_round_as_the_algebra_says(models, size, curvature):
+    """Twenty generations in fractions, before and after the truth has fallen out."""
+    workflow = theory.SlidingWindow(size, models)
+    expected = [float(each) for each in algebra.error(workflow, curvature, 20)]
+    when = np.arange(1, 21)
+    np.testing.assert_allclose(recursion.error_over_v(workflow, float(curvature), when), expected, 1e-13)
+    if models == 1:
+        assert list(algebra.error(theory.Replace(size), curvature, 20)) == list(algebra.error(workflow, curvature, 20))
+
+
+@pytest.mark.parametrize("models", [2, 3, 8])
+def test_a_window_slows_collapse_and_does_not_stop_it(models):
+    """Diversity shrinks by 1 - 4/(n(K+1)^2) a generation, up to 1/n^2; its end is the limit."""
+    family, size = theory.Categorical([0.5, 0.5]), 500
+    workflow = theory.SlidingWindow(size, models)
+    late = theory.diversity(family, workflow, [4000, 4001])
+    assert 1 - late[1] / late[0] == pytest.approx(4 / (size * (models + 1) ** 2), rel=3 / size)
+    assert theory.gain_limit(family, workflow) == size
+    assert theory.gain(family, theory.SlidingWindow(2, models), 3000) == pytest.approx(2, rel=1e-9)
+    assert theory.gain_limit(theory.Poisson(1.0), workflow) == math.inf
+
+
+def test_a_random_past_is_accumulate_of_equal_batches():
+    """At v2 = -1 the same error, generation by generation; at others not."""
+    for size in (1, 2, 9):
+        past, kept = theory.RandomPast(size), theory.Accumulate(size, size)
+        assert list(algebra.error(past, -1, 12)) == list(algebra.error(kept, -1, 12))
+        assert list(algebra.error(past, 0, 12))[2:] != list(algebra.error(kept, 0, 12))[2:]
+
+
+@pytest.mark.parametrize("size", [3, 20, 10**6, 10**9])
+@pytest.mark.parametrize("curvature", [-0.2, 0.0, 1.0])
+def test_the_limit_of_a_random_past(size, curvature):
+    """Against a late generation, and what is left by then: errors still to come sum to about (V + ..)/(n m)."""
+    workflow, late = theory.RandomPast(size), 200_000
+    limit = recursion.limit_over_v(workflow, curvature)
+    found, before = recursion.error_over_v(workflow, curvature, [late, late // 2])
+    settling = 1 - (1 + max(curvature, 0)) / size  # the gap shrinks at least like m to this power
+    gap, earlier = limit - found, limit - before
+    assert 0 < gap < limit * 2 / late**settling
+    assert earlier / gap == pytest.approx(2, rel=0.4) or size == 3
+    assert theory.gain_limit(theory.Gamma(0.5, 1.0), theory.RandomPast(3)) == math.inf

@@ -136,7 +136,7 @@ SETTLED = [(20, 10, 5), (2, 10**9, 2), (10**9, 1, 10**9), (10**9, 1, 10), (10**6
 def test_limit_of_the_recursion_against_the_product(real, synthetic, train, replacement):
     """Where v2 = -1 has the exact product too: twelve digits, however large the first pool is."""
     workflow = theory.AccumulateSubsample(real, synthetic, train, replacement=replacement)
-    found = real * recursion.limit_over_v(real, synthetic, train, -1.0, replacement=replacement)
+    found = real * recursion.limit_over_v(workflow, -1.0)
     assert found == pytest.approx(theory.gain_limit(FAMILIES[-1], workflow), rel=1e-12)
 
 
@@ -159,7 +159,7 @@ def test_limit_of_the_recursion_against_a_fit(curvature, train):
         powers = sorted([settling + each for each in range(5)] + [mpmath.mpf(1) + each for each in range(5)])
         table = mpmath.matrix([[1, *(mpmath.mpf(when) ** -power for power in powers)] for when in last])
         fitted = float(mpmath.lu_solve(table, mpmath.matrix(errors))[0])
-    found = recursion.limit_over_v(20, 20, train, float(curvature), replacement=False)
+    found = recursion.limit_over_v(theory.AccumulateSubsample(20, 20, train), float(curvature))
     assert found == pytest.approx(fitted, rel=1e-7)
 
 

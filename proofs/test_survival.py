@@ -61,6 +61,9 @@ THINNED = [
     theory.AccumulateSubsample(2, 5, 1),
     theory.AccumulateSubsample(4, 3, 2, replacement=True),
     theory.AccumulateSubsample(2, 5, 1, replacement=True),
+    theory.SlidingWindow(3, 2),
+    theory.SlidingWindow(4, 3),
+    theory.RandomPast(3),
 ]
 
 

@@ -37,9 +37,11 @@ from modelcollapse.theory.workflow import (
     AnyWorkflow,
     FixedReal,
     FreshReal,
+    RandomPast,
     Replace,
     Schedule,
     Selected,
+    SlidingWindow,
     Workflow,
 )
 
@@ -369,7 +371,7 @@ def _check_family(f: Family, w: Workflow, generations: int) -> None:
             raise arg.refuse("Replace", "synthetic", min(sizes), "the unbiased variance needs at least 2 samples")
     if isinstance(f, Categorical) and f.counts is not None:
         items = int(f.counts.sum())
-        if isinstance(w, FreshReal | Schedule):
+        if isinstance(w, FreshReal | SlidingWindow | RandomPast | Schedule):
             raise arg.refuse("chains", "f", "from_counts", f"{type(w).__name__} draws real sets, and a corpus is one: "
                              "use Categorical(f.p), which takes it as the truth")  # fmt: skip
         if int(w.real) != items:
@@ -400,7 +402,7 @@ def _check_precision(f: Family, w: Workflow, generations: int) -> None:
             name, samples = "size", max(float(size) for size in w.size)
         case Replace():
             name, samples = "synthetic", max(float(size) for size in w.sizes(generations))
-        case FixedReal() | FreshReal() | Accumulate():
+        case FixedReal() | FreshReal() | Accumulate() | SlidingWindow() | RandomPast():
             name, samples = "synthetic", max(float(w.real), float(w.synthetic))
         case AccumulateSubsample():
             name, samples = "synthetic", float(w.real) + float(w.synthetic) * (generations - 1)

@@ -33,7 +33,7 @@ STATISTICS = {
     "least": "least of the chains",
     "greatest": "greatest of the chains",
     "predicted": "mean that theory predicts; NaN where it does not say",
-    "z": "(mean - predicted) / standard error, where the mean of so many chains can be judged; else NaN",
+    "z": "(mean - predicted) / standard error, where the mean of so many chains can be judged; else NaN; above a lower bound 0",
 }
 ABOUT = {
     "outside": "whether a mean is further from theory than the budget of false alarms allows",
@@ -102,6 +102,13 @@ def predicted(cell: Cell, names: Sequence[str], generations: int) -> dict[str, n
     return out
 
 
+def _bounded(cell: Cell, name: str) -> bool:
+    """Whether what theory says of a mean is a lower bound, of which only what is below it counts."""
+    if name != "alive" or not isinstance(cell.f, theory.Categorical):
+        return False
+    return theory.explain(QUESTIONS[name], cell.f, cell.w).evidence is theory.Evidence.BOUND  # type: ignore[arg-type]
+
+
 def variables(grid: Grid) -> dict[str, int]:
     """What a result of this grid holds: names, each with its axes beside those of the grid (0 to 2)."""
     found: dict[str, int] = {}
@@ -134,6 +141,8 @@ def row(grid: Grid, cell: Cell, total: Moments) -> dict[str, np.ndarray]:
         out[f"{name}_predicted"] = np.broadcast_to(means[name], grid.generations)
         fair = trusted.get(name, np.zeros(grid.generations, bool)) & np.isfinite(means[name])
         z = score(total.mean[place], _exact_error(cell, name, grid, error[place]), means[name], grid.double)
+        if _bounded(cell, name):
+            z = np.minimum(z, 0.0)
         out[f"{name}_z"] = np.where(fair, z, np.nan)
         compared += int(fair.sum())
         worst = max(worst, np.abs(z[fair]).max(initial=0.0))

@@ -45,15 +45,18 @@ from modelcollapse.theory.workflow import (
     AnyWorkflow,
     FixedReal,
     FreshReal,
+    RandomPast,
     Replace,
     Schedule,
     Selected,
+    SlidingWindow,
     Workflow,
 )
 
 from . import batches, density, kernel, least_squares, next_token, points, sampling, selection, subsample
 from .stream import Stream, below, fold, part
 
+Unmixed = Replace | FixedReal | FreshReal | Accumulate | AccumulateSubsample | Schedule
 State = tuple[kernel.Model, Any]
 Memory = Callable[[Family, Any], Any]
 Step = Callable[[Stream, Family, State, Any, int], State]
@@ -94,6 +97,8 @@ def pool(f: Family, w: AnyWorkflow, generations: int) -> Pool:
 
 
 def _pool_of(f: Family, w: Workflow, generations: int, steps: tuple[Any, ...]) -> Pool:
+    if isinstance(w, SlidingWindow | RandomPast):
+        w = w.schedule(generations)
     match f:
         case KernelDensity():
             return Pool(*density.pool(f, w, generations))
@@ -148,7 +153,7 @@ def _pool_of(f: Family, w: Workflow, generations: int, steps: tuple[Any, ...]) -
     assert_never(w)
 
 
-def _regression(f: LinearRegression, w: Workflow, generations: int) -> Pool:
+def _regression(f: LinearRegression, w: Unmixed, generations: int) -> Pool:
     match w:
         case AccumulateSubsample():
             return Pool(**subsample.growing(f, w, generations))

@@ -11,7 +11,7 @@ in the mean, :math:`\kappa_{j+1} = v \kappa_j'`, so the conditional moments are 
 moments of a chain obey a linear recursion. Else it is that of a chain that varies at least about as much:
 
 * AccumulateSubsample: a subsample of the pool counts as a new sample of the family there, of equal noise;
-* Schedule: every generation counts as a Replace of the size that has its noise;
+* Schedule, SlidingWindow, RandomPast: every generation counts as a Replace of the size that has its noise;
 * Gaussian: under other workflows as a Replace of the same diversity; of d coordinates as one;
 * Categorical: each token is a binomial chain; tokens count as pairs that move together, pairs as independent;
 * LinearRegression: every generation counts as one fit to the smallest training set, which on one design it is;
@@ -47,8 +47,10 @@ from modelcollapse.theory.workflow import (
     AccumulateSubsample,
     FixedReal,
     FreshReal,
+    RandomPast,
     Replace,
     Schedule,
+    SlidingWindow,
     Workflow,
     whole_sets,
 )
@@ -200,7 +202,7 @@ def _run(v: np.ndarray, w: Workflow, generations: int) -> np.ndarray:
 
     out: list[np.ndarray] = []
     match w:
-        case Replace() | Schedule():
+        case Replace() | SlidingWindow() | RandomPast() | Schedule():
             sizes = w.sizes(generations) if isinstance(w, Replace) else _sizes(w.schedule(generations))
             laws: dict[Any, np.ndarray] = {}
             for size in sizes:

@@ -343,6 +343,7 @@ def test_no_observable_is_more_skewed_than_it_is_taken_to_be(f: theory.Family, w
         (PLANE, theory.AccumulateSubsample(9, 9, replacement=True), ["replacement=True", "replacement=False"]),
         (DESIGN, theory.FixedReal(9, 8), ["one design", "use equal sizes"]),
         (DESIGN, theory.AccumulateSubsample(9, 9), ["one design", "redrawn=True"]),
+        (DESIGN, theory.RandomPast(9), ["one design", "redrawn=True"]),
         (SHRINKING, theory.Replace(9), ["bandwidths of 4 models", "5 generations"]),
         (SMOOTH, theory.AccumulateSubsample(9, 9).schedule(5), ["Schedule", "AccumulateSubsample"]),
     ],

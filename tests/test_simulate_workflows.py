@@ -34,6 +34,8 @@ WORKFLOWS: dict[str, theory.Workflow] = {  # real != synthetic: an exchange of t
     "accumulate": theory.Accumulate(REAL, SYNTHETIC),
     "subsample": theory.AccumulateSubsample(REAL, SYNTHETIC, train=4),
     "bootstrap": theory.AccumulateSubsample(REAL, SYNTHETIC, train=4, replacement=True),
+    "window": theory.SlidingWindow(SYNTHETIC, models=2),
+    "past": theory.RandomPast(SYNTHETIC),
 }
 SUBSAMPLED = [w for w in WORKFLOWS.values() if isinstance(w, theory.AccumulateSubsample)]
 MIXED = theory.Schedule(

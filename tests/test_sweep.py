@@ -115,6 +115,19 @@ def test_a_sweep_over_a_corpus_estimates_the_distance_from_its_truth() -> None:
     np.testing.assert_allclose(data.error_mean[0, 0], f.v / 10, rtol=1e-6)
 
 
+def test_of_a_lower_bound_only_what_is_below_it_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Survivors under a subsample are bounded by thinning: what lies above agrees, however far; what lies below does not."""
+
+    def cell(samples: int) -> tuple[theory.Family, theory.Workflow]:
+        return theory.Categorical(np.full(10, 0.1)), theory.SlidingWindow(samples, 3)
+
+    data = sweep({"samples": [20]}, cell, generations=12, chains=4000)
+    assert not data.outside.any() and np.all(data.alive_z <= 0) and np.all(data.alive_z[0, 3:] == 0)
+    monkeypatch.setitem(labelled.QUESTIONS, "alive", lambda f, w, m: 1.1 * theory.survivors(f, w, m))
+    monkeypatch.setattr(labelled, "_bounded", lambda cell, name: name == "alive")
+    assert sweep({"samples": [20]}, cell, generations=12, chains=4000).outside.all()
+
+
 def test_a_wrong_prediction_is_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(labelled.QUESTIONS, "log_variance", lambda f, w, m: 1.1 * theory.log_variance(f, w, m))
     assert sweep(SIZES, gaussian, generations=30, chains=600, seed=3).outside.all()
@@ -327,6 +340,8 @@ BAD = {
     "--samples 10,10": "name each once",
     "--workflows replace,reuse": "name replace, accumulate",
     "--workflows replace:0.5": "only fixed and fresh have a share",
+    "--workflows past:0.5": "only fixed and fresh have a share",
+    "--workflows window:0": "--workflows 0: give a whole number, at least 1",
     "--workflows fixed:1": "above 0 and below 1",
     "--chains 1": "at least 2 chains",
     "--seeds 1000000000": "cells are more than",

@@ -30,7 +30,18 @@ from .selection import Curation, Temperature, TopP, Verifier
 from .survival import survivors
 from .theorem import Evidence, Theorem
 from .weight import OptimalWeight, optimal_weight
-from .workflow import Accumulate, AccumulateSubsample, FixedReal, FreshReal, Replace, Schedule, Selected, Workflow
+from .workflow import (
+    Accumulate,
+    AccumulateSubsample,
+    FixedReal,
+    FreshReal,
+    RandomPast,
+    Replace,
+    Schedule,
+    Selected,
+    SlidingWindow,
+    Workflow,
+)
 
 __all__ = [
     "Accumulate",
@@ -53,9 +64,11 @@ __all__ = [
     "NegativeBinomial",
     "OptimalWeight",
     "Poisson",
+    "RandomPast",
     "Replace",
     "Schedule",
     "Selected",
+    "SlidingWindow",
     "SyntheticLimit",
     "Temperature",
     "Theorem",

@@ -6,7 +6,6 @@ of generations; with JAX arrays anywhere it works under ``jit``, ``vmap`` and ``
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -112,7 +111,7 @@ def gain_limit(f: Family, w: Workflow) -> Any:
     if isinstance(w, Schedule) or (isinstance(w, Replace) and isinstance(w.synthetic, tuple)):
         raise arg.refuse("gain_limit", "w", w, "a workflow without end: this one stops at its last size or row")
     if isinstance(f, KernelDensity):
-        if kernel_density.unrolls(f, w):
+        if isinstance(f.bandwidth, tuple):
             raise arg.refuse("gain_limit", "f", f, "one bandwidth for all generations: this tuple ends")
         return or_nan(arg.scalar(kernel_density.limit(f, w) * w.real), f, w)
     if theorem is REGRESSION_DESIGN:
@@ -120,12 +119,10 @@ def gain_limit(f: Family, w: Workflow) -> Any:
             arg.scalar(_value(errors.of_means(f, w).derived.limit, f, w, None) * w.real * _inflation(f, w)), f, w
         )
     if theorem.evidence is Evidence.RECURSION:
-        assert isinstance(w, AccumulateSubsample)
-        if arg.is_traced(w.real, w.synthetic, w.train, f.v2):
+        if arg.is_traced(w.real, w.synthetic, getattr(w, "train", None), f.v2):
             raise arg.refuse("gain_limit", "w", "traced", "the limit of this recursion is worked out from concrete numbers: "
                              "call it outside the transformation, or ask for a late generation")  # fmt: skip
-        limit = np.vectorize(partial(recursion.limit_over_v, replacement=w.replacement))
-        return arg.scalar(w.real * limit(w.real, w.synthetic, w.train, float(f.v2)))
+        return arg.scalar(w.real * recursion.limit_over_v(w, float(f.v2)))
     return or_nan(arg.scalar(_value(theorem.derived.limit, f, w, None) * w.real), f, w)
 
 
@@ -157,23 +154,8 @@ def _scaled(owner: str, f: Family, w: Workflow, generation: Any, scale: Any) -> 
     if isinstance(w, Schedule):
         return arg.scalar(_indexed(algebra.error(w, f.v2, w.generations), owner, whole) * scale)
     if theorem.evidence is Evidence.RECURSION:
-        assert isinstance(w, AccumulateSubsample)
         arg.steps(owner, whole)
-        return _from_truth(
-            whole,
-            lambda at: (
-                scale
-                * recursion.error_over_v(
-                    w.real,
-                    w.synthetic,
-                    w.train,
-                    _real(f.v2),
-                    at,
-                    replacement=w.replacement,
-                )
-            ),
-            0.0,
-        )
+        return _from_truth(whole, lambda at: scale * recursion.error_over_v(w, _real(f.v2), at), 0.0)
     return _from_truth(whole, lambda at: scale * _value(theorem.derived.expression, f, w, at), 0.0)
 
 

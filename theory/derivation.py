@@ -7,8 +7,9 @@ a step does not hold.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
-from sympy import Expr, Integer, exp, factor, oo, simplify
+from sympy import Expr, Integer, exp, factor, oo, simplify, summation
 
 from .law import Law, law, spread
 from .solve import (
@@ -23,9 +24,9 @@ from .solve import (
     solve_affine,
 )
 from .stable import DriftSum, ExponentialQuotient, LogarithmicQuotient
-from .symbols import L, M, N, P, Q, T, V, a, c, j, k, m, n, nu, v2, w
+from .symbols import K, L, M, N, P, Q, T, V, a, c, j, k, m, n, nu, v2, w
 from .theorem import Derived
-from .workflow import Accumulate, AccumulateSubsample, Replace
+from .workflow import Accumulate, AccumulateSubsample, RandomPast, Replace
 
 POOLED = N / (N + n)
 
@@ -70,7 +71,8 @@ def _drift(one: Law, curvature: Expr) -> Expr:
 def _multiplied(workflow: type, curvature: Expr = v2, replacement: bool = False) -> tuple[Expr, Expr, Law]:
     r"""State and its spread when the spread is a product over generations: T = T_1 e^{v2 L} + V L (e^{v2 L} - 1)/(v2 L)."""
     one = law(workflow, replacement)
-    total = DriftSum(curvature, _drift(one, curvature).subs(m, j), N / n, m - 1)
+    centre = Integer(1) if workflow is RandomPast else N / n  # batches in the first pool
+    total = DriftSum(curvature, _drift(one, curvature).subs(m, j), centre, m - 1)
     grown = exp(curvature * total)
     start = V + curvature * one.start[0]
     return one.start[0] * grown + V * total * ExponentialQuotient(curvature * total), start * grown, one
@@ -82,13 +84,14 @@ def derive_accumulate() -> Derived:
     return Derived(error, diversity, error.replace(DriftSum, lambda *a: DriftSum(*a).limit()))
 
 
-def derive_subsample(replacement: bool) -> Callable[[], Derived]:
-    """At v2 = -1: the pool's diversity is a product, and the subsample takes its share of it."""
+def derive_drawn(workflow: type, replacement: bool = True) -> Callable[[], Derived]:
+    """At v2 = -1: the diversity of what is drawn from is a product, and what is drawn takes its share of it."""
 
     def derive() -> Derived:
-        pool, spread_of_pool, one = _multiplied(AccumulateSubsample, Integer(-1), replacement)
-        chosen = one.error.subs({P: 0, Q: 1})  # the share of Q - P = V - P that the subsample adds
-        settled = (pool + spread_of_pool / M).replace(DriftSum, lambda *a: DriftSum(*a).limit())
+        pool, spread_of_pool, one = _multiplied(workflow, Integer(-1), replacement)
+        chosen = one.error.subs({P: 0, Q: 1})  # the share of Q - P = V - P that a subsample adds
+        points = M if workflow is AccumulateSubsample else n
+        settled = (pool + spread_of_pool / points).replace(DriftSum, lambda *a: DriftSum(*a).limit())
         return Derived(pool + spread_of_pool * chosen, spread_of_pool * (1 - chosen), settled)
 
     return derive
@@ -133,8 +136,9 @@ def prove_product(workflow: type, curvature: Expr, replacement: bool = False) ->
         letter, fixed = one.state[0], {v2: curvature, Q: V}
         if simplify(1 + curvature * _drift(one, curvature) - factor_m) != 0:
             raise Unsolved(f"{workflow.__name__}: the drift differs from the growth factor")
-        if workflow is AccumulateSubsample and simplify(one.step[1].subs(fixed) - V) != 0:
-            raise Unsolved("the spread of the points in the pool changes")
+        drawn = len(one.state) == 2
+        if drawn and simplify(one.step[1].subs(fixed) - V) != 0:
+            raise Unsolved("the spread of the points that are drawn from changes")
         closed = product_over_generations(factor_m.subs(m, j))
         grown = start * closed
         limiting = limit_of_product(closed)
@@ -147,10 +151,10 @@ def prove_product(workflow: type, curvature: Expr, replacement: bool = False) ->
             Step(f"{letter} = (G - V)/v2", (grown - V) / curvature, f"{letter}(m) = "),
             Step("Each (a)_t behaves as Gamma(t) t^a / Gamma(a); the powers of t cancel", start * limiting, "G(oo) = "),
         ]
-        if workflow is AccumulateSubsample:
+        if drawn:
             chosen = one.error.subs({P: 0, Q: 1})
-            steps.insert(0, Step("With v2 = -1 the spread of the pool's points never changes", V, "Q(m+1) = Q(m) = "))
-            steps.append(Step("The model adds the noise of the subsample", (V - grown) + grown * chosen, "T(m) = "))
+            steps.insert(0, Step("With v2 = -1 the spread of what is drawn from never changes", V, "Q(m+1) = Q(m) = "))
+            steps.append(Step("The model adds the noise of what is drawn", (V - grown) + grown * chosen, "T(m) = "))
         else:
             steps.append(
                 Step(
@@ -185,18 +189,50 @@ def prove_sizes() -> tuple[Step, ...]:
     )
 
 
-def prove_recursion() -> tuple[Step, ...]:
+def prove_recursion(workflow: type) -> Callable[[], tuple[Step, ...]]:
     """The two-state recursion as it stands."""
-    one = law(AccumulateSubsample)
+
+    def prove() -> tuple[Step, ...]:
+        one, points = law(workflow), M if workflow is AccumulateSubsample else n
+        return (
+            Step("Error of the mean of what is drawn from", one.step[0], "P(m+1) = "),
+            Step("Spread of its points", one.step[1], "Q(m+1) = "),
+            Step("First model", one.start, "(P, Q)(1) = "),
+            Step(f"The model is fitted on {points} points of it", one.error, "T = "),
+            Step(
+                "At v2 = -1 the spread stays V and a product solves it; otherwise the exact recursion is the answer. "
+                f"It settles like m^-(1 - (1 + v2)/{points}), and has no finite limit unless 1 + v2 < {points}"
+            ),
+        )
+
+    return prove
+
+
+def prove_window() -> tuple[Step, ...]:
+    """A window of K models: their covariances go round, and new noise moves what all of them agree on in the end."""
+    noise = (V + (1 + v2) * Q - P) / n  # Q: mean of the errors of the K models, P: error of their mean
+
+    def weight(age: Any) -> Expr:
+        return 2 * (K - age) / (K * (K + 1))
+
+    agreed = simplify(noise.subs({P: T, Q: T}) - spread(T) / n)
+    # a model of age j hands its weight on: what the mean of the window gives it, and what it has one generation older
+    kept = simplify(weight(0) / K + weight(j + 1) - weight(j))
+    total = simplify(summation(weight(j), (j, 0, K - 1)) - 1)
+    if agreed != 0 or kept != 0 or total != 0:
+        raise Unsolved(f"window: {agreed}, {kept}, {total}")
+    share = factor(weight(0))
+    step = growth(1 + v2 * share**2 / n, V * share**2 / n, v2)
     return (
-        Step("Error of the pool mean", one.step[0], "P(m+1) = "),
-        Step("Spread of the pool's points", one.step[1], "Q(m+1) = "),
-        Step("First model", one.start, "(P, Q)(1) = "),
-        Step("The model is fitted on M points of the pool", one.error, "T = "),
+        Step("n samples of the mixture of K models: the mean of the models, and noise around it", noise, "var = "),
+        Step("K (K+1)/2 covariances go round: those of the new model are its mean's, the oldest drops out"),
         Step(
-            "At v2 = -1 the spread stays V and a product solves it; otherwise the exact recursion is the answer. "
-            "It settles like m^-(1 - (1 + v2)/M), and has no finite limit unless 1 + v2 < M"
+            "The mean of the window weighed by age does not change but by new noise; weight of age j", weight(j), "l = "
         ),
+        Step("so that new noise moves it by the weight of the newest model", share, "a = "),
+        Step("Where all K models agree the noise is that of one", spread(T) / n, "var = "),
+        Step("For many samples a generation multiplies G = V + v2 T", factor(step), "G'/G -> "),
+        Step("The noise ends where V + v2 T = 0: the end is that of Replace", -V / v2, "T(oo) = "),
     )
 
 

@@ -17,19 +17,30 @@ from .derivation import (
     POOLED,
     derive_accumulate,
     derive_affine,
+    derive_drawn,
     derive_sizes,
-    derive_subsample,
     prove_affine,
     prove_algebra,
     prove_drift,
     prove_product,
     prove_recursion,
     prove_sizes,
+    prove_window,
 )
 from .family import Family, KernelDensity, LinearRegression
 from .symbols import N, V, m, n, v2
 from .theorem import Evidence, Printed, Theorem
-from .workflow import Accumulate, AccumulateSubsample, FixedReal, FreshReal, Replace, Schedule, Workflow
+from .workflow import (
+    Accumulate,
+    AccumulateSubsample,
+    FixedReal,
+    FreshReal,
+    RandomPast,
+    Replace,
+    Schedule,
+    SlidingWindow,
+    Workflow,
+)
 
 A, B_, C_ = "Seddik2024", "Kazdan2024", "Gerstgrasser2024"
 
@@ -139,7 +150,7 @@ SUBSAMPLE = Theorem(
     Evidence.IDENTITY,
     (*COMMON, CONSERVED, TWO_REAL),
     (f"{B_} (qualitative)", "derived"),
-    derive_subsample(False),
+    derive_drawn(AccumulateSubsample, False),
     prove_product(AccumulateSubsample, Integer(-1)),
 )
 BOOTSTRAP = Theorem(
@@ -152,7 +163,7 @@ BOOTSTRAP = Theorem(
     Evidence.IDENTITY,
     (*COMMON, CONSERVED),
     ("derived",),
-    derive_subsample(True),
+    derive_drawn(AccumulateSubsample, True),
     prove_product(AccumulateSubsample, Integer(-1), True),
 )
 SUBSAMPLE_RECURSION = Theorem(
@@ -165,7 +176,46 @@ SUBSAMPLE_RECURSION = Theorem(
     (*COMMON, TWO_REAL),
     ("derived",),
     None,
-    prove_recursion,
+    prove_recursion(AccumulateSubsample),
+)
+RANDOM_PAST = Theorem(
+    "random-past",
+    "Drawing every sample from a model of the past chosen at random, the truth among them, the error plateaus: as with "
+    "Accumulate of equal batches, at n (1 - sinc(n^-1/2)) -> pi^2/6 times the real-only error.",
+    "error",
+    "Categorical, Gaussian (v2 = -1)",
+    "RandomPast",
+    Evidence.IDENTITY,
+    (*COMMON, CONSERVED),
+    (f"{A}, section 4.2 (randomly sampled data, simulated)", "derived"),
+    derive_drawn(RandomPast),
+    prove_product(RandomPast, Integer(-1)),
+)
+RANDOM_PAST_RECURSION = Theorem(
+    "random-past-recursion",
+    "For other families the error of the mean of all models so far and the spread of what they draw obey an exact two-state "
+    "recursion.",
+    "error",
+    ANY,
+    "RandomPast",
+    Evidence.RECURSION,
+    COMMON,
+    ("derived",),
+    None,
+    prove_recursion(RandomPast),
+)
+SLIDING_WINDOW = Theorem(
+    "sliding-window",
+    "Drawing n samples from the uniform mixture of the last K models slows collapse by ((K+1)/2)^2 for many samples, and does "
+    "not stop it; the K(K+1)/2 covariances of the window obey an exact recursion.",
+    "error",
+    ANY,
+    "SlidingWindow",
+    Evidence.RECURSION,
+    COMMON,
+    (f"{A}, section 4.2 (most recent models, simulated)", "derived"),
+    None,
+    prove_window,
 )
 
 
@@ -227,6 +277,10 @@ def of_means(family: Family, workflow: Workflow) -> Theorem:
             if not CONSERVED.holds(family, workflow):
                 return SUBSAMPLE_RECURSION
             return BOOTSTRAP if replacement else SUBSAMPLE
+        case RandomPast():
+            return RANDOM_PAST if CONSERVED.holds(family, workflow) else RANDOM_PAST_RECURSION
+        case SlidingWindow():
+            return SLIDING_WINDOW
         case Schedule():
             return ALGEBRA
     assert_never(workflow)

@@ -27,7 +27,17 @@ from .smoothing import (
 )
 from .symbols import H, M, N, V, m, n, w
 from .theorem import Assumption, Derived, Evidence, Theorem
-from .workflow import Accumulate, AccumulateSubsample, FixedReal, FreshReal, Replace, Schedule, Workflow
+from .workflow import (
+    Accumulate,
+    AccumulateSubsample,
+    FixedReal,
+    FreshReal,
+    RandomPast,
+    Replace,
+    Schedule,
+    SlidingWindow,
+    Workflow,
+)
 
 B_ = "Kazdan2024"
 
@@ -190,7 +200,7 @@ def theorem_of(family: KernelDensity, workflow: Workflow) -> Theorem:
             return KERNEL_ACCUMULATE
         case AccumulateSubsample():
             return KERNEL_SUBSAMPLE
-        case Schedule():
+        case SlidingWindow() | RandomPast() | Schedule():
             return KERNEL_ALGEBRA
     assert_never(workflow)
 
@@ -228,6 +238,8 @@ def table(moment: Moment, f: KernelDensity, workflow: Workflow, last: int | None
             ends.append(workflow.generations)
         if isinstance(workflow, Replace) and isinstance(workflow.synthetic, tuple):
             ends.append(len(workflow.synthetic) + 1)
+        if not ends:
+            raise arg.refuse(moment.value, "generation", "traced", "static here: call it outside jit, vmap and grad")
         last = min(ends)
     elif widths is not None and last > len(widths):
         raise arg.refuse("KernelDensity", "bandwidth", widths, f"bandwidths of {len(widths)} models: give more to ask for "
@@ -259,7 +271,7 @@ def limit(f: KernelDensity, workflow: Workflow) -> Any:
     forms = theorem_of(f, workflow)
     if forms.derive is not None:
         return evaluate(forms.derived.limit, _values(f, workflow))
-    if isinstance(workflow, AccumulateSubsample):
+    if isinstance(workflow, AccumulateSubsample | SlidingWindow | RandomPast):
         return np.inf
     one, (letters, given) = _law(workflow), _given(f, workflow)
     if arg.is_traced(*given):

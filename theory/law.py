@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from sympy import Expr, Integer, Symbol
 
 from .symbols import D, M, N, P, Q, T, V, m, n, v2, w
-from .workflow import Accumulate, AccumulateSubsample, FixedReal, FreshReal, Replace
+from .workflow import Accumulate, AccumulateSubsample, FixedReal, FreshReal, RandomPast, Replace
 
 
 @dataclass(frozen=True)
@@ -80,5 +80,14 @@ def law(workflow: type, replacement: bool = False) -> Law:
             ),
             error,
             "M points subsampled from the pool: P is the error of the pool mean, Q the spread of its points",
+        )
+    if workflow is RandomPast:
+        error = P + (Q - P) / n
+        return Law(
+            (P, Q),
+            (Integer(0), V),
+            (P + (error - P) / (m + 1) ** 2, Q + (V + (1 + v2) * error - Q) / (m + 1)),
+            error,
+            "n samples of models 0..m-1, drawn at random: P is the error of the mean of these, Q the spread of what they draw",
         )
     raise ValueError(f"no one-step law for {workflow.__name__}: a Schedule is computed by the workflow algebra")

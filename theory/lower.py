@@ -213,7 +213,7 @@ def register() -> None:
         jax.tree_util.register_pytree_with_keys(kind, flatten, partial(unflatten, kind))
 
 
-STATIC = {"unbiased", "dimension", "replacement", "redrawn"}  # fields that choose a formula or a shape
+STATIC = {"unbiased", "dimension", "replacement", "redrawn", "models"}  # fields that choose a formula or a shape
 
 
 class _WhenJaxComes:

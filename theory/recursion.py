@@ -16,9 +16,8 @@ from . import arguments as arg
 from .law import Law, law
 from .lower import Lowered, iterated, lower
 from .symbols import M, N, V, m, n, q, v2
-from .workflow import AccumulateSubsample
+from .workflow import AccumulateSubsample, RandomPast, SlidingWindow, Workflow
 
-LETTERS = (N, n, M, v2)
 TERMS = 15  # of the series of a limit
 REACHES = [256 * 4**each for each in range(5)]  # batches in a pool, where they are tried
 DIGITS = 1e-16
@@ -37,14 +36,20 @@ def _lowered(one: Law, read: Expr, letters: tuple[Symbol, ...], module: str) -> 
 
 def value(one: Law, read: Expr, letters: tuple[Symbol, ...], given: tuple[Any, ...], generation: Any) -> Any:
     """The expression ``read`` of the law's state, over V, at each generation (whole, at least 1), broadcast."""
+    module = "jax" if arg.is_jax(*given, generation) else "numpy"
+    return _iterated(_lowered(one, read, letters, module), given, generation)
+
+
+def _iterated(steps: tuple[Any, Any, Any], given: tuple[Any, ...], generation: Any) -> Any:
+    """What ``read`` sees of a state at each generation, which begins by ``start`` and goes on by ``step``."""
     if arg.is_jax(*given, generation):
-        return iterated(*_lowered(one, read, letters, "jax"))(*given, generation)
+        return iterated(*steps)(*given, generation)
     whole = np.asarray(generation, int)
     if all(np.ndim(each) == 0 for each in given):  # Python's floats are faster than arrays of one
         given = tuple(float(each) for each in given)
     else:
         given = tuple(np.broadcast_arrays(*(np.asarray(each, float) for each in given)))
-    start, step, show = _lowered(one, read, letters, "numpy")
+    start, step, show = steps
     wanted, result = set(whole.ravel().tolist()), np.empty(np.broadcast_shapes(whole.shape, np.shape(given[0])))
     last = max(wanted, default=0)
     with np.errstate(all="ignore"):
@@ -57,17 +62,68 @@ def value(one: Law, read: Expr, letters: tuple[Symbol, ...], given: tuple[Any, .
     return result if result.shape else float(result)
 
 
-def error_over_v(real: Any, synthetic: Any, train: Any, curvature: Any, generation: Any, *, replacement: bool) -> Any:
-    """Error over V of accumulate-subsample at each generation (whole, at least 1), broadcast."""
-    one = law(AccumulateSubsample, replacement)
-    return value(one, one.error, LETTERS, (real, synthetic, train, curvature), generation)
+def error_over_v(workflow: Workflow, curvature: Any, generation: Any) -> Any:
+    """Error over V at each generation (whole, at least 1), broadcast, of a workflow whose answer is a recursion."""
+    if isinstance(workflow, SlidingWindow):
+        return _windowed(workflow, curvature, generation)
+    one, letters, given = _of(workflow)
+    return value(one, one.error, (*letters, v2), (*given, curvature), generation)
 
 
-def limit_over_v(real: float, synthetic: float, train: float, curvature: float, *, replacement: bool) -> float:
-    r"""The limit of `error_over_v`, infinite unless :math:`1 + v_2 < M`: else the spread of the pool's points never settles."""
-    if 1 + curvature >= train:
-        return math.inf
-    return limit(law(AccumulateSubsample, replacement), LETTERS, (real, synthetic, train, curvature))
+def limit_over_v(workflow: Workflow, curvature: float) -> Any:
+    r"""The limit of `error_over_v`, broadcast over sizes.
+
+    Infinite unless :math:`1 + v_2` is below the number of points that a model is fitted on: else the spread of what they are
+    drawn from never settles. Of a `SlidingWindow` that of total collapse, :math:`-1/v_2`, infinite for v2 >= 0.
+    """
+    if isinstance(workflow, SlidingWindow):
+        return np.where(curvature < 0, -1 / np.minimum(curvature, -1e-300), np.inf) + 0.0 * np.asarray(
+            workflow.synthetic
+        )
+    one, letters, given = _of(workflow)
+
+    def settled(*numbers: float) -> float:
+        return math.inf if 1 + curvature >= numbers[-1] else limit(one, (*letters, v2), (*numbers, curvature))
+
+    return np.vectorize(settled)(*given)
+
+
+def _of(workflow: Workflow) -> tuple[Law, tuple[Symbol, ...], tuple[Any, ...]]:
+    """The law of a workflow, its letters and their values: the last is how many points a model is fitted on."""
+    match workflow:
+        case AccumulateSubsample():
+            return law(AccumulateSubsample, workflow.replacement), (N, n, M), (
+                workflow.real, workflow.synthetic, workflow.train)  # fmt: skip
+        case RandomPast():
+            return law(RandomPast), (N, n), (workflow.real, workflow.synthetic)
+    raise TypeError(f"{type(workflow).__name__} has a formula, or is computed by the workflow algebra")
+
+
+def _windowed(workflow: SlidingWindow, curvature: Any, generation: Any) -> Any:
+    """The error over V under a window of K models: their covariances (..., K, K), the newest first, go round."""
+    models = workflow.models
+
+    def start(size: Any, _curvature: Any) -> tuple[Any]:
+        xp = arg.namespace(size)
+        first = np.zeros((models, models))
+        first[0, 0] = 1  # the others are the truth, without error
+        return (first / xp.asarray(size)[..., None, None],)
+
+    def step(seen: Any, now: Any, size: Any, curvature: Any) -> tuple[Any]:
+        xp = arg.namespace(seen, now)
+        used = xp.minimum(now + 1.0, models)
+        share = xp.where(xp.arange(models) < used, 1 / used, 0.0)
+        row = seen @ share
+        mean, spread = row @ share, xp.diagonal(seen, axis1=-2, axis2=-1) @ share
+        new = mean + (1 + (1 + curvature) * spread - mean) / size
+        row = xp.concatenate([new[..., None], row[..., :-1]], axis=-1)
+        below = xp.concatenate([row[..., 1:, None], seen[..., :-1, :-1]], axis=-1)
+        return (xp.concatenate([row[..., None, :], below], axis=-2),)
+
+    def read(seen: Any, *_given: Any) -> Any:
+        return seen[..., 0, 0]
+
+    return _iterated((start, step, read), (workflow.synthetic, curvature), generation)
 
 
 def limit(one: Law, letters: tuple[Symbol, ...], given: tuple[float, ...]) -> float:
@@ -86,7 +142,10 @@ def limit(one: Law, letters: tuple[Symbol, ...], given: tuple[float, ...]) -> fl
         np.array([[_quotient(part, values) for part in line] for line in lines]) for lines in _expanded(one, letters)
     ]
     start, step, _ = _lowered(one, one.error, letters, "numpy")
-    scale = np.array(start(*values))  # states are in units of the first
+    begun = np.array(start(*values))
+    scale = np.where(
+        begun != 0, begun, step(*begun, 1.0, *values)
+    )  # states are in units of the first that are none of 0
     matrix, shift = series[0] * (scale / scale[:, None])[..., None], series[1][:, 0] / scale[:, None]
     read = series[2][0, :, 0] * scale
     slope, drift = matrix[..., 1], shift[:, 1]

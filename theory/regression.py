@@ -47,8 +47,10 @@ from .workflow import (
     AccumulateSubsample,
     FixedReal,
     FreshReal,
+    RandomPast,
     Replace,
     Schedule,
+    SlidingWindow,
     Workflow,
     whole_sets,
 )
@@ -258,7 +260,7 @@ def _known(_family: Family, workflow: Workflow) -> bool:
 
 
 def _one_design(_family: Family, workflow: Workflow) -> bool:
-    if isinstance(workflow, AccumulateSubsample):
+    if isinstance(workflow, AccumulateSubsample | SlidingWindow | RandomPast):
         return False
     if isinstance(workflow, Schedule):
         alone = np.all(np.count_nonzero(np.asarray(workflow.source), axis=1) == 1)
@@ -374,6 +376,6 @@ def theorem_of(family: LinearRegression, workflow: Workflow) -> Theorem:
             return REGRESSION_ACCUMULATE
         case FreshReal():
             return REGRESSION_FRESH
-        case Replace() | FixedReal() | AccumulateSubsample() | Schedule():
+        case Replace() | FixedReal() | AccumulateSubsample() | SlidingWindow() | RandomPast() | Schedule():
             return REGRESSION_REPLACE
     assert_never(workflow)

@@ -23,7 +23,17 @@ from .solve import Step
 from .stable import ROOM
 from .symbols import M, N, V, eps, n, v2, w
 from .theorem import Assumption, Derived, Evidence, Theorem
-from .workflow import Accumulate, AccumulateSubsample, FixedReal, FreshReal, Replace, Schedule, Workflow
+from .workflow import (
+    Accumulate,
+    AccumulateSubsample,
+    FixedReal,
+    FreshReal,
+    RandomPast,
+    Replace,
+    Schedule,
+    SlidingWindow,
+    Workflow,
+)
 
 
 @dataclass(frozen=True)
@@ -62,6 +72,9 @@ def max_synthetic(f: Family, w: Workflow, tolerance: float = 0.1) -> SyntheticLi
     arg.static("max_synthetic", f=f, w=w, tolerance=tolerance)
     if isinstance(w, Schedule):
         raise arg.refuse("max_synthetic", "w", w, "a workflow without end: a Schedule fixes its own sizes")
+    if isinstance(w, SlidingWindow | RandomPast):
+        remedy = "a workflow with real samples beside the synthetic ones: here both have one size"
+        raise arg.refuse("max_synthetic", "w", w, remedy)
     arg.positive(
         "max_synthetic", "tolerance", tolerance, "the share by which the error may exceed that of real data alone"
     )

@@ -27,7 +27,17 @@ from .family import Categorical, Family
 from .solve import Step
 from .theorem import Assumption, Evidence, Theorem
 from .traced import or_nan
-from .workflow import Accumulate, AccumulateSubsample, FixedReal, FreshReal, Replace, Schedule, Workflow
+from .workflow import (
+    Accumulate,
+    AccumulateSubsample,
+    FixedReal,
+    FreshReal,
+    RandomPast,
+    Replace,
+    Schedule,
+    SlidingWindow,
+    Workflow,
+)
 
 # real sets: how many items, and the chance that one of them has a copy at the end; of a mixture with the truth, infinitely
 # many and their expected number, since (1 - x a)^n is bounded by a product over the sources only as exp(-n x a)
@@ -138,7 +148,7 @@ def real_items(w: Workflow, generation: int) -> Reach:
             return _refreshed(w, generation)
         case AccumulateSubsample():
             return [(w.real, _subsampled(w, generation))]
-        case Schedule():
+        case SlidingWindow() | RandomPast() | Schedule():
             return _scheduled(w.schedule(generation))
     assert_never(w)
 

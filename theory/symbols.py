@@ -17,6 +17,7 @@ j = _letter("j", "an earlier generation, the index of a product or sum", integer
 N = _letter("N", "real: number of real samples", positive=True)
 n = _letter("n", "synthetic: number of synthetic samples drawn in each generation", positive=True)
 M = _letter("M", "train: number of samples that each model is fitted on", positive=True)
+K = _letter("K", "models: how many of the last models a window draws from", integer=True, positive=True)
 w = _letter("w", "weight of the real part in the fit", positive=True)
 eps = _letter(
     "epsilon", "tolerance: the limit of the error may exceed the real-only error by this share", positive=True

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from fractions import Fraction
-from typing import Any, assert_never
+from typing import Any
 
 import numpy as np
 
@@ -290,6 +290,55 @@ class AccumulateSubsample:
 
 
 @dataclass(frozen=True)
+class SlidingWindow:
+    """Each generation trains on ``synthetic`` samples, each of one of the last ``models`` models, which chance decides.
+
+    The truth is model 0, until it falls out of the window: so generation 1 is fitted on real samples. Samples are drawn anew for
+    every generation. One model is a `Replace`; of all models it is a `RandomPast`.
+    """
+
+    synthetic: Any
+    models: int
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "synthetic", arg.size("SlidingWindow", "synthetic", self.synthetic))
+        arg.static("SlidingWindow", models=self.models)
+        models = arg.size("SlidingWindow", "models", self.models, of="models to draw from")
+        object.__setattr__(self, "models", int(models))
+
+    @property
+    def real(self) -> Any:
+        """Size of the first, real set."""
+        return self.synthetic
+
+    def schedule(self, generations: int) -> Schedule:
+        """One batch a generation, from a mixture of the last models."""
+        return _mixed(self.synthetic, generations, self.models)
+
+
+@dataclass(frozen=True)
+class RandomPast:
+    """Each generation trains on ``synthetic`` samples, each of one of all models before, which chance decides.
+
+    The truth is one of them, model 0: so generation 1 is fitted on real samples. Samples are drawn anew for every generation.
+    """
+
+    synthetic: Any
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "synthetic", arg.size("RandomPast", "synthetic", self.synthetic))
+
+    @property
+    def real(self) -> Any:
+        """Size of the first, real set."""
+        return self.synthetic
+
+    def schedule(self, generations: int) -> Schedule:
+        """One batch a generation, from a mixture of all models so far."""
+        return _mixed(self.synthetic, generations, generations)
+
+
+@dataclass(frozen=True)
 class Selected:
     """A workflow whose synthetic samples all pass through ``steps``, in this order, before they are trained on.
 
@@ -317,9 +366,9 @@ class Selected:
         return self.workflow.schedule(generations)
 
 
-Workflow = Replace | FixedReal | FreshReal | Accumulate | AccumulateSubsample | Schedule
+Workflow = Replace | FixedReal | FreshReal | Accumulate | AccumulateSubsample | SlidingWindow | RandomPast | Schedule
 AnyWorkflow = Workflow | Selected
-WORKFLOWS = (Replace, FixedReal, FreshReal, Accumulate, AccumulateSubsample, Schedule)
+WORKFLOWS = (Replace, FixedReal, FreshReal, Accumulate, AccumulateSubsample, SlidingWindow, RandomPast, Schedule)
 
 
 def check(owner: str, workflow: Any) -> Workflow:
@@ -338,13 +387,10 @@ def known(owner: str, workflow: Any) -> AnyWorkflow:
 
 def first_size(workflow: Workflow) -> Any:
     """Number of real samples that generation 1 is fitted on: the N in the unit of gain, v(theta)/N."""
-    match workflow:
-        case Schedule():
-            row = workflow.weight[0]
-            return 1 / sum(arg.ratio(each * each, count) for each, count in zip(row, workflow.size, strict=True))
-        case Replace() | FixedReal() | FreshReal() | Accumulate() | AccumulateSubsample():
-            return workflow.real
-    assert_never(workflow)
+    if isinstance(workflow, Schedule):
+        row = workflow.weight[0]
+        return 1 / sum(arg.ratio(each * each, count) for each, count in zip(row, workflow.size, strict=True))
+    return workflow.real
 
 
 def whole_sets(workflow: Workflow) -> list[Any]:
@@ -419,3 +465,12 @@ def _accumulated(real: Any, synthetic: Any, generations: int) -> Schedule:
         parts = [arg.ratio(real, pool), *[arg.ratio(synthetic, pool)] * (model - 1)]
         weight.append([*parts, *[0] * (generations - model)])
     return Schedule(_array([real, *[synthetic] * (generations - 1)]), source, _array(weight))
+
+
+def _mixed(size: Any, generations: int, models: int) -> Schedule:
+    """A batch for each generation, from a uniform mixture of as many of the last models as there are, at most ``models``."""
+    source = np.zeros((generations, generations + 1), object)
+    for model in range(1, generations + 1):
+        used = min(models, model)
+        source[model - 1, model - used : model] = Fraction(1, used)
+    return Schedule(_array([size] * generations), source, np.eye(generations, dtype=int))
