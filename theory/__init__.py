@@ -23,6 +23,7 @@ from .family import (
     Poisson,
     Zipf,
 )
+from .immigration import min_real
 from .ledger import theorems
 from .logarithm import log_mean, log_variance, log_variance_spread
 from .safe import SyntheticLimit, max_synthetic
@@ -91,6 +92,7 @@ __all__ = [
     "log_variance",
     "log_variance_spread",
     "max_synthetic",
+    "min_real",
     "optimal_weight",
     "second_moment",
     "survivors",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from . import arguments as arg
-from . import bounds, collapse, errors, logarithm, safe, survival, weight
+from . import bounds, collapse, errors, immigration, logarithm, safe, survival, weight
 from .family import Family, KernelDensity
 from .kernel_density import KERNEL, second_moment_of
 from .regression import REGRESSION
@@ -40,6 +40,7 @@ THEOREMS: tuple[Theorem, ...] = (
     survival.SURVIVORS_KEPT,
     survival.SURVIVORS_THINNED,
     *safe.SAFE,
+    immigration.MIN_REAL,
     *REGRESSION,
     *KERNEL,
 )

@@ -22,6 +22,7 @@ w = _letter("w", "weight of the real part in the fit", positive=True)
 eps = _letter(
     "epsilon", "tolerance: the limit of the error may exceed the real-only error by this share", positive=True
 )
+rho = _letter("rho", "share of the diversity of the truth that is kept", positive=True)
 V = _letter("V", "v(theta) at the truth: variance of one sample, summed over coordinates", positive=True)
 v2 = _letter("v_2", "coefficient of mean^2 in the variance function v", real=True)
 G0 = _letter("G_0", "diversity of the truth, 1 - sum p_i^2", positive=True)
