@@ -65,6 +65,7 @@ def _safe_error(f: Any, w: Any, m: np.ndarray) -> np.ndarray:
 
 
 TOLERANCE = 0.2
+KEPT = 0.9
 _SIX, _THREE = theory.Categorical(P6), theory.Categorical(P3)
 
 
@@ -127,6 +128,8 @@ def cells() -> tuple[Cell, ...]:
         Cell("safe-accumulate", _SIX, _edge(t.Accumulate(20, 1)), 12, "error", _safe_error, "<=", True),
         Cell("safe-accumulate-subsample", _SIX, t.AccumulateSubsample(20, 20, train=20), 40, "error",
              lambda f, w, m: np.full(len(m), f.v / w.real * (1 + (w.real - 1) / w.train)), ">=", True),
+        Cell("min-real", _SIX, t.FreshReal(int(t.min_real(_SIX, t.FreshReal(1, 30), KEPT)), 30), 16, "diversity",
+             _at(lambda f, w: f.v, KEPT), ">=", True),
         Cell("regression-replace", plane, t.Replace(30, real=24), 12, "error", error),
         Cell("regression-replace-growing", plane, t.Replace(tuple(range(24, 57, 4)), real=20), 10, "error", error),
         Cell("regression-fresh-real", plane, t.FreshReal(20, 30), 12, "error", error),
@@ -175,8 +178,8 @@ def _judged(cell: Cell, t: simulate.Trajectory, budget: float) -> Verdict:
     elif cell.relation != "=":
         means = np.where(generations == 1, np.nan, means)  # a bound is no bound there: both sides are the first fit
     relation = "=" if cell.relation == "~" else cell.relation
-    argument = {"=": "prediction", ">=": "at_least", "<=": "at_most"}[relation]
-    agreement = simulate.agree(t, budget=budget, **{argument: {cell.observable: means}})
+    exact, at_least, at_most = ({cell.observable: means} if relation == each else None for each in ("=", ">=", "<="))
+    agreement = simulate.agree(t, exact, budget, at_least=at_least, at_most=at_most)
     worst = agreement.worst
     return Verdict(
         cell.theorem, type(cell.family).__name__, type(cell.workflow).__name__, cell.observable, cell.relation,

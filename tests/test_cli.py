@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -317,6 +318,19 @@ def test_every_theorem_has_a_cell_in_verify_and_its_oracle_may_be_judged() -> No
         if cell.observable in judged and cell.relation == "=":
             allowed = judged[cell.observable]
             assert allowed[-1] if cell.last_only else allowed.all(), cell.theorem
+
+
+def test_equations_bounds_and_leading_orders_are_verified(capsys: pytest.CaptureFixture[str]) -> None:
+    """One theorem of each relation that there is."""
+    from modelcollapse import verify
+
+    first = {cell.relation: cell for cell in verify.cells()[::-1]}
+    assert set(first) == {"=", ">=", "<=", "~"}
+    code, out, _ = run(capsys, "verify", *(cell.theorem for cell in first.values()), "--chains", "1000", "--json")
+    found = {row["theorem"]: row for row in json.loads(out)["verdicts"]}
+    assert code == 0 and all(found[cell.theorem]["relation"] == relation for relation, cell in first.items())
+    wrong = replace(first[">="], means=lambda f, w, m: np.full(len(m), 1e9))
+    assert not next(verify.verify((wrong,), chains=200)).passed
 
 
 def test_words_of_a_text_are_verified_within_memory_and_time(

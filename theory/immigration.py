@@ -95,7 +95,8 @@ def _coefficients(workflow: FreshReal | FixedReal, curvature: Fraction, share: F
     if weight is not None:
         values[w] = Fraction(str(float(weight)))
     at = {letter: Rational(value.numerator, value.denominator) for letter, value in values.items()}
-    found = (each.subs(at) for each in _polynomial(weight is not None, type(workflow)))
+    kind: Any = type(workflow)
+    found = (each.subs(at) for each in _polynomial(weight is not None, kind))
     return [Fraction(int(each.p), int(each.q)) for each in found]
 
 
