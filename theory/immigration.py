@@ -13,7 +13,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from sympy import Expr, Poly, Rational, cancel, factor, fraction, limit, oo, solve
+from sympy import Expr, Poly, Rational, factor, limit, oo, solve
 
 from . import arguments as arg
 from . import errors
@@ -21,7 +21,7 @@ from . import family as families
 from . import workflow as workflows
 from .assumption import ANY, COMMON
 from .family import Family
-from .solve import Step, Unsolved
+from .solve import Step, Unsolved, over_positive
 from .symbols import N, V, n, rho, v2, w
 from .theorem import Assumption, Derived, Evidence, Theorem
 from .workflow import FixedReal, FreshReal
@@ -77,10 +77,8 @@ def excess(weighted: bool, workflow: type) -> Expr:
     """What must not be negative, a polynomial in N: diversity in the limit over v(theta), less rho, times what is positive."""
     template = FreshReal(2, 1, 0.5) if weighted else workflow(2, 1)
     settled = errors.theorem_of(families.Poisson(1.0), template).derived.limit.doit()
-    above, below = fraction(cancel(1 + v2 * settled / V - rho))
-    if below.subs({v2: Rational(-1, 3), N: 2, n: 3, w: Rational(1, 2)}) < 0:
-        above, below = -above, -below
-    return above.expand()
+    sample = {v2: Rational(-1, 3), N: 2, n: 3, w: Rational(1, 2)}
+    return over_positive(1 + v2 * settled / V - rho, sample)[0].expand()
 
 
 @cache

@@ -143,9 +143,8 @@ def limit(one: Law, letters: tuple[Symbol, ...], given: tuple[float, ...]) -> fl
     ]
     start, step, _ = _lowered(one, one.error, letters, "numpy")
     begun = np.array(start(*values))
-    scale = np.where(
-        begun != 0, begun, step(*begun, 1.0, *values)
-    )  # states are in units of the first that are none of 0
+    # states are in units of the first that are none of 0
+    scale = np.where(begun != 0, begun, step(*begun, 1.0, *values))
     matrix, shift = series[0] * (scale / scale[:, None])[..., None], series[1][:, 0] / scale[:, None]
     read = series[2][0, :, 0] * scale
     slope, drift = matrix[..., 1], shift[:, 1]

@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from sympy import Expr, Ge, Le, Poly, Rational, cancel, fraction
+from sympy import Expr, Ge, Le, Poly, Rational, cancel
 
 from . import arguments as arg
 from . import errors
@@ -19,7 +19,7 @@ from . import workflow as workflows
 from .answers import gain_limit
 from .assumption import ANY, COMMON
 from .family import Family
-from .solve import Step
+from .solve import Step, over_positive
 from .stable import ROOM
 from .symbols import M, N, V, eps, n, v2, w
 from .theorem import Assumption, Derived, Evidence, Theorem
@@ -117,9 +117,7 @@ def max_synthetic(f: Family, w: Workflow, tolerance: float = 0.1) -> SyntheticLi
 def edge_of(workflow: Workflow) -> tuple[Expr, Expr]:
     """Slope and constant, in n, of what must not be positive for the limit of the gain to be within 1 + eps."""
     limit = errors.theorem_of(families.Poisson(1.0), workflow).derived.limit.doit() * N / V
-    above, below = fraction(cancel(limit))
-    if below.subs({v2: 0, N: 2, n: 3, w: Rational(1, 2)}) < 0:
-        above, below = -above, -below
+    above, below = over_positive(limit, {v2: 0, N: 2, n: 3, w: Rational(1, 2)})
     line = Poly(above - (1 + eps) * below, n)
     return line.coeff_monomial(n), line.coeff_monomial(1)
 

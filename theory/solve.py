@@ -16,8 +16,10 @@ from sympy import (
     RisingFactorial,
     S,
     Symbol,
+    cancel,
     factor,
     factorial,
+    fraction,
     gamma,
     product,
     rsolve,
@@ -103,6 +105,12 @@ def growth(slope: Expr, constant: Expr, curvature: Expr) -> Expr:
     if simplify(V * (1 - slope) + curvature * constant) != 0:
         raise Unsolved("V + v2 T is not multiplied by a factor")
     return slope
+
+
+def over_positive(quotient: Expr, at: dict[Symbol, Expr | int]) -> tuple[Expr, Expr]:
+    """Numerator and denominator of a quotient in lowest terms, the denominator positive where the letters are ``at``."""
+    above, below = fraction(cancel(quotient))
+    return (-above, -below) if below.subs(at) < 0 else (above, below)
 
 
 def limit_of_product(found: Expr) -> Expr:
