@@ -1,7 +1,8 @@
 """Verify: every theorem against simulated chains, at a stated rate of false alarms.
 
-Each theorem has one cell: a family and a workflow in which it holds, and what it predicts there. Cells are chosen by their
-tails: an observable whose mean is carried by rare chains is not judged by its mean (`simulate.judged`).
+Each theorem about a family under a workflow has one cell: where it holds, and what it predicts there. Cells are chosen by their
+tails: an observable whose mean is carried by rare chains is not judged by its mean (`simulate.judged`). Other theorems have a
+trial (`trials`): independent replicates whose mean is predicted.
 """
 
 from __future__ import annotations
@@ -14,6 +15,9 @@ import numpy as np
 
 from modelcollapse import simulate, theory
 from modelcollapse.theory import Theorem, ledger
+from modelcollapse.theory import arguments as arg
+
+from .trials import Trial, trials
 
 P6 = [0.4, 0.25, 0.15, 0.1, 0.06, 0.04]
 P3 = [0.5, 0.3, 0.2]
@@ -64,6 +68,7 @@ def _safe_error(f: Any, w: Any, m: np.ndarray) -> np.ndarray:
     return np.full(len(m), (1 + TOLERANCE) * f.v / w.real)
 
 
+UNOBSERVED: dict[str, str] = {}  # theorems without an observable, and why
 TOLERANCE = 0.2
 KEPT = 0.9
 _SIX, _THREE = theory.Categorical(P6), theory.Categorical(P3)
@@ -77,8 +82,13 @@ def _edge(w: Any) -> Any:
     return replace(w, synthetic=int(safe.at_least or safe.samples))
 
 
-def cells() -> tuple[Cell, ...]:
-    """One cell for each theorem that has an observable, in reading order."""
+def cells() -> tuple[Cell | Trial, ...]:
+    """One cell or trial for each theorem that has an observable, in reading order."""
+    place = {each.name: number for number, each in enumerate(ledger.theorems())}
+    return tuple(sorted((*_cells(), *trials()), key=lambda each: place[each.theorem]))
+
+
+def _cells() -> tuple[Cell, ...]:
     t = theory
     error, diversity, alive = t.error, t.diversity, t.survivors
     odd = t.Schedule(
@@ -147,25 +157,30 @@ def cells() -> tuple[Cell, ...]:
     )  # fmt: skip
 
 
-def chosen(names: list[str] | None) -> tuple[Cell, ...]:
+def chosen(names: list[str] | None) -> tuple[Cell | Trial, ...]:
     """The cells of the named theorems, or all; InputError for a name that is not in the ledger."""
     every = cells()
     if not names:
         return every
     wanted = {ledger.named(name).name for name in names}
+    for name in wanted & set(UNOBSERVED):
+        raise arg.refuse("verify", "name", name, f"nothing to simulate: {UNOBSERVED[name]}")
     return tuple(cell for cell in every if cell.theorem in wanted)
 
 
-def verify(selected: tuple[Cell, ...], *, chains: int = 4096, seed: int = 0, budget: float = 1e-3) -> Iterator[Verdict]:
+def verify(selected: tuple[Cell | Trial, ...], *, chains: int = 4096, seed: int = 0, budget: float = 1e-3) -> Iterator[Verdict]:
     """A verdict for each cell, as it comes. ``budget``: chance of a false alarm in the whole table."""
     import jax
 
     runs: dict[Any, Any] = {}
     for cell in selected:
+        number = next(place for place, each in enumerate(ledger.theorems()) if each.name == cell.theorem)
+        key = jax.random.fold_in(jax.random.key(seed), number)
+        if isinstance(cell, Trial):
+            yield _tried(cell, simulate.Replicates(cell.observable, cell.draw(key, chains)), budget / len(selected))
+            continue
         run = (cell.family, cell.workflow, cell.generations)
         if run not in runs:
-            number = next(place for place, each in enumerate(cells()) if each.theorem == cell.theorem)
-            key = jax.random.fold_in(jax.random.key(seed), number)
             runs = {run: simulate.chains(cell.family, cell.workflow, cell.generations, chains, key)}  # the last is kept
         yield _judged(cell, runs[run], budget / len(selected))
 
@@ -177,17 +192,26 @@ def _judged(cell: Cell, t: simulate.Trajectory, budget: float) -> Verdict:
         means = np.where(generations == cell.generations, means, np.nan)
     elif cell.relation != "=":
         means = np.where(generations == 1, np.nan, means)  # a bound is no bound there: both sides are the first fit
+    return _verdict(cell, type(cell.family).__name__, type(cell.workflow).__name__, t, means, budget)
+
+
+def _tried(trial: Trial, replicates: simulate.Replicates, budget: float) -> Verdict:
+    return _verdict(trial, trial.setting, "", replicates, np.asarray(trial.means(), float), budget)
+
+
+def _verdict(cell: Cell | Trial, family: str, workflow: str, seen: simulate.Trajectory | simulate.Replicates,
+             means: np.ndarray, budget: float) -> Verdict:  # fmt: skip
     relation = "=" if cell.relation == "~" else cell.relation
     exact, at_least, at_most = ({cell.observable: means} if relation == each else None for each in ("=", ">=", "<="))
-    agreement = simulate.agree(t, exact, budget, at_least=at_least, at_most=at_most)
+    agreement = simulate.agree(seen, exact, budget, at_least=at_least, at_most=at_most)
     worst = agreement.worst
     return Verdict(
-        cell.theorem, type(cell.family).__name__, type(cell.workflow).__name__, cell.observable, cell.relation,
+        cell.theorem, family, workflow, cell.observable, cell.relation,
         worst.generation, worst.predicted, worst.observed, worst.standard_error, worst.z, agreement.threshold,
         agreement.passed or cell.relation == "~",
     )  # fmt: skip
 
 
-def theorem_of(cell: Cell) -> Theorem:
+def theorem_of(cell: Cell | Trial) -> Theorem:
     """The theorem that a cell tests."""
     return ledger.named(cell.theorem)

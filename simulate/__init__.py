@@ -10,9 +10,22 @@
 from .agree import Agreement, Row, agree
 from .chains import chains, point_chains
 from .observe import observe
+from .replicates import Replicates
 from .shards import merge
 from .sweep import sweep
 from .tails import judged
 from .trajectory import Trajectory
 
-__all__ = ["Agreement", "Row", "Trajectory", "agree", "chains", "judged", "merge", "observe", "point_chains", "sweep"]
+__all__ = [
+    "Agreement",
+    "Replicates",
+    "Row",
+    "Trajectory",
+    "agree",
+    "chains",
+    "judged",
+    "merge",
+    "observe",
+    "point_chains",
+    "sweep",
+]

@@ -10,6 +10,7 @@ import numpy as np
 
 from modelcollapse.theory import arguments as arg
 
+from .replicates import Replicates
 from .trajectory import Trajectory
 
 ROUNDINGS = 64  # units in the last place by which equal numbers may differ after a few dozen operations
@@ -69,7 +70,7 @@ class Agreement:
 
 
 def agree(
-    trajectory: Trajectory,
+    trajectory: Trajectory | Replicates,
     prediction: Mapping[str, Any] | Any,
     budget: float = 1e-3,
     *,
@@ -100,8 +101,10 @@ def agree(
     >>> agree(t, {"diversity": np.full(4, 2.0)}).passed  # it stays 1 in the mean
     False
     """
-    if not isinstance(trajectory, Trajectory):
-        raise arg.refuse("agree", "trajectory", trajectory, "the run to judge: what simulate.chains returns")
+    if not isinstance(trajectory, Trajectory | Replicates):
+        raise arg.refuse(
+            "agree", "trajectory", trajectory, "the run to judge: what simulate.chains returns, or Replicates"
+        )
     if prediction is not None and not isinstance(prediction, Mapping):
         prediction = {"error": prediction}
     if not 0 < budget < 1:
@@ -136,7 +139,7 @@ def _means(name: str, predicted: Any) -> np.ndarray:
         raise arg.refuse("agree", "prediction", predicted, f"numbers, one {name} for each generation") from None
 
 
-def _rows(trajectory: Trajectory, relation: str, name: str, predicted: Any) -> list[Row]:
+def _rows(trajectory: Trajectory | Replicates, relation: str, name: str, predicted: Any) -> list[Row]:
     seen = trajectory.observables
     if name not in seen:
         raise arg.refuse("agree", "prediction", name, f"observables of this run: {', '.join(seen)}")
