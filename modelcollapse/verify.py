@@ -168,7 +168,9 @@ def chosen(names: list[str] | None) -> tuple[Cell | Trial, ...]:
     return tuple(cell for cell in every if cell.theorem in wanted)
 
 
-def verify(selected: tuple[Cell | Trial, ...], *, chains: int = 4096, seed: int = 0, budget: float = 1e-3) -> Iterator[Verdict]:
+def verify(
+    selected: tuple[Cell | Trial, ...], *, chains: int = 4096, seed: int = 0, budget: float = 1e-3
+) -> Iterator[Verdict]:
     """A verdict for each cell, as it comes. ``budget``: chance of a false alarm in the whole table."""
     import jax
 
