@@ -16,7 +16,7 @@ import numpy as np
 from modelcollapse import theory
 from modelcollapse.theory import Accumulate, AccumulateSubsample, Categorical, FixedReal, FreshReal, Replace, Workflow
 from modelcollapse.theory import arguments as arg
-from modelcollapse.theory.drift import drift_reaches, l1_drift
+from modelcollapse.theory.l1 import l1_drift, l1_reaches
 
 from .tabular import TabularLM
 
@@ -133,7 +133,7 @@ class Prediction:
     """What theory says of each context, (K, generation) from generation 1 on, nothing fitted.
 
     ``error``, ``diversity``: exact. ``alive``: exact where ``alive_exact`` (K,), else a lower bound. ``drift``: the L1 distance
-    from the first model, exact, NaN where theory does not reach (`theory.drift`).
+    from the first model, exact, NaN where theory does not reach (`theory.l1`).
     """
 
     contexts: Contexts
@@ -176,7 +176,7 @@ def predict(contexts: Contexts, generations: int) -> Prediction:
 
 def _answers(f: Categorical, w: Sized, at: np.ndarray) -> tuple[np.ndarray, ...]:
     alive = theory.survivors(f, w, at)
-    drift = l1_drift(f, w, at) if drift_reaches(w, len(at)) else np.full(len(at), np.nan)
+    drift = l1_drift(f, w, at) if l1_reaches(w, len(at)) else np.full(len(at), np.nan)
     exact = w.schedule(len(at)) if lonely(w) else w
     return theory.error(f, exact, at), theory.diversity(f, exact, at), alive, drift
 

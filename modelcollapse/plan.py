@@ -14,7 +14,7 @@ import numpy as np
 
 from modelcollapse import theory
 from modelcollapse.theory import arguments as arg
-from modelcollapse.theory import survival
+from modelcollapse.theory import thinning
 from modelcollapse.theory.assumption import POOLED_SECOND_MOMENT, TWO_SAMPLES
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ def _row(family: theory.Categorical, workflow: theory.Workflow, generations: np.
 
 def _rare(workflow: theory.Workflow, generation: int) -> float:
     """Chance (at least) that generation m knows a token seen once in the first real set, whose probability is 1/N."""
-    (_, first), *later = survival.real_items(workflow, int(generation))
+    (_, first), *later = thinning.real_items(workflow, int(generation))
     return float(1 - (1 - first) * math.exp(-sum(chance for _, chance in later)))
 
 

@@ -6,6 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
+from modelcollapse import simulate, theory
+
 
 @dataclass(frozen=True)
 class Trial:
@@ -22,6 +26,33 @@ class Trial:
     relation: str = "="
 
 
+RARE = theory.Categorical([0.05, 0.95])
+
+
 def trials() -> tuple[Trial, ...]:
     """One trial for each theorem that has one, in any order."""
-    return ()
+    t = theory
+    corpus, replaced = t.Categorical.from_counts([5, 95]), t.Replace(100)
+    gone = int(t.extinction_time(corpus, replaced)[0])
+    fresh = t.FreshReal(10, 60)
+    return (
+        Trial("l1-error", "two tokens, Replace(30), generations 1 to 12", "L1 distance",
+              lambda key, chains: np.sqrt(2 * _run(RARE, t.Replace(30), 12, chains, key).error),
+              lambda: t.l1_error(RARE, t.Replace(30), np.arange(1, 13))),
+        Trial("extinction-time", "seen 5 times of 100, one generation before and at the median", "lost",
+              lambda key, chains: _lost(corpus, replaced, gone, chains, key)[:, -2:],
+              lambda: t.loss_probability(corpus, replaced, [gone - 1, gone])[:, 0]),
+        Trial("absence", "5 % of the truth, FreshReal(10, 60), generation 40", "lost",
+              lambda key, chains: _lost(RARE, fresh, 40, chains, key)[:, -1:],
+              lambda: t.loss_probability_limit(RARE, fresh)[:1]),
+    )  # fmt: skip
+
+
+def _run(f: Any, w: Any, generations: int, chains: int, key: Any) -> simulate.Trajectory:
+    return simulate.chains(f, w, generations, chains, key)
+
+
+def _lost(f: Any, w: Any, generations: int, chains: int, key: Any) -> np.ndarray:
+    """Whether the first of two tokens is lost (chains, generations): one token is left, and it is near the truth."""
+    t = _run(f, w, generations, chains, key)
+    return (np.asarray(t.alive) == 1) & (np.asarray(t.error) < 1)

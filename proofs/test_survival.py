@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 
 import numpy as np
@@ -13,6 +14,7 @@ from modelcollapse import theory
 from modelcollapse.proofs import enumeration
 from modelcollapse.proofs.schedules import ODD, schedules
 from modelcollapse.theory import alleles
+from modelcollapse.theory.thinning import real_items
 
 HALF, QUARTER = Fraction(1, 2), Fraction(1, 4)
 SHARES = [HALF, QUARTER, QUARTER]
@@ -34,27 +36,48 @@ EXACT = [
     theory.FixedReal(4, 3),
     theory.Accumulate(4, 3),
     theory.Accumulate(1, 5),
+    theory.FreshReal(3, 4),
+    theory.FreshReal(4, 2),
+    theory.FreshReal(5, 1),
+    theory.SlidingWindow(4, 1),
 ]
 
 
 @pytest.mark.parametrize("workflow", EXACT, ids=repr)
 def test_exact_survivors(workflow):
-    """Replace by the two-allele chain, FixedReal and Accumulate by their real set: thirteen digits."""
+    """Replace and FreshReal by the chain of one count, FixedReal and Accumulate by their real set: thirteen digits."""
     np.testing.assert_allclose(answered(workflow, 4), alive(workflow, 4), rtol=0, atol=1e-13)
 
 
-@pytest.mark.parametrize("workflow", EXACT[:1] + EXACT[3:5], ids=repr)
+@pytest.mark.parametrize("workflow", EXACT, ids=repr)
+def test_the_chance_of_every_token_to_be_lost(workflow):
+    """Token by token, in every generation: thirteen digits; and they add up to the survivors."""
+    exact = [each.lost for each in enumeration.generations(enumeration.categorical(SHARES), workflow, 4)]
+    found = theory.loss_probability(theory.Categorical([0.5, 0.25, 0.25]), workflow, np.arange(5))
+    np.testing.assert_allclose(found[1:], np.array(exact, float), rtol=0, atol=1e-13)
+    np.testing.assert_allclose((1 - found[1:]).sum(axis=1), answered(workflow, 4), rtol=0, atol=1e-13)
+    assert np.all(found[0] == 0)
+
+
+@pytest.mark.parametrize("workflow", [each for each in EXACT if each.real == 4], ids=repr)
 def test_survivors_of_a_known_corpus(workflow):
-    """Conditional on the counts of the first real set."""
+    """Conditional on the counts of the first real set, at whose frequencies later real sets are drawn."""
     counts = (2, 1, 1)
     found = theory.survivors(theory.Categorical.from_counts(counts), workflow, np.arange(1, 5))
     np.testing.assert_allclose(found, alive(workflow, 4, given={0: counts}), rtol=0, atol=1e-13)
 
 
+def test_beyond_the_chain_losses_are_bounded_by_branching_and_by_the_second_moment():
+    """Against the chain run beyond its usual size: never below it, near it for a rare token, and at last for a common one."""
+    workflow, shares, at = theory.Replace(600), np.array([0.002, 0.05, 0.3, 0.648]), [2, 10, 100, 1000, 6000]
+    exact = np.array([alleles.lost(shares, workflow.sizes(when)) for when in at])
+    found = theory.loss_probability(theory.Categorical(shares), workflow, at)
+    assert np.all(found >= exact - 1e-12)
+    assert np.all(found[:, 0] < exact[:, 0] + 0.03)  # rare: copies branch as if alone
+    np.testing.assert_allclose(found[-1], 1 - shares, rtol=0, atol=1e-3)
+
+
 THINNED = [
-    theory.FreshReal(3, 4),
-    theory.FreshReal(2, 5),
-    theory.FreshReal(5, 1),
     theory.FreshReal(2, 3, weight=Fraction(1, 3)),
     theory.AccumulateSubsample(4, 3, 2),
     theory.AccumulateSubsample(3, 3, 3),
@@ -72,8 +95,20 @@ def test_thinning_is_a_lower_bound_and_near(workflow):
     """Below the enumerated number in every generation, at these tiny sizes by less than half a token."""
     gap = alive(workflow, 4) - answered(workflow, 4)
     assert np.all(gap >= -1e-13) and np.all(gap < 0.5)
-    if isinstance(workflow, theory.FreshReal):
-        assert abs(gap[0]) < 1e-13 and np.all(gap < 0.11)
+
+
+@pytest.mark.parametrize("workflow", [theory.FreshReal(3, 4), theory.FreshReal(2, 5), theory.FreshReal(5, 1)], ids=repr)
+def test_thinning_beside_fresh_real_data(workflow):
+    """What larger sizes are answered by: below the exact number, by less than a ninth of a token."""
+    thinned = [
+        sum(
+            1 - math.prod((1 - p * chance) ** items for items, chance in real_items(workflow, when))
+            for p in (0.5, 0.25, 0.25)
+        )
+        for when in range(1, 5)
+    ]
+    gap = alive(workflow, 4) - np.array(thinned)
+    assert abs(gap[0]) < 1e-13 and np.all(gap >= -1e-13) and np.all(gap < 0.11)
 
 
 @given(schedules(), st.sampled_from([[HALF, HALF], [Fraction(1, 8), 1 - Fraction(1, 8)]]))

@@ -3,11 +3,14 @@
 Names follow the public contract: families and workflows are records, questions are functions, theorems are values.
 """
 
+from .absence import loss_probability_limit, min_real_present
 from .algebra import covariance
 from .answers import diversity, error, explain, gain, gain_limit, second_moment
 from .arguments import InputError
 from .bounds import l1_drift_upper_bound
 from .collapse import collapse_probability, collapse_time, collapse_time_limit, collapse_time_upper_bound
+from .coverage import effective_corpus, missing
+from .extinction import extinction_time
 from .family import (
     Bigram,
     Binomial,
@@ -24,11 +27,12 @@ from .family import (
     Zipf,
 )
 from .immigration import min_real
+from .l1 import l1_drift, l1_error, l1_error_upper_bound
 from .ledger import theorems
 from .logarithm import log_mean, log_variance, log_variance_spread
 from .safe import SyntheticLimit, max_synthetic
 from .selection import Curation, Temperature, TopP, Verifier
-from .survival import survivors
+from .survival import loss_probability, survivors
 from .theorem import Evidence, Theorem
 from .weight import OptimalWeight, optimal_weight
 from .workflow import (
@@ -43,6 +47,7 @@ from .workflow import (
     SlidingWindow,
     Workflow,
 )
+from .zipf import zipf_missing
 
 __all__ = [
     "Accumulate",
@@ -83,18 +88,28 @@ __all__ = [
     "collapse_time_upper_bound",
     "covariance",
     "diversity",
+    "effective_corpus",
     "error",
     "explain",
+    "extinction_time",
     "gain",
     "gain_limit",
+    "l1_drift",
     "l1_drift_upper_bound",
+    "l1_error",
+    "l1_error_upper_bound",
     "log_mean",
     "log_variance",
     "log_variance_spread",
+    "loss_probability",
+    "loss_probability_limit",
     "max_synthetic",
     "min_real",
+    "min_real_present",
+    "missing",
     "optimal_weight",
     "second_moment",
     "survivors",
     "theorems",
+    "zipf_missing",
 ]

@@ -8,6 +8,7 @@ what this chain with n + 1 states says, at the cost of one small matrix.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -17,6 +18,7 @@ from . import arguments as arg
 
 ENTRIES = 4_000_000  # of a table of binomial probabilities held at once
 MOST = 100_000_000  # tokens times counts for which the first fit is averaged over exactly
+SETTLED = 1e-15  # change of a chance in one generation
 LARGEST = 500  # largest training set for which the chain is run; beyond it thinning and diffusion answer
 
 
@@ -63,6 +65,33 @@ def lost_from_count(sizes: list[int]) -> np.ndarray:
             lost = np.linalg.matrix_power(step, run) @ lost
         place -= run
     return lost
+
+
+def lost_beside_fresh(real: int, synthetic: int, share: Any, generations: Sequence[float]) -> np.ndarray:
+    """(generations, counts 0..real, V): chance that a token of true probability ``share`` (V,) seen that often is gone later.
+
+    One training set holds ``real`` draws of the truth, later ones also ``synthetic`` draws of the model before. ``inf``: in the
+    long run. Raises ArithmeticError for generations below 2.
+    """
+    if min(generations) < 2:
+        raise ArithmeticError("the chain starts in generation 1: ask from 2 on")
+    pool, fresh = real + synthetic, binomial(real, np.asarray(share, float)).T
+
+    def drawn(table: np.ndarray) -> np.ndarray:  # by the number of synthetic copies: averaged over the fresh ones
+        return sum(fresh[copies] * table[copies : copies + synthetic + 1] for copies in range(real + 1))
+
+    first, later = transition(real, synthetic), transition(pool, synthetic)
+    gone = np.zeros((pool + 1, np.size(share)))
+    gone[0] = 1.0
+    found: dict[float, np.ndarray] = {}
+    place = 2
+    while len(found) < len(set(generations)):
+        ahead = drawn(gone)
+        settled = later @ ahead
+        still = np.abs(settled - gone).max() < SETTLED
+        found |= {when: first @ ahead for when in generations if when == place or (still and when >= place)}
+        gone, place = settled, place + 1
+    return np.stack([found[when] for when in generations])
 
 
 def averaged(chance: Any, first: int, table: Any) -> Any:

@@ -4,8 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
+from . import (
+    absence,
+    bounds,
+    collapse,
+    coverage,
+    errors,
+    extinction,
+    immigration,
+    l1,
+    logarithm,
+    safe,
+    survival,
+    weight,
+    zipf,
+)
 from . import arguments as arg
-from . import bounds, collapse, errors, immigration, logarithm, safe, survival, weight
 from .family import Family, KernelDensity
 from .kernel_density import KERNEL, second_moment_of
 from .regression import REGRESSION
@@ -24,6 +38,8 @@ THEOREMS: tuple[Theorem, ...] = (
     logarithm.LOG_VARIANCE,
     logarithm.SPREAD,
     logarithm.LOG_MEAN,
+    l1.L1_ERROR,
+    l1.L1_DRIFT,
     errors.FIXED_REAL,
     bounds.DRIFT_BOUND,
     errors.FRESH_REAL,
@@ -39,8 +55,12 @@ THEOREMS: tuple[Theorem, ...] = (
     survival.SURVIVORS_CHAIN,
     survival.SURVIVORS_KEPT,
     survival.SURVIVORS_THINNED,
+    extinction.EXTINCTION,
+    coverage.COVERAGE,
+    zipf.ZIPF,
     *safe.SAFE,
     immigration.MIN_REAL,
+    absence.ABSENCE,
     *REGRESSION,
     *KERNEL,
 )
@@ -73,10 +93,16 @@ def answering(question: Any, f: Family, w: Workflow) -> Theorem:
     match name:
         case "error" | "diversity" | "gain" | "gain_limit":
             theorem = errors.theorem_of(f, w)
-        case "survivors":
+        case "survivors" | "loss_probability":
             theorem = survival.theorem_of(f, w)
         case "collapse_time":
             theorem = collapse.TIME if collapse.SMALL.holds(f, w) else collapse.DIFFUSION
+        case "effective_corpus":
+            theorem = coverage.COVERAGE
+        case "l1_error_upper_bound":
+            theorem = l1.L1_ERROR
+        case "min_real_present":
+            theorem = absence.ABSENCE
         case "max_synthetic":
             theorem = _safe(w)
         case "second_moment" if isinstance(f, KernelDensity):
@@ -89,7 +115,15 @@ def answering(question: Any, f: Family, w: Workflow) -> Theorem:
     return theorem.require("explain", f, w)
 
 
-QUESTIONS = {each.quantity for each in THEOREMS} | {"diversity", "gain", "gain_limit"}
+QUESTIONS = {each.quantity for each in THEOREMS} | {
+    "diversity",
+    "effective_corpus",
+    "gain",
+    "gain_limit",
+    "l1_error_upper_bound",
+    "loss_probability",
+    "min_real_present",
+}
 
 
 def _safe(w: Workflow) -> Theorem:

@@ -1,19 +1,14 @@
-r"""Survivors: how many tokens a generation still knows.
+r"""Survivors: how many tokens a generation still knows, and the chance of each that it is lost.
 
-**Thinning.** Follow the copies of one real item through the generations. Seen from generation m backwards there is one
-number a for each generation, the chance that an item there has a copy in what model m is fitted on; a token with probability p
-is then alive with chance at least :math:`1 - (1 - p a)^N`. The number is exact for branching (Poisson) offspring, and multinomial
-and hypergeometric draws only make survival likelier (:math:`(1 - x + x s)^n \le e^{-n x (1 - s)}`, Hoeffding for draws without
-replacement), so that thinning is a certified lower bound for every workflow; it misses a fraction of a token in total.
-
-Where the answer is simpler it is exact: a workflow that keeps its real set never loses a token seen there; under `Replace` with
-at most 500 samples the two-allele chain gives the law.
+Exact where the answer is simple: a workflow that keeps its real set never loses a token seen there; under `Replace`, and beside
+fresh real data, with at most 500 samples the chain of one token's count gives the law. Elsewhere thinning (`thinning`) is a
+certified lower bound of what survives; it misses a fraction of a token in total.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any, assert_never
+from typing import Any
 
 import numpy as np
 
@@ -21,35 +16,25 @@ from . import alleles
 from . import arguments as arg
 from . import family as families
 from . import workflow as workflows
+from .answers import error
 from .assumption import MATCHED, SAMPLES
 from .collapse import check_corpus
 from .family import Categorical, Family
 from .solve import Step
 from .theorem import Assumption, Evidence, Theorem
+from .thinning import real_items
 from .traced import or_nan
-from .workflow import (
-    Accumulate,
-    AccumulateSubsample,
-    FixedReal,
-    FreshReal,
-    RandomPast,
-    Replace,
-    Schedule,
-    SlidingWindow,
-    Workflow,
-)
+from .workflow import Accumulate, FixedReal, FreshReal, Replace, SlidingWindow, Workflow
 
-# real sets: how many items, and the chance that one of them has a copy at the end; of a mixture with the truth, infinitely
-# many and their expected number, since (1 - x a)^n is bounded by a product over the sources only as exp(-n x a)
-Reach = list[tuple[float, float]]
+WORK = 1e8  # tokens times states^3 over fresh real samples: some seconds
 
 
 def survivors(f: Family, w: Workflow, generation: Any) -> Any:
     r"""Expected number of tokens alive in generation m, :math:`E|\{i : p_{m,i} > 0\}|`.
 
-    Exact for `FixedReal` and `Accumulate`, and for `Replace` with at most 500 samples; else a certified lower bound by thinning
-    that misses a fraction of a token. Of a corpus (`Categorical.from_counts`) conditional on it: then generation 1 knows
-    exactly its words, and `FreshReal` is expected to find those words again at their frequency in the corpus.
+    Exact for `FixedReal` and `Accumulate`, and for `Replace` and pooled `FreshReal` with at most 500 samples; else a certified
+    lower bound by thinning that misses a fraction of a token. Of a corpus (`Categorical.from_counts`) conditional on it: then
+    generation 1 knows exactly its words, and `FreshReal` is expected to find those words again at their frequency in the corpus.
 
     Raises InputError for other families, for generation 0 of a corpus, and where ``real`` is not the size of the corpus.
     Source: derived (critical branching; Hoeffding 1963 for the bound).
@@ -58,60 +43,116 @@ def survivors(f: Family, w: Workflow, generation: Any) -> Any:
     >>> theory.survivors(theory.Categorical([0.5, 0.5]), theory.Replace(2), [0, 1, 2]).tolist()
     [2.0, 1.5, 1.25]
     """
-    families.check("survivors", f)
+    whole, values, multiplicity, _ = _asked("survivors", f, w, generation)
+    xp = arg.namespace(values)
+    assert isinstance(f, Categorical)
+    lost = _lost(f, w, whole.ravel().tolist(), values)
+    # at least one token is always alive; a bound alone can say less
+    result = [xp.maximum((multiplicity * (1 - each)).sum(), 1.0) for each in lost]
+    return or_nan(xp.asarray(result).reshape(whole.shape) if whole.ndim else arg.scalar(result[0]), f, w)
+
+
+def loss_probability(f: Family, w: Workflow, generation: Any) -> Any:
+    r""":math:`P(p_{m,i} = 0)` of every token, shape generation + (V,): the chance that generation m does not know it.
+
+    Exact where `survivors` is; else a certified upper bound. Of a corpus (`Categorical.from_counts`) the chance that a token
+    seen that often is lost: one seen once is gone after one more generation under `Replace` with chance
+    :math:`(1 - 1/N)^n \approx e^{-1}`, while diversity falls by 1/n. Under `Replace` lost is lost for ever; elsewhere the
+    token may come back. Raises InputError as `survivors`. Source: derived (Wright-Fisher; critical branching).
+
+    >>> from modelcollapse import theory
+    >>> theory.loss_probability(theory.Categorical.from_counts([1, 9]), theory.Replace(10), 2).round(4).tolist()  # 0.9^10
+    [0.3487, 0.0]
+    """
+    whole, values, _, places = _asked("loss_probability", f, w, generation)
+    xp = arg.namespace(values)
+    assert isinstance(f, Categorical)
+    lost = xp.stack([xp.broadcast_to(each, np.shape(values)) for each in _lost(f, w, whole.ravel().tolist(), values)])
+    lost = lost if places is None else lost[:, places]
+    return or_nan(lost.reshape(*whole.shape, lost.shape[-1]), f, w)
+
+
+def _asked(owner: str, f: Family, w: Workflow, generation: Any) -> tuple[np.ndarray, Any, Any, Any]:
+    """The generations; different probabilities (or counts of a corpus), how often each is there, and which token has which."""
+    families.check(owner, f)
     if not isinstance(f, Categorical):
-        raise arg.refuse("survivors", "f", f, "tokens are counted in a Categorical; other families have no tokens")
-    workflows.check("survivors", w)
+        raise arg.refuse(owner, "f", f, "tokens are counted in a Categorical; other families have no tokens")
+    workflows.check(owner, w)
     if arg.is_traced(generation):
-        raise arg.refuse("survivors", "generation", "traced", "the generation is static here: close over a number")
-    arg.one_size("survivors", w)
-    whole = np.asarray(arg.steps("survivors", generation), int)
-    values: Any
-    multiplicity: Any
+        raise arg.refuse(owner, "generation", "traced", "the generation is static here: close over a number")
+    arg.one_size(owner, w)
+    whole = np.asarray(arg.steps(owner, generation), int)
     if f.counts is not None:
-        check_corpus("survivors", f, w)
+        check_corpus(owner, f, w)
         if np.any(whole == 0):
             raise arg.refuse(
-                "survivors",
+                owner,
                 "generation",
                 generation,
                 "generation 0 is the truth, of which a corpus shows only a part: ask from 1 on",
             )
-        values, multiplicity = np.unique(f.counts, return_counts=True)
     elif arg.is_jax(f.p):
-        values, multiplicity = f.p, 1
-    else:
-        values, multiplicity = np.unique(np.asarray(f.p, float), return_counts=True)
+        return whole, f.p, 1, None
+    each = f.counts if f.counts is not None else np.asarray(f.p, float)
+    values, places, multiplicity = np.unique(each, return_inverse=True, return_counts=True)
+    return whole, values, multiplicity, places
+
+
+def _lost(f: Categorical, w: Workflow, generations: list[int], values: Any) -> list[Any]:
+    """For each generation the chance that each of the tokens is lost; ``values``: probabilities, or counts of a corpus."""
+    exact = isinstance(w, Replace | SlidingWindow | FreshReal) and exact_chain(f, w, len(values))
+    chained = iter(_chained(f, w, [each for each in generations if each], values) if exact else ())
+    return [
+        (values == 0) * 1.0 if each == 0 else next(chained) if exact else _thinned(f, w, each, values)
+        for each in generations
+    ]
+
+
+def _chained(f: Categorical, w: Any, generations: list[int], values: Any) -> Any:
+    """(generations, values): by the chain of one token's count."""
+    corpus = f.counts is not None
+    if isinstance(w, FreshReal):
+        real, share = int(w.real), values / f.counts.sum() if corpus else values
+        later = sorted({each for each in generations if each > 1})
+        tables = (
+            dict(zip(later, alleles.lost_beside_fresh(real, int(w.synthetic), share, later), strict=True))
+            if later
+            else {}
+        )
+        tables[1] = np.repeat(np.eye(real + 1, 1), len(values), axis=1)
+        if corpus:
+            return np.stack([tables[each][values, np.arange(len(values))] for each in generations])
+        first = alleles.binomial(real, share).T
+        return np.stack([(first * tables[each]).sum(axis=0) for each in generations])
+    sizes = _replacing(w).sizes
+    table = np.stack(
+        [alleles.lost_from_count([int(size) for size in sizes(each)]) for each in generations or [1]], axis=1
+    )
+    gone = table[values] if corpus else alleles.averaged(values, int(w.real), table)
+    return gone.T
+
+
+def _replacing(w: Replace | SlidingWindow) -> Replace:
+    return Replace(w.synthetic) if isinstance(w, SlidingWindow) else w
+
+
+def _thinned(f: Categorical, w: Workflow, generation: int, values: Any) -> Any:
+    """At most: by thinning; where all data is replaced also by the second moment, which is nearer after many generations."""
     xp = arg.namespace(values)
-    if isinstance(w, Replace) and exact_chain(f, w):
-        result = _chained(f, w, whole.ravel().tolist(), values, multiplicity)
-    else:
-        # at least one token is always alive; thinning alone can say less
-        result = [xp.maximum((multiplicity * _alive(f, w, int(each), values)).sum(), 1.0) for each in whole.ravel()]
-    return or_nan(xp.asarray(result).reshape(whole.shape) if whole.ndim else arg.scalar(result[0]), f, w)
-
-
-def _chained(f: Categorical, w: Replace, generations: list[int], values: Any, multiplicity: Any) -> list[Any]:
-    """Expected survivors by the two-allele chain: one table of losses for all generations."""
-    later = [each for each in generations if each]
-    table = np.stack([alleles.lost_from_count([int(size) for size in w.sizes(each)]) for each in later or [1]], axis=1)
-    gone = table[values] if f.counts is not None else alleles.averaged(values, int(w.real), table)
-    alive = iter((np.reshape(multiplicity, (-1, 1)) * (1 - gone)).sum(axis=0))
-    return [next(alive) if each else (multiplicity * (values > 0)).sum() * 1.0 for each in generations]
-
-
-def _alive(f: Categorical, w: Workflow, generation: int, values: Any) -> Any:
-    """Chance that each token is alive; ``values`` are probabilities, or counts of a corpus."""
-    conditional = f.counts is not None
-    if generation == 0:
-        return (values > 0) * 1.0
+    corpus = f.counts is not None
     reach = real_items(w, generation)
-    if not conditional:
-        return 1 - _product([_none_of(values, items, chance) for items, chance in reach])
-    size = float(f.counts.sum())
-    (_, first), *later = reach  # the corpus is known: its items are x certain copies, not N draws
-    known = (1.0 - first) ** values
-    return 1 - known * _product([_none_of(values / size, items, chance) for items, chance in later])
+    size = float(f.counts.sum()) if corpus else 1.0
+    share = values / size
+    none = 1.0
+    if corpus:  # its items are x certain copies, not N draws
+        (_, first), *reach = reach
+        none = (1.0 - first) ** values
+    none = math.prod([_none_of(share, items, chance) for items, chance in reach], start=none)
+    if not isinstance(w, Replace) or arg.is_traced(w.real):
+        return none
+    spread = error(f, w, generation) / f.v if not xp.all(f.v == 0) else 0.0
+    away = (1 - share) * spread  # over the share: the relative variance of the token's probability
+    return xp.minimum(none, xp.where(share > 0, away / (share + away), 1.0))
 
 
 def _none_of(share: Any, items: Any, chance: Any) -> Any:
@@ -123,97 +164,31 @@ def _none_of(share: Any, items: Any, chance: Any) -> Any:
     return xp.exp(items * xp.log1p(-xp.where(hit < 1, hit, 0.0))) * (hit < 1)
 
 
-def _product(factors: list[Any]) -> Any:
-    return math.prod(factors[1:], start=factors[0]) if factors else 1.0
+def exact_chain(f: Family, w: Workflow, tokens: int | None = None) -> bool:
+    """Whether the chain of one count answers: concrete sizes of at most 500, and a table that fits memory and seconds.
 
-
-def exact_chain(f: Family, w: Workflow) -> bool:
-    """Whether the two-allele chain answers: Replace, concrete sizes of at most 500, and a table that fits the memory."""
-    if not isinstance(w, Replace) or not isinstance(f, Categorical):
+    ``tokens``: how many different probabilities or counts there are, if that is known.
+    """
+    if not isinstance(f, Categorical):
         return False
-    sizes = [w.real, *(w.synthetic if isinstance(w.synthetic, tuple) else [w.synthetic])]
-    if arg.is_traced(*sizes) or any(np.ndim(size) or size != int(size) or size > alleles.LARGEST for size in sizes):
-        return False
-    return f.counts is not None or len(f.p) * (int(w.real) + 1) <= alleles.MOST
-
-
-def real_items(w: Workflow, generation: int) -> Reach:
-    """Real sets that generation m >= 1 can draw on, the first one first: (items, chance of a copy in model m)."""
     match w:
         case Replace():
-            return [(w.real, _replaced(w.sizes(generation)))]
-        case FixedReal() | Accumulate():
-            return [(w.real, 1.0)]
-        case FreshReal():
-            return _refreshed(w, generation)
-        case AccumulateSubsample():
-            return [(w.real, _subsampled(w, generation))]
-        case SlidingWindow() | RandomPast() | Schedule():
-            return _scheduled(w.schedule(generation))
-    assert_never(w)
-
-
-def _none_left(rate: Any) -> Any:
-    """1 - exp(-rate): the chance of at least one of a Poisson number."""
-    return -arg.namespace(rate).expm1(-rate)
-
-
-def _replaced(sizes: list[Any]) -> Any:
-    alive: Any = 1.0
-    for before, after in zip(sizes[-2::-1], sizes[:0:-1], strict=True):
-        alive = _none_left(after / before * alive)
-    return alive
-
-
-def _refreshed(w: FreshReal, generation: int) -> Reach:
-    """The real set of each generation 1..m, by backward recursion over the copies of a real and of a synthetic item."""
-    real_weight = w.real / (w.real + w.synthetic) if w.weight is None else w.weight
-    # chance for an item of the synthetic batch of the generation looked at, which weighs nothing at weight 1
-    drawn = arg.namespace(real_weight).where(real_weight < 1, 1.0, 0.0)
-    reach = [(w.real, 1.0)]
-    for now in range(generation - 1, 0, -1):
-        weight = real_weight if now > 1 else 1.0
-        reach.append((w.real, _none_left(w.synthetic * weight / w.real * drawn)))
-        drawn = _none_left((1 - real_weight) * drawn)
-    return reach[::-1]
-
-
-def _subsampled(w: AccumulateSubsample, generation: int) -> Any:
-    alive: Any = 0.0
-    for now in range(generation, 0, -1):
-        share = w.train / (w.real + (now - 1) * w.synthetic)
-        copies = (
-            1.0 if now == generation else _none_left(w.synthetic / w.train * alive)
-        )  # of a point that is trained on
-        hit = _none_left(share * copies) if w.replacement else share * copies
-        alive = hit if now == generation else 1 - (1 - alive) * (1 - hit)
-    return alive
-
-
-def _scheduled(w: Schedule) -> Reach:
-    """Any schedule: items of each batch, backwards; a mixture counts by its share of the truth."""
-    size, source, weight = (np.asarray(each, float) for each in (w.size, w.source, w.weight))
-    last, born = w.generations, w.born
-    alive = np.zeros(len(size))
-    for batch in sorted(range(len(size)), key=lambda each: -born[each]):
-        missed = 1.0
-        for model in range(born[batch], last + 1):
-            share = weight[model - 1, batch] / size[batch]  # of the model, held by one item
-            if share == 0:
-                continue
-            per_model = source[:, model] * size * alive  # draws from this model, by their chance to last
-            if w.train is None:
-                missed *= float(model < last) * math.exp(-share * per_model.sum())
-                continue
-            train = float(w.train[model - 1])
-            copies = 1.0 if model == last else -math.expm1(-per_model.sum() / train)
-            hit = -math.expm1(-train * share * copies) if w.replacement else train * share * copies
-            missed *= 1 - hit
-        alive[batch] = 1 - missed
-    real = [batch for batch in range(len(size)) if source[batch, 0] > 0]
-    real.sort(key=lambda each: weight[0, each] == 0)  # the first model's real set first
-    return [(size[batch], alive[batch]) if source[batch, 0] == 1 else (np.inf, size[batch] * source[batch, 0] * alive[batch])
-            for batch in real]  # fmt: skip
+            sizes = [w.real, *(w.synthetic if isinstance(w.synthetic, tuple) else [w.synthetic])]
+        case SlidingWindow(models=1):
+            sizes = [w.synthetic]
+        case FreshReal(weight=None):
+            sizes = [w.real + w.synthetic, w.real, w.synthetic]
+        case _:
+            return False
+    if arg.is_traced(*sizes) or any(np.ndim(size) or size != int(size) or size > alleles.LARGEST for size in sizes):
+        return False
+    if isinstance(w, FreshReal):
+        if arg.is_jax(f.p):
+            return False
+        each = f.counts if f.counts is not None else f.p
+        many = len(np.unique(each)) if tokens is None else tokens
+        return many * float(sizes[0]) ** 3 / sizes[1] <= WORK
+    return f.counts is not None or len(f.p) * (int(w.real) + 1) <= alleles.MOST
 
 
 CATEGORICAL = Assumption(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 
 import numpy as np
@@ -9,8 +10,8 @@ import pytest
 
 from modelcollapse import theory
 from modelcollapse.proofs import enumeration
-from modelcollapse.theory import alleles, drift
-from modelcollapse.theory.drift import drift_reaches, l1_drift
+from modelcollapse.theory import alleles, l1
+from modelcollapse.theory.l1 import l1_drift, l1_reaches
 
 HALF, QUARTER = Fraction(1, 2), Fraction(1, 4)
 SHARES = [HALF, QUARTER, QUARTER]
@@ -69,7 +70,7 @@ def test_laws_reach_across_blocks():
     workflow = theory.Accumulate(150, 90)
     table, size = np.eye(151), 150
     for _ in range(3):
-        table = drift._added(table, size, workflow.synthetic)
+        table = l1._added(table, size, workflow.synthetic)
         size += workflow.synthetic
     np.testing.assert_allclose(table.sum(axis=1), 1, rtol=0, atol=1e-12)
     np.testing.assert_allclose(table @ np.arange(table.shape[1]) / size, np.arange(151) / 150, rtol=0, atol=1e-12)
@@ -86,7 +87,55 @@ def test_laws_reach_across_blocks():
     ids=repr,
 )
 def test_reach_is_said(workflow, reached):
-    assert drift_reaches(workflow, 3) is reached
+    assert l1_reaches(workflow, 3) is reached
     if not reached:
         with pytest.raises(theory.InputError, match="exact for a Categorical under"):
             l1_drift(theory.Categorical([0.5, 0.5]), workflow, 2)
+
+
+def enumerated_error(workflow, shares, last):
+    """E of the L1 distance of models 1..last from the truth, in fractions."""
+    found = [Fraction(0)] * last
+    for path, chance in enumeration.joint(enumeration.categorical(shares), workflow, last).items():
+        for when, model in enumerate(path):
+            found[when] += chance * sum(abs(share - p) for share, p in zip(model, shares, strict=True))
+    return [float(each) for each in found]
+
+
+@pytest.mark.parametrize("shares", [SHARES, LOPSIDED], ids=["three", "two"])
+@pytest.mark.parametrize("workflow", WORKFLOWS, ids=repr)
+def test_expected_error_is_that_of_every_path(workflow, shares):
+    """Thirteen digits, four generations, and between its bounds."""
+    family, at = theory.Categorical([float(each) for each in shares]), np.arange(1, 5)
+    found = theory.l1_error(family, workflow, at)
+    np.testing.assert_allclose(found, enumerated_error(workflow, shares, 4), rtol=0, atol=1e-13)
+    assert np.all(theory.error(family, workflow, at) <= found + 1e-13)
+    assert np.all(found <= theory.l1_error_upper_bound(family, workflow, at) + 1e-13)
+
+
+@pytest.mark.parametrize("size", [7, 20, 300])
+def test_the_first_error_is_de_moivre_s(size):
+    """E|X/n - p| in closed form, token by token: 2 (1-p)^(n-k) p^(k+1) (k+1) C(n,k+1)/n with k = floor(np)."""
+    shares = [Fraction(1, 2), Fraction(3, 10), Fraction(1, 5)]
+    total = Fraction(0)
+    for p in shares:
+        k = int(size * p)
+        total += 2 * (1 - p) ** (size - k) * p ** (k + 1) * (k + 1) * math.comb(size, k + 1) / size
+    found = theory.l1_error(theory.Categorical([float(p) for p in shares]), theory.Replace(size), 1)
+    assert found == pytest.approx(float(total), rel=1e-12)
+
+
+def test_error_rises_to_twice_the_diversity():
+    """Where data is replaced: a martingale's convex function, bounded by total collapse."""
+    family, workflow = theory.Categorical([0.4, 0.25, 0.15, 0.1, 0.06, 0.04]), theory.Replace(20)
+    found = theory.l1_error(family, workflow, np.arange(0, 400, 3))
+    assert np.all(np.diff(found) > 0) and found[-1] == pytest.approx(2 * family.v, rel=1e-6)
+
+
+def test_bounds_reach_every_workflow():
+    """Also where the chain does not: below the enumerated distance's square-root bound, above the squared error."""
+    family, at = theory.Categorical([0.5, 0.25, 0.25]), np.arange(1, 4)
+    for workflow in (theory.FreshReal(3, 4), theory.AccumulateSubsample(3, 3, 3), theory.SlidingWindow(3, 2)):
+        exact = np.array(enumerated_error(workflow, SHARES, 3))
+        assert np.all(exact <= theory.l1_error_upper_bound(family, workflow, at) + 1e-13)
+        assert np.all(exact >= theory.error(family, workflow, at) - 1e-13)
