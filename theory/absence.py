@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from sympy import Expr, beta, diff, digamma, exp, gamma, log, simplify
+from sympy import Expr, beta, diff, digamma, exp, expand_log, gamma, log, simplify
 
 from . import alleles
 from . import arguments as arg
@@ -140,7 +140,8 @@ def _derive() -> Derived:
 def _prove() -> tuple[Step, ...]:
     pull, spread = N / (N + n) * (p - a), a * (1 - a) / (N + n)
     law = _density().subs(theta, 2 * N)
-    flow = simplify((diff(spread * law / 2, a) - pull * law) / law)
+    slope_of_law = expand_log(log(law), force=True).diff(a)  # of its logarithm
+    flow = simplify(diff(spread, a) / 2 + spread * slope_of_law / 2 - pull)
     slope = simplify(diff(log(_absent()), p).subs(p, 0))
     rare = theta * (digamma(theta) - digamma(theta + N + n))
     if flow != 0 or simplify(slope - rare) != 0:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from sympy import limit, log, oo
+from sympy import Rational, limit, log, oo
 
 from . import arguments as arg
 from . import family as families
@@ -88,14 +88,14 @@ def _of_zipf(exponent: float, w: Workflow, generation: int) -> float:
 def _prove() -> tuple[Step, ...]:
     leading, logarithm, _ = abel()
     # phi(1/a) = m - 2 + constant; so 1/a = (m + ln(m)/6 + ...)/2
-    share = leading / (m - logarithm * log(m))
-    if limit(share * (m + 1) / leading, m, oo) != 1:
+    share = Rational(*leading.as_integer_ratio()) / (m - Rational(*logarithm.as_integer_ratio()) * log(m))
+    if limit(share * (m + 1) / int(leading), m, oo) != 1:
         raise Unsolved("the share of items that are left")
     return (
         Step("Each item of n has a Poisson number of copies in the next n: backwards a <- 1 - exp(-a), from a = 1"),
         Step("Model m knows a token of probability p with chance 1 - (1 - p a)^n: as one corpus of n a items does"),
         Step("phi(1/a) grows by one in a generation (extinction-time)", share, "a(m) ~ "),
-        Step("so that the corpus that knows as much has", leading * n / (m + 1), "n a(m) ~ "),
+        Step("so that the corpus that knows as much has", int(leading) * n / (m + 1), "n a(m) ~ "),
         Step("Multinomial draws are more even than Poisson ones: what is known is at least that"),
     )
 

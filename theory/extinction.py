@@ -12,7 +12,7 @@ import math
 from typing import Any
 
 import numpy as np
-from sympy import Expr, Float, exp, limit, log, oo, simplify
+from sympy import Expr, Float, Rational, Tuple, exp, limit, log, oo, simplify
 
 from . import alleles
 from . import arguments as arg
@@ -115,7 +115,12 @@ def _time() -> Expr:
     leading, logarithm, falling = abel()
     u = C / log(1 / z)
     began = Float(START - clock(1 / lineage(START)))
-    return 2 + began + leading * u + logarithm * log(u) + sum(c * u**-power for power, c in enumerate(falling, start=1))
+    series = sum(_rational(each) * u**-power for power, each in enumerate(falling, start=1))
+    return 2 + began + _rational(leading) * u + _rational(logarithm) * log(u) + series
+
+
+def _rational(number: Any) -> Rational:
+    return Rational(number.numerator, number.denominator)
 
 
 def _derive() -> Derived:
@@ -135,10 +140,10 @@ def _prove() -> tuple[Step, ...]:
     return (
         Step("An item has a Poisson number of copies, of mean 1, in the next generation: s' = 1 - exp(-s)"),
         Step(
-            "In u = 1/s: phi(u) = 2 u - ln(u)/3 + ..., with phi(u') = phi(u) + 1 (coefficients in turn)", leading, "u: "
+            "In u = 1/s: phi(u) = 2 u - ln(u)/3 + ..., with phi(u') = phi(u) + 1; its coefficients in turn",
+            Tuple(*map(_rational, (leading, logarithm, *falling[:3]))),
+            "u, ln u, 1/u, ...: ",
         ),
-        Step("of ln u", logarithm, ""),
-        Step("of 1/u", falling[0], ""),
         Step("C items are all gone with chance z where s = ln(1/z)/C, after", _time(), "generations: "),
         Step("For a token seen often", settled, "m -> "),
         Step("of which the median is", median.evalf(4), "C times "),

@@ -11,6 +11,7 @@ import math
 from typing import Any
 
 import numpy as np
+from sympy import Expr, simplify
 
 from . import alleles
 from . import arguments as arg
@@ -20,7 +21,8 @@ from .answers import error
 from .assumption import MATCHED, SAMPLES
 from .collapse import check_corpus
 from .family import Categorical, Family
-from .solve import Step
+from .solve import Step, Unsolved
+from .symbols import T, V, n, p
 from .theorem import Assumption, Evidence, Theorem
 from .thinning import real_items
 from .traced import or_nan
@@ -208,17 +210,42 @@ _BRANCHING = (
     Step("Accumulate-subsample: a <- 1 - (1-a)(1 - (M/S_t)(1 - exp(-(n/M) a))), from a = M/S_m"),
     Step("Alive: 1 - (1 - p a)^N, in a corpus 1 - (1 - a)^count"),
 )
+
+
+def _loss_bounds() -> tuple[Expr, Expr]:
+    """Bounds of the chance that a token of probability p is lost where data is replaced, from the relative error t = T/V."""
+    moment = p**2 + p * (1 - p) * T / V  # E x^2
+    return 1 - p - n**2 / (n - 1) * p * (1 - p) * (1 - T / V), 1 - p**2 / moment
+
+
+def _prove_chain() -> tuple[Step, ...]:
+    least, most = _loss_bounds()
+    if simplify(most.subs(T, V) - (1 - p)) != 0 or simplify(least.subs(T, V) - (1 - p)) != 0:
+        raise Unsolved("both bounds end at 1 - p, where T ends at V")
+    return (
+        Step("The count of one token of n goes to Bin(n, x/n) where data is replaced; it is lost at 0, for ever"),
+        Step("Beside N fresh real samples it goes to Bin(N, p) + Bin(n, x/(N+n))"),
+        Step(
+            "Closed bounds where data is replaced: what is neither lost nor alone has x(1-x) >= (n-1)/n^2",
+            least,
+            "P >= ",
+        ),
+        Step("P(x > 0) >= (E x)^2 / E x^2 (Cauchy and Schwarz)", most, "P <= "),
+    )
+
+
 SURVIVORS_CHAIN = Theorem(
     "survivors",
-    "A token's count under Replace is a chain Bin(n, x/n): the expected number of survivors is one matrix power.",
+    "A token's count is a Markov chain of its own, Bin(n, x/n) under Replace, Bin(N, p) + Bin(n, x/(N+n)) beside fresh real "
+    "data: survivors and losses are a sum over tokens, exactly.",
     "survivors",
     "Categorical",
-    "Replace, at most 500 samples",
+    "Replace, FreshReal (pooled); at most 500 samples",
     Evidence.ENUMERATION,
     (SAMPLES, MATCHED, CATEGORICAL, NO_NEW),
     ("derived", "Wright-Fisher"),
     None,
-    lambda: (Step("The count of one token of n goes to Bin(n, x/n); it is lost at 0, for ever"),),
+    _prove_chain,
 )
 SURVIVORS_KEPT = Theorem(
     "survivors-kept",
