@@ -21,7 +21,6 @@ from .terminal import bar, number, refused, speak_plainly, whole
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .corpus import Corpus, Unit
     from .division import Jobs, Merge
     from .plan import Plan
 
@@ -92,6 +91,15 @@ def plan_command(
     as_truth: Annotated[
         bool, typer.Option("--as-truth", help="Read the corpus as the truth, not as the data of generation 1.")
     ] = False,
+    count: Annotated[
+        str | None, typer.Option(help="When is a token gone that is seen so often? Needs --real or a --corpus.")
+    ] = None,
+    retain: Annotated[
+        str | None, typer.Option(help="How many real samples keep this share of the diversity, such as 0.9?")
+    ] = None,
+    rare: Annotated[
+        str | None, typer.Option(help="How many real samples keep a thing of this probability, such as 1e-4?")
+    ] = None,
     order: Annotated[
         int | None, typer.Option(help="Plan for a table of bytes given the last 0, 1 or 2 bytes, context by context.")
     ] = None,
@@ -101,160 +109,56 @@ def plan_command(
     """How much synthetic data is safe: error, limit, safe amounts and survivors for five workflows.
 
     With a corpus its tokens are the real data that generation 1 is trained on. Without one, --real N --vocabulary V --zipf s.
+    Options that are questions are answered beside the plan, or alone; each names its theorem.
 
     Examples: modelcollapse plan --corpus notes.txt --tolerance 0.1;
     modelcollapse plan --real 1000000 --vocabulary 50000 --zipf 1.1 --synthetic 250000 --json
     """
+    sizes = {"real": real, "vocabulary": vocabulary, "zipf": zipf}
+    asked = {"count": count, "retain": retain, "rare": rare}
+    from . import plan as plans
+    from . import planning
+
     if order is not None:
-        given = {"unit": unit, "real": real, "vocabulary": vocabulary, "zipf": zipf, "as-truth": as_truth or None}
-        _plan_order(corpus, order, synthetic, train, generations, tolerance, given, out, as_json)
+        given = {"unit": unit, **sizes, "as-truth": as_truth or None, **asked}
+        ordered, source = planning.order_plan(corpus, order, synthetic, train, generations, tolerance, given)
+        if out is not None:
+            _folder(out)
+        record = {"source": source} | plans.order_json(ordered)
+        files = _pictures(out, record, lambda where: [], f"plan-order-{order}")
+        if as_json:
+            _print_json(record | files)
+            return
+        from . import report
+
+        report.order_plan(source["name"], ordered)
+        report.files(files)
         return
     if out is not None:
         _folder(out)
-    made = _plan(corpus, unit, real, vocabulary, zipf, synthetic, train, generations, tolerance, as_truth)
-    from . import plan as plans
+    from .questions import Sizes
 
-    record = plans.as_json(made)
-    pictures = _pictures(out, record, lambda where: _draw_plan(made, where), "plan")
+    alone = corpus is None and vocabulary is None and any(each is not None for each in asked.values())
+    if alone:  # questions that need no law of tokens
+        made, record = None, {}
+        known = Sizes(whole("real", real), whole("synthetic", synthetic))
+    else:
+        made = planning.made(corpus, unit, real, vocabulary, zipf, synthetic, train, generations, tolerance, as_truth)
+        record = plans.as_json(made)
+        known = Sizes(made.real, made.synthetic)
+    answers = planning.answers(asked, known)
+    if answers:
+        record["answers"] = plans.finite([each.as_record() for each in answers])
+    pictures = _pictures(out, record, lambda where: _draw_plan(made, where) if made else [], "plan")
     if as_json:
         _print_json(record | pictures)
         return
     from . import report
 
-    report.plan(made)
+    if made:
+        report.plan(made)
+    report.answered(answers)
     report.files(pictures)
-
-
-def _plan_order(corpus: str | None, order: int, synthetic: str | None, train: str | None, generations: str, tolerance: str,
-                given: dict[str, Any], out: Path | None, as_json: bool) -> None:  # fmt: skip
-    """The plan for what follows each context of a text."""
-    if corpus is None:
-        raise refused("order", order, "what follows what is read from a text: name a --corpus")
-    for name, value in given.items():
-        if value is not None:
-            raise refused(name, value, "leave it out: --order reads the bytes of a --corpus as the truth")
-    last, wanted = whole("generations", generations), number("tolerance", tolerance)
-    assert last is not None
-    if last > MOST_ORDER_GENERATIONS:
-        raise refused("generations", generations, f"at most {MOST_ORDER_GENERATIONS} generations with --order")
-    from modelcollapse.lm import text, tokenizer, windows
-
-    from . import plan as plans
-    from . import report
-
-    read = text.read(corpus)
-    letters = tokenizer.fit_bytes(read.documents)
-    tokens = windows.cut(read.documents, letters, ORDER_LENGTH).tokens
-    if out is not None:
-        _folder(out)
-    with bar("planning") as moved:
-        made = plans.plan_order(
-            tokens, order, vocabulary=letters.size, synthetic=whole("synthetic", synthetic), train=whole("train", train),
-            generations=last, tolerance=wanted, progress=moved,
-        )  # fmt: skip
-    record = {
-        "source": {"kind": "corpus", "name": corpus, "sha256": read.sha256, "window": ORDER_LENGTH}
-    } | plans.order_json(made)
-    files = _pictures(out, record, lambda where: [], f"plan-order-{order}")
-    if as_json:
-        _print_json(record | files)
-        return
-    report.order_plan(corpus, made)
-    report.files(files)
-
-
-ORDER_LENGTH, MOST_ORDER_GENERATIONS = 64, 200
-
-
-def _plan(corpus: str | None, unit: str | None, real: str | None, vocabulary: str | None, zipf: str | None, synthetic: str | None,
-          train: str | None, generations: str, tolerance: str, as_truth: bool) -> Plan:  # fmt: skip
-    """The plan for what the options say."""
-    from modelcollapse import theory
-
-    from . import plan as plans
-
-    last = whole("generations", generations)
-    assert last is not None
-    if last > MOST_GENERATIONS:
-        raise refused("generations", generations, f"at most {MOST_GENERATIONS:,} generations; theory.error takes any")
-    sizes: dict[str, Any] = {
-        "synthetic": whole("synthetic", synthetic),
-        "train": whole("train", train),
-        "generations": last,
-        "tolerance": number("tolerance", tolerance),
-    }
-    if not 0 < sizes["tolerance"] <= MOST_TOLERANCE:
-        wanted = f"how much worse the error may become, above 0 and at most {MOST_TOLERANCE:,}: 0.1 is 10 %"
-        raise refused("tolerance", tolerance, wanted)
-    if corpus is None:
-        for name, value in (("unit", unit), ("as-truth", as_truth or None)):
-            if value is not None:
-                raise refused(name, value, "says how a corpus is read: name the --corpus, or leave it out")
-        if real is None or vocabulary is None:
-            missing = "--real" if real is None else "--vocabulary"
-            raise theory.InputError(f"plan: {missing} is missing: name a --corpus, or give --real N and --vocabulary V")
-        items, tokens, exponent = whole("real", real), whole("vocabulary", vocabulary), number("zipf", zipf or "1")
-        if items is not None and items < 2:
-            raise refused("real", real, "give at least 2 real samples: with fewer there is nothing to plan")
-        if tokens is None or tokens > MOST_TOKENS:
-            raise refused("vocabulary", vocabulary, f"at most {MOST_TOKENS:,} different tokens")
-        if not 0 <= exponent <= MOST_ZIPF:
-            raise refused("zipf", str(zipf), f"an exponent from 0 (all tokens alike) to {MOST_ZIPF}")
-        family = theory.Categorical(plans.zipf(tokens, exponent))
-        source = {"kind": "zipf", "vocabulary": tokens, "exponent": exponent}
-        assert items is not None
-        if tokens * last > MOST_WORK:
-            fewer = f"{MOST_WORK // tokens:,} generations, or {MOST_WORK // last:,} tokens"
-            raise refused("generations", generations, f"too much work for a vocabulary of {tokens:,}: at most {fewer}")
-        with bar("planning") as moved:
-            return plans.plan(family, real=items, source=source, progress=moved, **sizes)
-    for name, value in (("real", real), ("vocabulary", vocabulary), ("zipf", zipf)):
-        if value is not None:
-            raise refused(name, value, "a corpus says this itself: leave it out, or leave out --corpus")
-    text = _read(corpus, unit or "words")
-    family = theory.Categorical.from_counts(text.counts)
-    if as_truth:
-        family = theory.Categorical(family.p)
-    source = {"kind": "corpus", "name": text.name, "unit": text.unit, "tokens": text.size, "vocabulary": text.vocabulary,
-              "singletons": text.singletons, "sha256": text.sha256, "as_truth": as_truth}  # fmt: skip
-    with bar("planning") as moved:
-        return plans.plan(family, real=text.size, source=source, progress=moved, **sizes)
-
-
-MOST_TOKENS, MOST_ZIPF, MOST_GENERATIONS, MOST_TOLERANCE = 10_000_000, 100, 1000, 1_000_000
-MOST_WORK = 200_000_000  # tokens times generations of a plan: some minutes
-
-
-def _read(corpus: str, unit: str) -> Corpus:
-    from modelcollapse.theory.arguments import InputError
-
-    from . import corpus as corpora
-
-    with bar(f"reading {corpus}") as moved:
-        wanted = _unit(unit)
-        try:
-            if _is_documents(corpus):
-                from modelcollapse.lm.documents import documents
-
-                return corpora.count(corpus, documents(corpus), wanted)
-            return corpora.read(corpus, unit=wanted, progress=moved)
-        except InputError as problem:
-            raise refused("corpus", corpus, problem.remedy) from None
-
-
-def _is_documents(corpus: str) -> bool:
-    """Whether what is named comes as documents: parquet, a data set of the hub, docstrings, a known source."""
-    if os.path.exists(corpus):
-        return corpus.lower().endswith(".parquet")
-    return corpus.startswith(("hf:", "source:")) or corpus == "builtin:stdlib" or ".parquet:" in corpus.lower()
-
-
-def _unit(text: str) -> Unit:
-    from .corpus import Unit
-
-    if text not in [each.value for each in Unit]:
-        raise refused("unit", text, "words or bytes")
-    return Unit(text)
 
 
 @app.command("theorems")
@@ -403,13 +307,13 @@ def _verify_groups(names: list[str] | None, corpus: str, unit: str, samples: str
         raise refused("corpus", corpus, f"verifies every workflow: leave out {' '.join(names)}, or leave out --corpus")
     size = _check_chains(chains or str(LEAST_CHAINS), seed, budget)
     many = whole("samples", samples)
-    from . import report, sweeping, token_groups
+    from . import planning, report, sweeping, token_groups
 
     room = sweeping.quantity("memory", memory) or sweeping.free_memory() / 2
     limit = sweeping.quantity("time", time)
-    _unit(unit)
+    planning.unit_of(unit)
     _use_double(wide=True)
-    text = _read(corpus, unit)
+    text = planning.read(corpus, unit)
     with bar("simulating chains") as moved:
         chosen, rows = token_groups.verify(
             text.counts, many, None if chains is None else size, room, limit, seed, budget, moved
@@ -844,7 +748,7 @@ def demo_command(
     Leaves pictures. The recursion: predictions frozen, then four generations of a decoder under four workflows, two seeds.
     """
     from . import plan as plans
-    from . import report, train
+    from . import planning, report, train
 
     _folder(out)
     size = _check_chains(chains, seed, 1e-3)
@@ -854,7 +758,7 @@ def demo_command(
         steps=200, generations=4,
     )  # fmt: skip
     place = train.checked(experiment, out)
-    made = _plan(corpus, "words", None, None, None, None, None, "20", "0.1", False)
+    made = planning.made(corpus, "words", None, None, None, None, None, "20", "0.1", False)
     if not as_json:
         report.plan(made)
     verdicts = _verify(None, size, seed, 1e-3)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from modelcollapse.theory import Theorem
 
     from .plan import OrderPlan, Plan, Row
+    from .questions import Answer
     from .tables import Identity, TableVerdict
     from .token_groups import Chosen, GroupVerdict
     from .verify import Verdict
@@ -162,6 +163,15 @@ def answers(made: Plan) -> list[str]:
         lines.append(f"With new real data every time: pooled, the error settles at {number(fresh.limit)} of real data alone; "
                      f"best with weight {number(fresh.optimal_weight.weight)} on the real part.")  # fmt: skip
     return lines
+
+
+def answered(answers: Sequence[Answer]) -> None:
+    """Questions and their answers, each with its theorems."""
+    out = console()
+    for each in answers:
+        out.print(f"[bold]{escape(each.question)}[/]")
+        out.print(f"  {escape(each.answer)}")
+        out.print(f"  [dim]{escape(', '.join(each.theorems))}. Assumed: {escape('; '.join(each.assumptions))}[/]")
 
 
 def theorems(every: Sequence[Theorem]) -> None:

@@ -1,0 +1,130 @@
+"""Questions: what a practitioner asks beside the plan, each answered by a theorem, in a sentence and in numbers.
+
+An option of `plan` asks each of them. Text becomes numbers in the command line; here numbers become answers.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from modelcollapse import theory
+from modelcollapse.theory import ledger
+
+from .terminal import percent
+
+MANY = 10**9  # synthetic samples of one who does not say how many
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """What is known of a pipeline: real and synthetic samples of a generation; None where it was not said."""
+
+    real: int | None = None
+    synthetic: int | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A question, its answer in sentences and as numbers, and the theorems behind it."""
+
+    option: str
+    question: str
+    answer: str
+    numbers: dict[str, Any]
+    theorems: tuple[str, ...]
+
+    @property
+    def assumptions(self) -> list[str]:
+        """Of all its theorems, each once."""
+        found = [each.text for name in self.theorems for each in ledger.named(name).assumptions]
+        return list(dict.fromkeys(found))
+
+    def as_record(self) -> dict[str, Any]:
+        """For machines."""
+        return {
+            "option": self.option,
+            "question": self.question,
+            "answer": self.answer,
+            **self.numbers,
+            "theorems": list(self.theorems),
+            "assumptions": self.assumptions,
+        }
+
+
+def seen(count: int, sizes: Sizes) -> Answer:
+    """When is a token gone that the real data shows ``count`` times, if all data is replaced?"""
+    if sizes.real is None:
+        raise theory.InputError(f"--count {count}: seen among how many real samples? Give --real N, or a --corpus")
+    real, synthetic = sizes.real, sizes.synthetic or sizes.real
+    if not 1 <= count < real:
+        raise theory.InputError(
+            f"--count {count}: how often a token is seen, from 1 to {real - 1:,}, one less than all of them"
+        )
+    corpus, w = theory.Categorical.from_counts([count, real - count]), theory.Replace(synthetic, real=real)
+    median, late = (float(theory.extinction_time(corpus, w, chance)[0]) for chance in (0.5, 0.9))
+    next_lost = float(theory.loss_probability(corpus, w, 2)[0])
+    exact = theory.explain(theory.survivors, corpus, w).evidence is not theory.Evidence.BOUND
+    by = "by generation" if exact else "no earlier than generation"
+    return Answer(
+        "count",
+        f"When is a token gone that is seen {_times(count)} in {real:,}, if every generation replaces the data?",
+        f"With chance 1/2 {by} {_generation(median)}, with chance 9/10 {by} {_generation(late)}; in the second generation "
+        f"alone with chance {percent(next_lost)}. Keep the real data and it never is. What is seen once goes first, before "
+        "entropy or loss show it.",
+        {"median": _plain(median), "nine_of_ten": _plain(late), "lost_at_once": next_lost, "exact": exact},
+        ("extinction-time",),
+    )
+
+
+def retained(share: float, sizes: Sizes) -> Answer:
+    """How many real samples a generation keep that share of the diversity?"""
+    synthetic = sizes.synthetic or MANY
+    family = theory.Categorical([0.5, 0.5])
+    fresh, fixed = (theory.min_real(family, make(1, synthetic), share) for make in (theory.FreshReal, theory.FixedReal))
+    beside = f"{sizes.synthetic:,}" if sizes.synthetic else "however many"
+    return Answer(
+        "retain",
+        f"How many real samples keep {percent(share)} of the diversity?",
+        f"{fresh:,.0f} new ones in every generation, or {fixed:,.0f} that are kept, beside {beside} synthetic ones: an absolute "
+        "number, not a share of the data. Rare things need more: ask with --rare.",
+        {"fresh_real": fresh, "fixed_real": fixed, "synthetic": sizes.synthetic},
+        ("min-real",),
+    )
+
+
+def rare(probability: float, sizes: Sizes, absent: float = 0.05) -> Answer:
+    """How many fresh real samples a generation keep a thing of that probability present?"""
+    template = theory.FreshReal(1, sizes.synthetic or MANY)
+    real = theory.min_real_present(template, probability, absent)
+    alone = math.ceil(math.log(absent) / math.log1p(-probability))
+    numbers = {"fresh_real": real, "absent": absent, "real_alone": alone}
+    words = (
+        f"{real:,.0f} new real samples in every generation are enough for it to be absent from no more than {percent(absent)} of "
+        f"the generations ({alone:,} without what models remember of earlier ones)."
+    )
+    if sizes.real is not None:
+        family = theory.Categorical([probability, 1 - probability])
+        yours = float(theory.loss_probability_limit(family, theory.FreshReal(sizes.real, template.synthetic))[0])
+        numbers["yours_absent"] = yours
+        words += f" With {sizes.real:,} new real samples it is absent from {percent(yours)} of them, at most."
+    return Answer(
+        "rare", f"How much real data keeps a thing of probability {probability:g}?", words, numbers, ("absence",)
+    )
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count:,} times"
+
+
+def _generation(time: float) -> str:
+    return "infinity" if math.isinf(time) else f"{time:,.0f}"
+
+
+def _plain(time: float) -> int | float:
+    return time if math.isinf(time) else int(time)
+
+
+ASKED: dict[str, Callable[[Any, Sizes], Answer]] = {"count": seen, "retain": retained, "rare": rare}
