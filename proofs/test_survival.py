@@ -57,6 +57,7 @@ def test_the_chance_of_every_token_to_be_lost(workflow):
     np.testing.assert_allclose(found[1:], np.array(exact, float), rtol=0, atol=1e-13)
     np.testing.assert_allclose((1 - found[1:]).sum(axis=1), answered(workflow, 4), rtol=0, atol=1e-13)
     assert np.all(found[0] == 0)
+    assert theory.survivors(theory.Categorical([0.5, 0.25, 0.25]), workflow, 0) == 3
 
 
 @pytest.mark.parametrize("workflow", [each for each in EXACT if each.real == 4], ids=repr)

@@ -71,10 +71,8 @@ def lost_beside_fresh(real: int, synthetic: int, share: Any, generations: Sequen
     """(generations, counts 0..real, V): chance that a token of true probability ``share`` (V,) seen that often is gone later.
 
     One training set holds ``real`` draws of the truth, later ones also ``synthetic`` draws of the model before. ``inf``: in the
-    long run. Raises ArithmeticError for generations below 2.
+    long run.
     """
-    if min(generations) < 2:
-        raise ArithmeticError("the chain starts in generation 1: ask from 2 on")
     pool, fresh = real + synthetic, binomial(real, np.asarray(share, float)).T
 
     def drawn(table: np.ndarray) -> np.ndarray:  # by the number of synthetic copies: averaged over the fresh ones
@@ -83,9 +81,9 @@ def lost_beside_fresh(real: int, synthetic: int, share: Any, generations: Sequen
     first, later = transition(real, synthetic), transition(pool, synthetic)
     gone = np.zeros((pool + 1, np.size(share)))
     gone[0] = 1.0
-    found: dict[float, np.ndarray] = {}
+    found: dict[float, np.ndarray] = {1: np.repeat(np.eye(real + 1, 1), np.size(share), axis=1)}
     place = 2
-    while len(found) < len(set(generations)):
+    while not found.keys() >= set(generations):
         ahead = drawn(gone)
         settled = later @ ahead
         still = np.abs(settled - gone).max() < SETTLED

@@ -102,8 +102,8 @@ def _asked(owner: str, f: Family, w: Workflow, generation: Any) -> tuple[np.ndar
 
 def _lost(f: Categorical, w: Workflow, generations: list[int], values: Any) -> list[Any]:
     """For each generation the chance that each of the tokens is lost; ``values``: probabilities, or counts of a corpus."""
-    exact = isinstance(w, Replace | SlidingWindow | FreshReal) and exact_chain(f, w, len(values))
-    chained = iter(_chained(f, w, [each for each in generations if each], values) if exact else ())
+    exact, later = exact_chain(f, w, len(values)), [each for each in generations if each]
+    chained = iter(_chained(f, w, later, values) if exact and later else ())
     return [
         (values == 0) * 1.0 if each == 0 else next(chained) if exact else _thinned(f, w, each, values)
         for each in generations
@@ -115,21 +115,12 @@ def _chained(f: Categorical, w: Any, generations: list[int], values: Any) -> Any
     corpus = f.counts is not None
     if isinstance(w, FreshReal):
         real, share = int(w.real), values / f.counts.sum() if corpus else values
-        later = sorted({each for each in generations if each > 1})
-        tables = (
-            dict(zip(later, alleles.lost_beside_fresh(real, int(w.synthetic), share, later), strict=True))
-            if later
-            else {}
-        )
-        tables[1] = np.repeat(np.eye(real + 1, 1), len(values), axis=1)
+        tables = alleles.lost_beside_fresh(real, int(w.synthetic), share, generations)
         if corpus:
-            return np.stack([tables[each][values, np.arange(len(values))] for each in generations])
-        first = alleles.binomial(real, share).T
-        return np.stack([(first * tables[each]).sum(axis=0) for each in generations])
+            return tables[:, values, np.arange(len(values))]
+        return (alleles.binomial(real, share).T * tables).sum(axis=1)
     sizes = _replacing(w).sizes
-    table = np.stack(
-        [alleles.lost_from_count([int(size) for size in sizes(each)]) for each in generations or [1]], axis=1
-    )
+    table = np.stack([alleles.lost_from_count([int(size) for size in sizes(each)]) for each in generations], axis=1)
     gone = table[values] if corpus else alleles.averaged(values, int(w.real), table)
     return gone.T
 
