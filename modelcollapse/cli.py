@@ -138,8 +138,8 @@ def plan_command(
         _folder(out)
     from .questions import Sizes
 
-    alone = corpus is None and vocabulary is None and any(each is not None for each in asked.values())
-    if alone:  # questions that need no law of tokens
+    of_tokens = (corpus, unit, vocabulary, zipf, train, as_truth or None)
+    if any(each is not None for each in asked.values()) and all(each is None for each in of_tokens):
         made, record = None, {}
         known = Sizes(whole("real", real), whole("synthetic", synthetic))
     else:

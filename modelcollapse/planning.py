@@ -137,11 +137,7 @@ def unit_of(text: str) -> Unit:
     return Unit(text)
 
 
-ASKED: dict[str, Callable[[str, str], Any]] = {
-    "count": whole,
-    "retain": number,
-    "rare": number,
-}  # how an option is read
+READ: dict[str, Callable[[str, str], Any]] = {"count": whole, "retain": number, "rare": number}
 
 
 def answers(given: Mapping[str, str | None], sizes: Sizes) -> list[Answer]:
@@ -156,7 +152,7 @@ def answers(given: Mapping[str, str | None], sizes: Sizes) -> list[Answer]:
         if text is None:
             continue
         try:
-            found.append(ask(ASKED[name](name, text), sizes))
+            found.append(ask(READ[name](name, text), sizes))
         except InputError as problem:
             raise (refused(name, text, problem.remedy) if problem.remedy else problem) from None
     return found

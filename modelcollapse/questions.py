@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from modelcollapse import theory
-from modelcollapse.theory import ledger
+from modelcollapse.theory import absence, ledger
 
 from .terminal import percent
 
@@ -99,7 +99,7 @@ def rare(probability: float, sizes: Sizes, absent: float = 0.05) -> Answer:
     """How many fresh real samples a generation keep a thing of that probability present?"""
     template = theory.FreshReal(1, sizes.synthetic or MANY)
     real = theory.min_real_present(template, probability, absent)
-    alone = math.ceil(math.log(absent) / math.log1p(-probability))
+    alone = absence.real_alone(probability, absent)
     numbers = {"fresh_real": real, "absent": absent, "real_alone": alone}
     words = (
         f"{real:,.0f} new real samples in every generation are enough for it to be absent from no more than {percent(absent)} of "

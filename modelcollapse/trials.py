@@ -37,7 +37,7 @@ def trials() -> tuple[Trial, ...]:
     fresh = t.FreshReal(10, 60)
     return (
         Trial("l1-error", "two tokens, Replace(30), generations 1 to 12", "L1 distance",
-              lambda key, chains: np.sqrt(2 * _run(RARE, t.Replace(30), 12, chains, key).error),
+              lambda key, chains: np.sqrt(2 * simulate.chains(RARE, t.Replace(30), 12, chains, key).error),
               lambda: t.l1_error(RARE, t.Replace(30), np.arange(1, 13))),
         Trial("extinction-time", "seen 5 times of 100, one generation before and at the median", "lost",
               lambda key, chains: _lost(corpus, replaced, gone, chains, key)[:, -2:],
@@ -48,11 +48,7 @@ def trials() -> tuple[Trial, ...]:
     )  # fmt: skip
 
 
-def _run(f: Any, w: Any, generations: int, chains: int, key: Any) -> simulate.Trajectory:
-    return simulate.chains(f, w, generations, chains, key)
-
-
 def _lost(f: Any, w: Any, generations: int, chains: int, key: Any) -> np.ndarray:
     """Whether the first of two tokens is lost (chains, generations): one token is left, and it is near the truth."""
-    t = _run(f, w, generations, chains, key)
+    t = simulate.chains(f, w, generations, chains, key)
     return (np.asarray(t.alive) == 1) & (np.asarray(t.error) < 1)

@@ -15,7 +15,6 @@ import numpy as np
 
 from modelcollapse import simulate, theory
 from modelcollapse.theory import Theorem, ledger
-from modelcollapse.theory import arguments as arg
 
 from .trials import Trial, trials
 
@@ -68,7 +67,6 @@ def _safe_error(f: Any, w: Any, m: np.ndarray) -> np.ndarray:
     return np.full(len(m), (1 + TOLERANCE) * f.v / w.real)
 
 
-UNOBSERVED: dict[str, str] = {}  # theorems without an observable, and why
 TOLERANCE = 0.2
 KEPT = 0.9
 _SIX, _THREE = theory.Categorical(P6), theory.Categorical(P3)
@@ -83,7 +81,7 @@ def _edge(w: Any) -> Any:
 
 
 def cells() -> tuple[Cell | Trial, ...]:
-    """One cell or trial for each theorem that has an observable, in reading order."""
+    """One cell or trial for each theorem, in reading order."""
     place = {each.name: number for number, each in enumerate(ledger.theorems())}
     return tuple(sorted((*_cells(), *trials()), key=lambda each: place[each.theorem]))
 
@@ -166,8 +164,6 @@ def chosen(names: list[str] | None) -> tuple[Cell | Trial, ...]:
     if not names:
         return every
     wanted = {ledger.named(name).name for name in names}
-    for name in wanted & set(UNOBSERVED):
-        raise arg.refuse("verify", "name", name, f"nothing to simulate: {UNOBSERVED[name]}")
     return tuple(cell for cell in every if cell.theorem in wanted)
 
 

@@ -11,6 +11,7 @@ from scipy import stats
 from modelcollapse import theory
 from modelcollapse.theory import absence, symbols
 from modelcollapse.theory.absence import ABSENCE
+from modelcollapse.theory.thinning import real_items
 
 
 def stationary(real, synthetic, share):
@@ -79,3 +80,12 @@ def test_bad_input_is_refused():
         theory.loss_probability_limit(theory.Categorical([0.5, 0.5]), theory.RandomPast(10))
     with pytest.raises(theory.InputError, match="corpus"):
         theory.loss_probability_limit(theory.Categorical.from_counts([1, 2]), theory.Replace(3))
+
+
+@pytest.mark.parametrize(("real", "synthetic"), [(3, 50), (40, 40)])
+def test_the_bound_is_that_of_thinning_after_many_generations(real, synthetic):
+    """The product over real sets of any workflow's thinning, generation 400."""
+    share = 0.02
+    sets = real_items(theory.FreshReal(real, synthetic), 400)
+    product = math.prod((1 - share * chance) ** items for items, chance in sets)
+    assert absence._at_most(share, real, synthetic) == pytest.approx(product, rel=1e-9)

@@ -2,8 +2,8 @@ r"""Tails beside fresh real data: how often a rare token is absent in the long r
 
 In population genetics fresh real samples are immigrants. For many samples and few of them real the probability of a token settles
 to a beta law, :math:`x^{\theta p - 1} (1-x)^{\theta (1-p) - 1}` with :math:`\theta = 2N`, whatever the number of synthetic
-ones. So
-diversity is cheap, :math:`N \gtrsim 1/(1-R)`, and tails are not: a token is seldom absent only where :math:`N \gtrsim 1/p`.
+ones. So diversity is cheap, :math:`N \gtrsim 1/(1-R)`, and tails are not: a token is seldom absent only where
+:math:`N \gtrsim 1/p`.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from . import alleles
 from . import arguments as arg
 from . import family as families
 from . import workflow as workflows
-from .assumption import MATCHED, SAMPLES
+from .assumption import CATEGORICAL, MATCHED, NO_NEW, SAMPLES
 from .family import Categorical, Family
 from .solve import Step, Unsolved
-from .survival import CATEGORICAL, NO_NEW, exact_chain
+from .survival import exact_chain
 from .symbols import N, a, n, p, theta
 from .theorem import Assumption, Derived, Evidence, Theorem
 from .workflow import Accumulate, FixedReal, FreshReal, Replace, Workflow
@@ -92,12 +92,17 @@ def min_real_present(w: FreshReal, probability: float, absent: float = 0.05) -> 
         arg.probability(owner, name, value, meaning)
         if np.ndim(value) or not 0 < value < 1:
             raise arg.refuse(owner, name, value, f"{meaning}, one number above 0 and below 1")
-    below, enough = 0, math.ceil(math.log(absent) / math.log1p(-probability))
+    below, enough = 0, real_alone(probability, absent)
     while enough - below > 1:
         middle = (below + enough) // 2
         fits = _at_most(float(probability), float(middle), float(w.synthetic)) <= absent
         below, enough = (below, middle) if fits else (middle, enough)
     return enough
+
+
+def real_alone(probability: float, absent: float) -> int:
+    """The least number of real samples that show a token but for the chance ``absent``, with nothing beside them."""
+    return math.ceil(math.log(absent) / math.log1p(-probability))
 
 
 def _at_most(share: float, real: float, synthetic: float) -> float:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .family import Family, Gaussian, KernelDensity, LinearRegression
+from .family import Categorical, Family, Gaussian, KernelDensity, LinearRegression
 from .stable import ROOM
 from .theorem import Assumption, concrete
 from .workflow import Replace, Workflow
@@ -51,6 +51,10 @@ GENTLE = Assumption(
     lambda family, workflow: concrete(lambda each: np.all(each <= ROOM))(family.v2 / workflow.synthetic),
     "use more synthetic samples, or a Schedule (computed by the algebra)",
 )
+CATEGORICAL = Assumption(
+    "the family is Categorical", lambda family, _: isinstance(family, Categorical), "other families have no tokens"
+)
+NO_NEW = Assumption("no token is given probability without having been seen (no smoothing)", always, "")
 CONSERVED = Assumption(
     "the variance function is v(theta) = v(0) - theta^2 up to linear terms (v2 = -1)",
     lambda family, workflow: isinstance(family.v2, int) and family.v2 == -1,

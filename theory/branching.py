@@ -11,10 +11,10 @@ Its coefficients follow one after the other. So any k costs the same, and :math:
 from __future__ import annotations
 
 import math
-from fractions import Fraction
 from functools import cache
+from typing import Any
 
-from sympy import QQ, ring
+from sympy import QQ, Rational, ring
 from sympy.polys.ring_series import rs_exp, rs_log, rs_mul, rs_pow, rs_series_inversion
 
 from .solve import Unsolved
@@ -24,7 +24,7 @@ START = 64  # generations that are taken one by one
 
 
 @cache
-def abel(orders: int = ORDERS) -> tuple[Fraction, Fraction, tuple[Fraction, ...]]:
+def abel(orders: int = ORDERS) -> tuple[Rational, Rational, tuple[Rational, ...]]:
     r"""Coefficients of u and of ln u, and those of :math:`u^{-1}, u^{-2}, \dots`; raises unless they solve Abel's equation."""
     room = orders + 3
     _, t = ring("t", QQ)  # t = sigma = 1/u
@@ -44,14 +44,19 @@ def abel(orders: int = ORDERS) -> tuple[Fraction, Fraction, tuple[Fraction, ...]
         left += found[-1] * change
     if any(left.coeff(t**order if order else 1) != 0 for order in range(orders + 2)):
         raise Unsolved("Abel's equation of the critical branching")
-    first, second, *rest = (Fraction(int(c.numerator), int(c.denominator)) for c in (leading, logarithm, *found))
+    first, second, *rest = (Rational(int(c.numerator), int(c.denominator)) for c in (leading, logarithm, *found))
     return first, second, tuple(rest)
 
 
 def clock(u: float) -> float:
     r""":math:`\varphi(u)`, which a generation moves on by one; for u from :math:`1/\sigma` of generation START on."""
-    leading, logarithm, falling = _floats()
-    return leading * u + logarithm * math.log(u) + sum(c * u**-power for power, c in enumerate(falling, start=1))
+    return float(series(u, math.log(u), _floats()))
+
+
+def series(u: Any, log_u: Any, coefficients: tuple[Any, Any, tuple[Any, ...]]) -> Any:
+    """Abel's function with its coefficients, of a number or of an expression."""
+    leading, logarithm, falling = coefficients
+    return leading * u + logarithm * log_u + sum(c * u**-power for power, c in enumerate(falling, start=1))
 
 
 @cache

@@ -10,16 +10,16 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from sympy import Rational, limit, log, oo
+from sympy import limit, log, oo
 
 from . import arguments as arg
 from . import family as families
 from . import workflow as workflows
-from .assumption import MATCHED, SAMPLES
+from .assumption import MATCHED, NO_NEW, SAMPLES
 from .branching import abel
 from .family import Categorical, Family, Zipf
 from .solve import Step, Unsolved
-from .survival import NO_NEW, loss_probability
+from .survival import loss_probability
 from .symbols import m, n
 from .theorem import Assumption, Derived, Evidence, Theorem
 from .thinning import real_items
@@ -88,14 +88,14 @@ def _of_zipf(exponent: float, w: Workflow, generation: int) -> float:
 def _prove() -> tuple[Step, ...]:
     leading, logarithm, _ = abel()
     # phi(1/a) = m - 2 + constant; so 1/a = (m + ln(m)/6 + ...)/2
-    share = Rational(*leading.as_integer_ratio()) / (m - Rational(*logarithm.as_integer_ratio()) * log(m))
-    if limit(share * (m + 1) / int(leading), m, oo) != 1:
+    share = leading / (m - logarithm * log(m))
+    if limit(share * (m + 1) / leading, m, oo) != 1:
         raise Unsolved("the share of items that are left")
     return (
         Step("Each item of n has a Poisson number of copies in the next n: backwards a <- 1 - exp(-a), from a = 1"),
         Step("Model m knows a token of probability p with chance 1 - (1 - p a)^n: as one corpus of n a items does"),
         Step("phi(1/a) grows by one in a generation (extinction-time)", share, "a(m) ~ "),
-        Step("so that the corpus that knows as much has", int(leading) * n / (m + 1), "n a(m) ~ "),
+        Step("so that the corpus that knows as much has", leading * n / (m + 1), "n a(m) ~ "),
         Step("Multinomial draws are more even than Poisson ones: what is known is at least that"),
     )
 
@@ -108,14 +108,13 @@ TOKENS = Assumption(
 COVERAGE = Theorem(
     "coverage",
     "Where data is replaced, generation m knows as much of the truth as one real corpus of n a(m) items, a(m) ~ "
-    "2/(m+1) (the thinning "
-    "theorem); its missing mass is that corpus's.",
+    "2/(m+1) (the thinning theorem); its missing mass is that corpus's.",
     "missing",
     "Categorical, Zipf",
     "every workflow",
     Evidence.BOUND,
     (SAMPLES, MATCHED, TOKENS, NO_NEW),
     ("derived",),
-    lambda: Derived(2 * n / (m + 1)),
+    lambda: Derived(abel()[0] * n / (m + 1)),
     _prove,
 )

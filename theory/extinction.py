@@ -12,19 +12,19 @@ import math
 from typing import Any
 
 import numpy as np
-from sympy import Expr, Float, Rational, Tuple, exp, limit, log, oo, simplify
+from sympy import Expr, Float, Tuple, exp, limit, log, oo, simplify
 
 from . import alleles
 from . import arguments as arg
 from . import family as families
 from . import workflow as workflows
-from .assumption import MATCHED, SAMPLES
-from .branching import START, abel, clock, generations_until, lineage
+from .assumption import CATEGORICAL, MATCHED, NO_NEW, SAMPLES
+from .branching import START, abel, clock, generations_until, lineage, series
 from .collapse import ABSORBED, check_corpus
 from .errors import REPLACE
 from .family import Categorical, Family
 from .solve import Step, Unsolved
-from .survival import CATEGORICAL, NO_NEW, exact_chain
+from .survival import exact_chain
 from .symbols import C, N, V, m, n, v2, z
 from .theorem import Derived, Evidence, Theorem
 from .workflow import Replace
@@ -112,15 +112,8 @@ def _at_least(values: np.ndarray, share: np.ndarray, corpus: bool, w: Replace, q
 
 def _time() -> Expr:
     """Generations until C lineages are gone with chance z, from the clock of the branching."""
-    leading, logarithm, falling = abel()
     u = C / log(1 / z)
-    began = Float(START - clock(1 / lineage(START)))
-    series = sum(_rational(each) * u**-power for power, each in enumerate(falling, start=1))
-    return 2 + began + _rational(leading) * u + _rational(logarithm) * log(u) + series
-
-
-def _rational(number: Any) -> Rational:
-    return Rational(number.numerator, number.denominator)
+    return 2 + Float(START - clock(1 / lineage(START))) + series(u, log(u), abel())
 
 
 def _derive() -> Derived:
@@ -141,7 +134,7 @@ def _prove() -> tuple[Step, ...]:
         Step("An item has a Poisson number of copies, of mean 1, in the next generation: s' = 1 - exp(-s)"),
         Step(
             "In u = 1/s: phi(u) = 2 u - ln(u)/3 + ..., with phi(u') = phi(u) + 1; its coefficients in turn",
-            Tuple(*map(_rational, (leading, logarithm, *falling[:3]))),
+            Tuple(leading, logarithm, *falling[:3]),
             "u, ln u, 1/u, ...: ",
         ),
         Step("C items are all gone with chance z where s = ln(1/z)/C, after", _time(), "generations: "),

@@ -19,7 +19,7 @@ from . import arguments as arg
 from . import family as families
 from . import workflow as workflows
 from .answers import error
-from .assumption import MATCHED, SAMPLES
+from .assumption import CATEGORICAL, MATCHED, SAMPLES
 from .family import Categorical, Family
 from .lower import evaluate
 from .solve import Step, Unsolved
@@ -127,8 +127,7 @@ def _asked(owner: str, f: Family, w: Workflow, generation: Any) -> np.ndarray:
 
 
 def l1_reaches(w: Workflow, last: int) -> bool:
-    """Whether exact distances are answered for this workflow up to generation ``last``: concrete sizes of at most "
-    "500, bounded work."""
+    """Whether exact distances are answered up to generation ``last``: concrete sizes of at most 500, bounded work."""
     if not isinstance(w, Replace | FixedReal | Accumulate):
         return False
     sizes = w.sizes(last) if isinstance(w, Replace) else [w.real, w.synthetic]
@@ -145,9 +144,10 @@ def _laws(w: Replace | FixedReal | Accumulate, last: int, most: int) -> Iterator
     real = int(w.real)
     law, size = np.eye(most + 1, real + 1), real
     yield law, size
+    sizes = w.sizes(last) if isinstance(w, Replace) else ()
     for generation in range(2, last + 1):
         if isinstance(w, Replace):
-            after = int(w.sizes(generation)[-1])
+            after = int(sizes[generation - 1])
             law, size = law @ alleles.transition(size, after), after
         elif isinstance(w, FixedReal):
             law, size = _kept(law, size, int(w.synthetic), real), real + int(w.synthetic)
@@ -221,9 +221,6 @@ def _steps_of_drift() -> tuple[Step, ...]:
     )
 
 
-CATEGORICAL = Assumption(
-    "the family is Categorical", lambda family, _: isinstance(family, Categorical), "other families have no tokens"
-)
 CHAINED = Assumption(
     f"the workflow is Replace, FixedReal or Accumulate with sizes of at most {alleles.LARGEST}",
     lambda _, workflow: l1_reaches(workflow, 2),

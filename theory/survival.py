@@ -18,12 +18,12 @@ from . import arguments as arg
 from . import family as families
 from . import workflow as workflows
 from .answers import error
-from .assumption import MATCHED, SAMPLES
+from .assumption import CATEGORICAL, MATCHED, NO_NEW, SAMPLES
 from .collapse import check_corpus
 from .family import Categorical, Family
 from .solve import Step, Unsolved
 from .symbols import T, V, n, p
-from .theorem import Assumption, Evidence, Theorem
+from .theorem import Evidence, Theorem
 from .thinning import real_items
 from .traced import or_nan
 from .workflow import Accumulate, FixedReal, FreshReal, Replace, SlidingWindow, Workflow
@@ -184,10 +184,6 @@ def exact_chain(f: Family, w: Workflow, tokens: int | None = None) -> bool:
     return f.counts is not None or len(f.p) * (int(w.real) + 1) <= alleles.MOST
 
 
-CATEGORICAL = Assumption(
-    "the family is Categorical", lambda family, _: isinstance(family, Categorical), "other families have no tokens"
-)
-NO_NEW = Assumption("no token is given probability without having been seen (no smoothing)", lambda *_: True, "")
 _BRANCHING = (
     Step(
         "n draws from a model that gives a token the share x: none has a lasting copy with chance (1 - x + x q)^n, "

@@ -94,7 +94,7 @@ def missing_of(exponent: float, sets: list[Drawn]) -> float:
     from scipy.special import zeta as hurwitz
 
     total = Drawn(0, 0, exponent).total
-    found = _explicit(exponent, sets, 1, EXPLICIT)
+    found = _explicit(exponent, sets)
     edges = sorted({each.cut for each in sets if EXPLICIT < each.cut < math.inf})
     reach = [(each.items if math.isfinite(each.items) else 1.0) * each.chance / each.total for each in sets]
     seen = max(
@@ -114,8 +114,8 @@ def missing_of(exponent: float, sets: list[Drawn]) -> float:
     return (found + float(hurwitz(exponent, last + 1))) / total
 
 
-def _explicit(exponent: float, sets: list[Drawn], first: int, last: int) -> float:
-    ranks = np.arange(first, last + 1.0)
+def _explicit(exponent: float, sets: list[Drawn]) -> float:
+    ranks = np.arange(1, EXPLICIT + 1.0)
     return float((ranks**-exponent * np.exp(sum(each.log_unseen(ranks)[0] for each in sets))).sum())
 
 
@@ -139,8 +139,7 @@ def _smooth(exponent: float, sets: list[Drawn], start: float, stop: float) -> fl
 
 
 def _unseen(draws: Expr, slope: Expr, most: Expr = oo) -> Expr:
-    """Leading order of the sum of p_i exp(-draws q_i), q_i = i^-slope/zeta(slope), over what is expected ``most`` "
-    "times or less."""
+    """Leading order of the sum of p_i exp(-draws q_i), q_i = i^-slope/zeta(slope), of what is expected ``most`` times at most."""
     rank = (w / a) ** (1 / slope)  # of what is expected a times, w = draws / zeta(slope)
     inside = powsimp(simplify(rank**-beta / s * exp(-a) * -rank.diff(a)))
     high = oo if most is oo else q
@@ -191,8 +190,8 @@ LAW = Assumption(
 ZIPF = Theorem(
     "zipf-missing",
     "Of Zipf's law of exponent s a corpus of n misses a probability of order n^-((s-1)/s); with the tail cut off at "
-    "rank k at least "
-    "of order k^(1-s), narrowed to s' of order n^-((s-1)/s'); m generations of replacing multiply it by ((m+1)/2)^((s-1)/s).",
+    "rank k at least of order k^(1-s), narrowed to s' of order n^-((s-1)/s'); m generations of replacing multiply it by "
+    "((m+1)/2)^((s-1)/s).",
     "zipf_missing",
     "Zipf",
     "one corpus; Replace",
