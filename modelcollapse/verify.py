@@ -140,6 +140,8 @@ def _cells() -> tuple[Cell, ...]:
              lambda f, w, m: np.full(len(m), f.v / w.real * (1 + (w.real - 1) / w.train)), ">=", True),
         Cell("min-real", _SIX, t.FreshReal(int(t.min_real(_SIX, t.FreshReal(1, 30), KEPT)), 30), 16, "diversity",
              _at(lambda f, w: f.v, KEPT), ">=", True),
+        Cell("half-life", t.Gaussian(4, unbiased=True), t.Replace(20), 20, "log_variance",
+             lambda f, w, m: -np.log(2) * m / t.half_life(f, w)),
         Cell("regression-replace", plane, t.Replace(30, real=24), 12, "error", error),
         Cell("regression-replace-growing", plane, t.Replace(tuple(range(24, 57, 4)), real=20), 10, "error", error),
         Cell("regression-fresh-real", plane, t.FreshReal(20, 30), 12, "error", error),

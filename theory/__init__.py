@@ -23,6 +23,7 @@ from .family import (
     Poisson,
     Zipf,
 )
+from .gaussian import half_life, kullback_leibler, variance_moment, wasserstein
 from .immigration import min_real
 from .ledger import theorems
 from .logarithm import log_mean, log_variance, log_variance_spread
@@ -87,6 +88,8 @@ __all__ = [
     "explain",
     "gain",
     "gain_limit",
+    "half_life",
+    "kullback_leibler",
     "l1_drift_upper_bound",
     "log_mean",
     "log_variance",
@@ -97,4 +100,6 @@ __all__ = [
     "second_moment",
     "survivors",
     "theorems",
+    "variance_moment",
+    "wasserstein",
 ]

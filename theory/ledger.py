@@ -7,6 +7,7 @@ from typing import Any
 from . import arguments as arg
 from . import bounds, collapse, errors, immigration, logarithm, safe, survival, weight
 from .family import Family, KernelDensity
+from .gaussian import MOMENTS
 from .kernel_density import KERNEL, second_moment_of
 from .regression import REGRESSION
 from .theorem import Theorem
@@ -41,6 +42,7 @@ THEOREMS: tuple[Theorem, ...] = (
     survival.SURVIVORS_THINNED,
     *safe.SAFE,
     immigration.MIN_REAL,
+    *MOMENTS,
     *REGRESSION,
     *KERNEL,
 )

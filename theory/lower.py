@@ -76,6 +76,7 @@ def _elementary(expression: Expr | Tuple, letters: tuple[Symbol, ...], module: s
         (stable.LogarithmicQuotient, "logarithmic_quotient"),
         (stable.DigammaGap, "digamma_gap"),
         (stable.DigammaSlope, "digamma_slope"),
+        (stable.LogGammaGap, "log_gamma_gap"),
     ):
         expression = expression.replace(kind, type(name, (Function,), {}))
         table[name] = getattr(stable, name)
