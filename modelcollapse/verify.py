@@ -142,6 +142,7 @@ def _cells() -> tuple[Cell, ...]:
              _at(lambda f, w: f.v, KEPT), ">=", True),
         Cell("half-life", t.Gaussian(4, unbiased=True), t.Replace(20), 20, "log_variance",
              lambda f, w, m: -np.log(2) * m / t.half_life(f, w)),
+        Cell("unbiased-variance", t.Gaussian(2, 3.0, unbiased=True), t.FixedReal(8, 14), 12, "diversity", diversity),
         Cell("regression-replace", plane, t.Replace(30, real=24), 12, "error", error),
         Cell("regression-replace-growing", plane, t.Replace(tuple(range(24, 57, 4)), real=20), 10, "error", error),
         Cell("regression-fresh-real", plane, t.FreshReal(20, 30), 12, "error", error),

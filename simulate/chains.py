@@ -14,7 +14,7 @@ import numpy as np
 from jax import lax, random
 
 from modelcollapse.theory import arguments as arg
-from modelcollapse.theory import family, regression, workflow
+from modelcollapse.theory import family, regression, unbiased, workflow
 from modelcollapse.theory.family import (
     Bigram,
     Binomial,
@@ -359,16 +359,12 @@ def _check_family(f: Family, w: Workflow, generations: int) -> None:
     if isinstance(f, Zipf | Bigram):
         next_token.check(f, w, generations)
     if isinstance(f, Gaussian) and f.unbiased:
-        if not isinstance(w, Replace):
-            raise arg.refuse(
-                "Gaussian",
-                "unbiased",
-                True,
-                f"holds under Replace, not {type(w).__name__}: use unbiased=False",
-            )
-        sizes = (w.real, *(w.synthetic if isinstance(w.synthetic, tuple) else [w.synthetic]))
-        if min(sizes) < 2:
-            raise arg.refuse("Replace", "synthetic", min(sizes), "the unbiased variance needs at least 2 samples")
+        if isinstance(w, Replace):
+            sizes = (w.real, *(w.synthetic if isinstance(w.synthetic, tuple) else [w.synthetic]))
+            if min(sizes) < 2:
+                raise arg.refuse("Replace", "synthetic", min(sizes), "the unbiased variance needs at least 2 samples")
+        elif not unbiased.TWO_POINTS.holds(f, w):
+            raise arg.refuse("chains", "w", w, f"{unbiased.TWO_POINTS.text}: {unbiased.TWO_POINTS.remedy}")
     if isinstance(f, Categorical) and f.counts is not None:
         items = int(f.counts.sum())
         if isinstance(w, FreshReal | SlidingWindow | RandomPast | Schedule):

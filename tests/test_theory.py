@@ -84,7 +84,7 @@ def schedule(**changes: Any) -> theory.Schedule:
         (lambda: wrong.error(CATEGORICAL, schedule(), 3), ["2 generations"]),
         (lambda: wrong.error(CATEGORICAL, 5, 3), ["w=5", "Replace"]),
         (lambda: wrong.error([0.5, 0.5], wrong.Replace(5), 3), ["f=[0.5, 0.5]", "Categorical"]),
-        (lambda: wrong.error(wrong.Gaussian(unbiased=True), wrong.FixedReal(5, 5), 3), ["unbiased=False", "Replace"]),
+        (lambda: wrong.error(wrong.Gaussian(unbiased=True), wrong.FixedReal(1, 5), 3), ["two points", "unbiased=False"]),
         (lambda: wrong.error(wrong.Gaussian(unbiased=True), wrong.Replace(1), 3), ["two samples"]),
         (lambda: wrong.gain_limit(CATEGORICAL, schedule()), ["without end"]),
         (lambda: wrong.survivors(wrong.Poisson(1.0), wrong.Replace(5), 1), ["Categorical"]),

@@ -11,7 +11,7 @@ from typing import assert_never
 
 from sympy import Expr, Integer
 
-from . import kernel_density, regression
+from . import kernel_density, regression, unbiased
 from .assumption import ANY, COMMON, CONSERVED, GENTLE, TWO_REAL, TWO_SAMPLES
 from .derivation import (
     POOLED,
@@ -255,6 +255,8 @@ def theorem_of(family: Family, workflow: Workflow) -> Theorem:
         return regression.theorem_of(family, workflow)
     if isinstance(family, KernelDensity):
         return kernel_density.theorem_of(family, workflow)
+    if unbiased.UNBIASED_ELSEWHERE.holds(family, workflow):
+        return unbiased.UNBIASED
     return of_means(family, workflow)
 
 

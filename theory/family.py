@@ -92,8 +92,8 @@ class Gaussian:
     r"""Normal law in ``dimension`` dimensions with covariance ``variance`` times the identity; mean and covariance fitted.
 
     ``unbiased=False``: the covariance has divisor n, as ``numpy.cov(bias=True)``. Pooled second moments about the truth
-    are then conserved, so that the fitted total variance plays v with ``v2 = -1``. ``unbiased=True``: divisor n - 1, the
-    expected covariance never changes and ``v2 = 0``; under `Replace` only.
+    are then conserved, so that the fitted total variance plays v with ``v2 = -1``. ``unbiased=True``: divisor n - 1;
+    under `Replace` the expected covariance never changes, ``v2 = 0``, under other workflows it does (`explain` says how).
     """
 
     dimension: int = 1

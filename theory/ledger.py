@@ -11,6 +11,7 @@ from .gaussian import MOMENTS
 from .kernel_density import KERNEL, second_moment_of
 from .regression import REGRESSION
 from .theorem import Theorem
+from .unbiased import UNBIASED
 from .workflow import AccumulateSubsample, FixedReal, FreshReal, Replace, Workflow
 
 THEOREMS: tuple[Theorem, ...] = (
@@ -43,6 +44,7 @@ THEOREMS: tuple[Theorem, ...] = (
     *safe.SAFE,
     immigration.MIN_REAL,
     *MOMENTS,
+    UNBIASED,
     *REGRESSION,
     *KERNEL,
 )

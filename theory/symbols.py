@@ -39,6 +39,7 @@ d = _letter("d", "dimension: number of covariates of a regression", positive=Tru
 f = _letter("f", "N - d - 1: real samples beyond the dimension and one; one fit errs V/f", positive=True)
 g = _letter("g", "dimensions over samples, d/n", positive=True)
 A = _letter("A", "ln of the expected standard deviation of a Gaussian model over that of the truth", real=True)
+U = _letter("U", "expected variance of a Gaussian model, summed over coordinates", nonnegative=True)
 ell = _letter("ell", "E ln(det Sigma_m / det Sigma)/d, the mean log variance of a direction", real=True)
 B = _letter("B", "signal: squared length of the coefficients of a regression, ||theta||^2", nonnegative=True)
 nu = _letter("nu", "sqrt(-v2/n)", positive=True)
