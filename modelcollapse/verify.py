@@ -148,6 +148,7 @@ def _cells() -> tuple[Cell, ...]:
         Cell("regression-fresh-real", plane, t.FreshReal(20, 30), 12, "error", error),
         Cell("regression-accumulate", plane, t.Accumulate(20, 15), 20, "error", error),
         Cell("regression-one-design", t.LinearRegression(3, 2.0, redrawn=False), t.FixedReal(20, 20), 12, "error", error),
+        Cell("regression-least-norm", t.LinearRegression(20, 0.1), t.Replace(8, real=10), 8, "error", error),
         Cell("kernel-density-replace", kernel, t.Replace(20, real=30), 10, "diversity", diversity),
         Cell("kernel-density-fixed-real", kernel, t.FixedReal(12, 30), 12, "error", error),
         Cell("kernel-density-fresh-real", kernel, t.FreshReal(12, 30), 12, "diversity", diversity),

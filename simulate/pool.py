@@ -28,6 +28,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from modelcollapse.theory import least_norm
 from modelcollapse.theory.family import (
     Bigram,
     Categorical,
@@ -162,9 +163,14 @@ def _regression(f: LinearRegression, w: Unmixed, generations: int) -> Pool:
         case AccumulateSubsample():
             return Pool(**subsample.growing(f, w, generations))
         case _ if not f.redrawn:
-            memory, step, room, columns = least_squares.one_design(w, generations)
             one = np.array([float(w.size[0] if isinstance(w, Schedule) else w.real)])
+            directions = min(int(one[0]), f.dimension)
+            memory, step, room, columns = least_squares.one_design(w, generations, directions)
             return _pool(f, memory, step, one, size=np.zeros(generations, int), **columns)._replace(room=room)
+        case Replace() if least_norm.thin(f, w):
+            most, sizes, columns = least_squares.least_norm(w, f, generations)
+            thin = _pool(f, _nothing, least_squares.few_rows, sizes, size=np.arange(generations), **columns)
+            return thin._replace(most=most)
         case Replace():
             sizes = np.asarray(w.sizes(generations), float)
             return _pool(f, _nothing, _replace, sizes, size=np.arange(generations))

@@ -9,6 +9,7 @@ from . import bounds, collapse, errors, immigration, logarithm, safe, survival, 
 from .family import Family, KernelDensity
 from .gaussian import MOMENTS
 from .kernel_density import KERNEL, second_moment_of
+from .least_norm import LEAST_NORM
 from .regression import REGRESSION
 from .theorem import Theorem
 from .unbiased import UNBIASED
@@ -46,6 +47,7 @@ THEOREMS: tuple[Theorem, ...] = (
     *MOMENTS,
     UNBIASED,
     *REGRESSION,
+    LEAST_NORM,
     *KERNEL,
 )
 
