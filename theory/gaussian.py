@@ -114,7 +114,7 @@ def kullback_leibler(f: Gaussian, w: Replace, generation: Any) -> Any:
               \qquad r = \frac n{n-d-2}.
 
     Infinite from the first generation on that has at most d + 2 samples, and where it exceeds what a float holds. Chains show it
-    where their fourth moments exist, n > d + 8, and m d^2 is well below n: later, rare chains carry it.
+    where its fourth moment exists, n > d + 8, and m is well below n: later, rare chains carry it.
 
     Raises InputError for another family or workflow. Source: derived (moments of an inverse Wishart matrix).
 
