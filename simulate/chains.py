@@ -14,7 +14,7 @@ import numpy as np
 from jax import lax, random
 
 from modelcollapse.theory import arguments as arg
-from modelcollapse.theory import family, regression, workflow
+from modelcollapse.theory import family, least_norm, regression, unbiased, workflow
 from modelcollapse.theory.family import (
     Bigram,
     Binomial,
@@ -119,6 +119,10 @@ def point_chains(f: Family, w: AnyWorkflow, generations: int, chains: int, key: 
         raise arg.refuse("point_chains", "f", "from_counts", "draws its real points: use Categorical(f.p)")
     if isinstance(f, LinearRegression) and not f.redrawn:
         raise arg.refuse("point_chains", "f", f, "covariates that are drawn with each point: use redrawn=True")
+    if isinstance(f, LinearRegression) and least_norm.thin(f, w):
+        raise arg.refuse(
+            "point_chains", "w", w, "fits to more points than covariates; `chains` draws the points of others"
+        )
     if isinstance(f, Zipf | Bigram):
         raise arg.refuse("point_chains", "f", f, "a family that `chains` runs otherwise; this one is its points")
     if isinstance(f, KernelDensity) and isinstance(w, AccumulateSubsample):
@@ -329,7 +333,8 @@ def _check_key(key: Any) -> None:
 def _check_regression(f: LinearRegression, w: Workflow) -> None:
     """Every fit needs as many rows as theory asks for: with fewer, chains would hardly ever have a finite error."""
     train = w.train if isinstance(w, AccumulateSubsample | Schedule) else None
-    assumptions = (regression.ENOUGH,) if f.redrawn else (regression.ONE_DESIGN, regression.ENOUGH)
+    enough = (least_norm.FEW, least_norm.NOT_AT_THE_PEAK) if least_norm.thin(f, w) else (regression.ENOUGH,)
+    assumptions = enough if f.redrawn else (regression.ONE_DESIGN, *enough)
     for each in assumptions:
         if not each.holds(f, w):
             raise arg.refuse("chains", "w", w, f"{each.text}: {each.remedy}")
@@ -359,16 +364,12 @@ def _check_family(f: Family, w: Workflow, generations: int) -> None:
     if isinstance(f, Zipf | Bigram):
         next_token.check(f, w, generations)
     if isinstance(f, Gaussian) and f.unbiased:
-        if not isinstance(w, Replace):
-            raise arg.refuse(
-                "Gaussian",
-                "unbiased",
-                True,
-                f"holds under Replace, not {type(w).__name__}: use unbiased=False",
-            )
-        sizes = (w.real, *(w.synthetic if isinstance(w.synthetic, tuple) else [w.synthetic]))
-        if min(sizes) < 2:
-            raise arg.refuse("Replace", "synthetic", min(sizes), "the unbiased variance needs at least 2 samples")
+        if isinstance(w, Replace):
+            sizes = (w.real, *(w.synthetic if isinstance(w.synthetic, tuple) else [w.synthetic]))
+            if min(sizes) < 2:
+                raise arg.refuse("Replace", "synthetic", min(sizes), "the unbiased variance needs at least 2 samples")
+        elif not unbiased.TWO_POINTS.holds(f, w):
+            raise arg.refuse("chains", "w", w, f"{unbiased.TWO_POINTS.text}: {unbiased.TWO_POINTS.remedy}")
     if isinstance(f, Categorical) and f.counts is not None:
         items = int(f.counts.sum())
         if isinstance(w, FreshReal | SlidingWindow | RandomPast | Schedule):

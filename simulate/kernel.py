@@ -296,6 +296,19 @@ def fitted(f: Gaussian, mean: jax.Array, factor: jax.Array) -> Normal:
     return Normal(mean, factor, 2 * jnp.mean(jnp.log(diagonal)))
 
 
+def averaged(f: Any) -> Any:
+    """The family whose fits to several sets are averaged: a Gaussian whose variance has the divisor n."""
+    return Gaussian(f.dimension, f.variance) if isinstance(f, Gaussian) and f.unbiased else f
+
+
+def corrected(f: Family, model: Model, row: Any) -> Model:
+    """The fit without bias, from one with divisor n to points whose squared weights have the sum ``row["squares"]``."""
+    if not (isinstance(f, Gaussian) and f.unbiased):
+        return model
+    rest = 1 - row["squares"]
+    return Normal(model.mean, model.factor / jnp.sqrt(rest), model.log_variance - jnp.log(rest))
+
+
 def triangle(rows: jax.Array) -> jax.Array:
     """The lower triangular factor of rows^T rows: (R, d) -> (d, d)."""
     if rows.shape[1] == 1:

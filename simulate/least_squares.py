@@ -9,6 +9,8 @@ fit to data with the Gram matrix S solves
 the sum over the batches b, each of them answered by the model s(b). A pool whose first batch is large against d is held as S,
 and factored by Cholesky; else as a factor of S, which loses half as many digits.
 
+Of fewer rows than covariates the fit is that of least norm, :math:`X' (X X')^{-1} y`, and the rows themselves are drawn.
+
 On one design (``redrawn=False``) all fits are means in the coordinates :math:`u = R' w / \sigma` of the design, where
 :math:`X'X = R R'`: labels of the model u give the fit u + z.
 """
@@ -75,6 +77,38 @@ def _bartlett(square: jax.Array, rest: jax.Array, size: kernel.Size) -> jax.Arra
     return sampling.bartlett(rest, roots, degrees)
 
 
+def least_norm(w: Replace, f: LinearRegression, generations: int) -> tuple[int, np.ndarray, dict[str, np.ndarray]]:
+    """The most rows below the dimension, sizes of fits to more rows, and columns: of `Replace` with some few rows."""
+    sizes = np.asarray(w.sizes(generations), float)
+    few = sizes < f.dimension
+    return int(sizes[few].max()), np.where(few, f.dimension + 2, sizes), {"rows": sizes}
+
+
+def few_rows(stream: Stream, f: Any, state: Any, row: Any, most: int) -> Any:
+    """A fit to new rows, at most ``most`` of them where they are fewer than the covariates."""
+    used = jnp.arange(most) < row["rows"]
+    x, noise = jnp.split(normal(part(stream, 0), (most, f.dimension + 1)), (f.dimension,), axis=1)
+    x = jnp.where(used[:, None], x, 0)
+    answers = x @ (_coefficients(f) + state[0]) + jnp.where(used, _deviation(f) * noise[:, 0], 0)
+    full = kernel.draw(part(stream, 1), f, state[0], row["size"], most)
+    return jnp.where(row["rows"] < f.dimension, _shortest(x, answers, used) - _coefficients(f), full), ()
+
+
+def _shortest(x: jax.Array, answers: jax.Array, used: Any = True) -> jax.Array:
+    """The shortest w with x w = answers; rows that are not ``used`` are zero."""
+    factor = linear.cholesky(x @ x.T + jnp.diag(jnp.where(used, 0.0, jnp.ones(x.shape[0]))))
+    return x.T @ linear.backward(factor, linear.forward(factor, answers))
+
+
+def _coefficients(f: LinearRegression) -> jax.Array:
+    """The truth, in a direction that the rows know nothing of."""
+    return jnp.full(f.dimension, jnp.sqrt(jnp.asarray(f.signal, float) / f.dimension))
+
+
+def _deviation(f: LinearRegression) -> jax.Array:
+    return jnp.sqrt(jnp.asarray(f.noise, float))
+
+
 def _gram(f: LinearRegression, room: Any) -> Gram:
     return Gram(jnp.zeros((f.dimension, f.dimension), float))
 
@@ -131,9 +165,9 @@ def _fresh(stream: Stream, f: LinearRegression, state: Any, row: Any, most: int)
 
 
 def one_design(
-    w: Replace | FixedReal | FreshReal | Accumulate | Schedule, generations: int
+    w: Replace | FixedReal | FreshReal | Accumulate | Schedule, generations: int, directions: int
 ) -> tuple[Any, Any, Any, dict[str, np.ndarray]]:
-    r"""Memory, step, room and columns of a pool on one design, whose sets all have its size.
+    r"""Memory, step, room and columns of a pool on one design, whose sets all have its size, of rank ``directions``.
 
     Beside a Schedule: in the coordinates of the design :math:`u_m = a u_1 + b u_{m-1} + c z`.
     """
@@ -155,17 +189,20 @@ def one_design(
             models = np.arange(1, generations + 1)
             used = table.weight.shape[1]
             columns = {"model": models, "batch": table.batch, "source": table.source[..., 0], "weight": table.weight}
-            return _all_labels, _any_labels, (np.zeros(used), np.zeros(generations + 1)), first | columns
+            room = np.zeros((used, directions)), np.zeros((generations + 1, directions))
+            return _all_labels, _any_labels, room, first | columns
     kept, passed, noise = fits
     columns = {"kept": np.append(0, kept * later), "passed": np.append(0, passed * later), "noise": np.append(1, noise)}
-    return _labels, _relabelled, (), first | columns
+    return _labels, _relabelled, np.zeros(directions), first | columns
 
 
 def _design(stream: Stream, f: LinearRegression, design: jax.Array, row: Any) -> jax.Array:
-    """The factor R of the design: drawn in generation 1, and kept."""
+    """The factor R of the design, of fewer rows than covariates the design itself: drawn in generation 1, and kept."""
     d = f.dimension
 
     def drawn() -> jax.Array:
+        if design.shape[0] < d:
+            return normal(stream, design.shape)
         square, rest = jnp.split(normal(stream, (d + sampling.triangle_size(d),)), (d,))
         return _bartlett(square, rest, row["size"])
 
@@ -173,32 +210,35 @@ def _design(stream: Stream, f: LinearRegression, design: jax.Array, row: Any) ->
 
 
 def _outside(f: LinearRegression, design: jax.Array, inside: jax.Array) -> jax.Array:
+    if design.shape[0] < f.dimension:  # inside are the errors of the answers
+        return _shortest(design, design @ _coefficients(f) + _deviation(f) * inside) - _coefficients(f)
     return jnp.sqrt(jnp.asarray(f.noise, float)) * linear.backward(design, inside)
 
 
 def _labels(f: LinearRegression, room: Any) -> tuple[jax.Array, jax.Array, jax.Array]:
     """The design; the first fit and the newest in its coordinates."""
-    return jnp.eye(f.dimension, dtype=float), kernel.truth(f), kernel.truth(f)
+    directions = room.shape[0]
+    return jnp.eye(directions, f.dimension, dtype=float), jnp.zeros(directions, float), jnp.zeros(directions, float)
 
 
 def _relabelled(stream: Stream, f: LinearRegression, state: Any, row: Any, most: int) -> Any:
     design, real, inside = state[1]
     design = _design(part(stream, 1), f, design, row)
-    new = row["noise"] * normal(part(stream, 0), (f.dimension,))
+    new = row["noise"] * normal(part(stream, 0), inside.shape)
     inside = row["kept"] * real + row["passed"] * inside + new
     return _outside(f, design, inside), (design, jnp.where(row["first"], inside, real), inside)
 
 
 def _all_labels(f: LinearRegression, room: Any) -> tuple[jax.Array, jax.Array, jax.Array]:
     """The design; the fits to each batch, and all models, in its coordinates."""
-    fits, models = (jnp.zeros((each.shape[0], f.dimension), float) for each in room)
-    return jnp.eye(f.dimension, dtype=float), fits, models
+    fits, models = (jnp.zeros(each.shape, float) for each in room)
+    return jnp.eye(fits.shape[1], f.dimension, dtype=float), fits, models
 
 
 def _any_labels(stream: Stream, f: LinearRegression, state: Any, row: Any, most: int) -> Any:
     design, fits, models = state[1]
     design = _design(part(stream, 1), f, design, row)
-    new = models[row["source"]] + normal(part(stream, 0), (row["batch"].shape[0], f.dimension))
+    new = models[row["source"]] + normal(part(stream, 0), (row["batch"].shape[0], models.shape[1]))
     fits = fits.at[row["batch"]].set(new, mode="drop")  # an empty slot is out of bounds
     inside = row["weight"] @ fits
     return _outside(f, design, inside), (design, fits, models.at[row["model"]].set(inside))

@@ -28,6 +28,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from modelcollapse.theory import least_norm
 from modelcollapse.theory.family import (
     Bigram,
     Categorical,
@@ -131,17 +132,21 @@ def _pool_of(f: Family, w: Workflow, generations: int, steps: tuple[Any, ...]) -
         case FixedReal():
             kept = _after(1, _share(w.real, w.synthetic), generations)
             gaussian = isinstance(f, Gaussian)
+            squares = _squares(f, _after(1 / float(w.real), 1 / (float(w.real) + float(w.synthetic)), generations))
             return _two(f, w, generations, _real_frame if gaussian else _real_set, _fixed_gaussian if gaussian else _fixed_real,
-                        kept=kept)  # fmt: skip
+                        kept=kept, **squares)  # fmt: skip
         case FreshReal():
             share = _share(w.real, w.synthetic) if w.weight is None else float(w.weight)
             real = np.zeros(generations, int)
             regular = isinstance(f, Gaussian) and share > 0 and float(w.real) > kernel.REGULAR * f.dimension
+            noise = share**2 / float(w.real) + (1 - share) ** 2 / float(w.synthetic)
             return _two(f, w, generations, _nothing, _fresh_gaussian if regular else _fresh_real, real=real,
-                        kept=_after(1, share, generations))  # fmt: skip
+                        kept=_after(1, share, generations),
+                        **_squares(f, _after(1 / float(w.real), noise, generations)))  # fmt: skip
         case Accumulate():
             step = _accumulate_gaussian if isinstance(f, Gaussian) else _accumulate
-            return _two(f, w, generations, _nothing, step, kept=_kept(w, generations))
+            pooled = np.cumsum(_after(float(w.real), float(w.synthetic), generations))
+            return _two(f, w, generations, _nothing, step, kept=_kept(w, generations), **_squares(f, 1 / pooled))
         case AccumulateSubsample() if isinstance(f, Categorical):
             step = _urn_with_replacement if w.replacement else _urn_without_replacement
             return _two(f, w, generations, _urn, step, train=np.full(generations, float(w.train)))
@@ -158,9 +163,14 @@ def _regression(f: LinearRegression, w: Unmixed, generations: int) -> Pool:
         case AccumulateSubsample():
             return Pool(**subsample.growing(f, w, generations))
         case _ if not f.redrawn:
-            memory, step, room, columns = least_squares.one_design(w, generations)
             one = np.array([float(w.size[0] if isinstance(w, Schedule) else w.real)])
+            directions = min(int(one[0]), f.dimension)
+            memory, step, room, columns = least_squares.one_design(w, generations, directions)
             return _pool(f, memory, step, one, size=np.zeros(generations, int), **columns)._replace(room=room)
+        case Replace() if least_norm.thin(f, w):
+            most, sizes, columns = least_squares.least_norm(w, f, generations)
+            thin = _pool(f, _nothing, least_squares.few_rows, sizes, size=np.arange(generations), **columns)
+            return thin._replace(most=most)
         case Replace():
             sizes = np.asarray(w.sizes(generations), float)
             return _pool(f, _nothing, _replace, sizes, size=np.arange(generations))
@@ -199,6 +209,7 @@ def _thin_pool(f: Gaussian, w: Replace | Accumulate, generations: int) -> Pool:
     row = {"first": _after(True, False, generations), "columns": np.zeros((generations, columns))}
     if isinstance(w, Accumulate):
         sizes, row["kept"] = np.full(generations, float(w.synthetic)), _kept(w, generations)
+        row |= _squares(f, 1 / np.cumsum(np.append(float(w.real), sizes[1:])))
     else:
         sizes = np.asarray(w.sizes(generations), float)
     used, row["size"] = np.unique(sizes, return_inverse=True)
@@ -209,6 +220,13 @@ def _kept(w: Accumulate, generations: int) -> np.ndarray:
     """The share of the pool of each generation that is not new."""
     total = np.cumsum(_after(float(w.real), float(w.synthetic), generations))
     return np.append(1, total[:-1] / total[1:])
+
+
+def _squares(f: Family, squares: np.ndarray) -> dict[str, np.ndarray]:
+    """Where a variance is fitted without bias: the sum of the squared weights of the points of each fit, and of that before."""
+    if not (isinstance(f, Gaussian) and f.unbiased):
+        return {}
+    return {"squares": squares, "before": np.append(0, squares[:-1])}
 
 
 def _share(real: Any, synthetic: Any) -> float:
@@ -276,25 +294,27 @@ def _real_frame(f: Any, room: Any) -> tuple[kernel.Normal, kernel.Normal]:
 
 def _fixed_gaussian(stream: Stream, f: Any, state: State, row: Any, most: int) -> State:
     real, inside = state[1]
-    new = selection.widened(kernel.standard(stream, f, row["size"]), row)
+    new = selection.widened(kernel.standard(stream, kernel.averaged(f), row["size"]), row)
     new = kernel.moved(inside, new)  # of generation 1, in the coordinates of the truth
     blended = kernel.blended(row["kept"], new)
-    inside = _either(row["first"], kernel.truth(Gaussian(f.dimension)), blended)
+    inside = kernel.corrected(f, _either(row["first"], kernel.truth(Gaussian(f.dimension)), blended), row)
     real = _either(row["first"], kernel.moved(real, new), real)
     return kernel.moved(real, inside), (real, inside)
 
 
 def _fresh_real(stream: Stream, f: Family, state: State, row: Any, most: int) -> State:
-    real = kernel.draw(part(stream, 0), f, kernel.truth(f), row["real"], most)
-    drawn = kernel.draw(part(stream, 1), f, selection.offered(f, state[0], row), row["size"], most)
-    return _either(row["first"], real, kernel.pooled(f, row["kept"], real, drawn)), ()
+    plain = kernel.averaged(f)
+    real = kernel.draw(part(stream, 0), plain, kernel.truth(f), row["real"], most)
+    drawn = kernel.draw(part(stream, 1), plain, selection.offered(f, state[0], row), row["size"], most)
+    return kernel.corrected(f, _either(row["first"], real, kernel.pooled(f, row["kept"], real, drawn)), row), ()
 
 
 def _fresh_gaussian(stream: Stream, f: Any, state: State, row: Any, most: int) -> State:
     """Where the new real samples are many: their covariance is far from singular."""
-    real = kernel.draw(part(stream, 0), f, kernel.truth(f), row["real"], most)
-    drawn = kernel.draw(part(stream, 1), f, selection.offered(f, state[0], row), row["size"], most)
-    return _either(row["first"], real, kernel.summed(f, row["kept"], real, drawn)), ()
+    plain = kernel.averaged(f)
+    real = kernel.draw(part(stream, 0), plain, kernel.truth(f), row["real"], most)
+    drawn = kernel.draw(part(stream, 1), plain, selection.offered(f, state[0], row), row["size"], most)
+    return kernel.corrected(f, _either(row["first"], real, kernel.summed(f, row["kept"], real, drawn)), row), ()
 
 
 def _accumulate(stream: Stream, f: Family, state: State, row: Any, most: int) -> State:
@@ -303,8 +323,22 @@ def _accumulate(stream: Stream, f: Family, state: State, row: Any, most: int) ->
 
 
 def _accumulate_gaussian(stream: Stream, f: Any, state: State, row: Any, most: int) -> State:
-    new = selection.widened(kernel.standard(stream, f, row["size"]), row)
-    return kernel.moved(state[0], _either(row["first"], new, kernel.blended(row["kept"], new))), ()
+    new = selection.widened(kernel.standard(stream, kernel.averaged(f), row["size"]), row)
+    if not f.unbiased:
+        return kernel.moved(state[0], _either(row["first"], new, kernel.blended(row["kept"], new))), ()
+    first = kernel.corrected(f, kernel.moved(state[0], new), row)
+    return _either(row["first"], first, _grown(f, state[0], row, new)), ()
+
+
+def _grown(f: Any, model: kernel.Normal, row: Any, new: kernel.Normal) -> kernel.Normal:
+    """The model of a pool that ``new`` points join, which are given where the model that drew them is standard normal."""
+    if not f.unbiased:
+        return kernel.moved(model, kernel.blended(row["kept"], new))
+    rest = 1 - row["before"]  # the variance of the pool, divisor n, is that part of the model's
+    root = jnp.sqrt(rest)
+    pool = kernel.Normal(model.mean, model.factor * root, model.log_variance + jnp.log(rest))
+    blended = kernel.blended(row["kept"], kernel.Normal(new.mean / root, new.factor / root, new.log_variance))
+    return kernel.corrected(f, kernel.moved(pool, blended), row)
 
 
 def _flat(f: Any, room: Any) -> kernel.Normal:
@@ -320,8 +354,9 @@ def _thin(stream: Stream, f: Any, state: State, row: Any, most: int) -> State:
     def later() -> kernel.Normal:
         if columns == 0:  # one point, again and again
             return thin
-        new = kernel.standard(stream, Gaussian(columns, unbiased=f.unbiased), row["size"])
-        return kernel.moved(thin, kernel.blended(row["kept"], new) if "kept" in row else new)
+        grows = "kept" in row
+        new = kernel.standard(stream, Gaussian(columns, unbiased=f.unbiased and not grows), row["size"])
+        return _grown(f, thin, row, new) if grows else kernel.moved(thin, new)
 
     thin = lax.cond(row["first"], lambda: kernel.thin(part(stream, 0), f, columns + 1), later)
     thin = thin._replace(log_variance=jnp.full((), -jnp.inf))
@@ -351,7 +386,8 @@ def _batched(f: Family, schedule: Schedule) -> Pool:
     generations, used = table.weight.shape
     places = np.minimum(table.batch, used - 1)  # an empty slot draws something, and drops it
     rows = {"model": np.arange(1, generations + 1), "batch": table.batch, "size": places,
-            "source": table.source, "share": table.share, "weight": table.weight}  # fmt: skip
+            "source": table.source, "share": table.share, "weight": table.weight,
+            **_squares(f, (table.weight**2 / table.sizes).sum(axis=1))}  # fmt: skip
     room = np.zeros(used), np.zeros(generations + 1)
     return Pool(_statistics, _schedule, batches.power_above(table.sizes), room, kernel.sizes(f, table.sizes), rows)
 
@@ -364,12 +400,13 @@ def _statistics(f: Family, room: Any) -> tuple[kernel.Model, kernel.Model]:
 
 def _schedule(stream: Stream, f: Family, state: State, row: Any, most: int) -> State:
     _, (statistics, models) = state
+    plain = kernel.averaged(f)
 
     def batch(slot: jax.Array, source: jax.Array, share: jax.Array, size: kernel.Size) -> kernel.Model:
-        return kernel.mixture(fold(stream, slot), f, kernel.take(models, source), share, size, most)
+        return kernel.mixture(fold(stream, slot), plain, kernel.take(models, source), share, size, most)
 
     slots = jnp.arange(row["batch"].shape[0], dtype=jnp.uint32)
     drawn = jax.vmap(batch)(slots, row["source"], row["share"], row["size"])
     statistics = kernel.put(statistics, row["batch"], drawn)  # an empty slot is out of bounds, and dropped
-    model = kernel.combine(f, row["weight"], statistics)
+    model = kernel.corrected(f, kernel.combine(f, row["weight"], statistics), row)
     return model, (statistics, kernel.put(models, row["model"], selection.offered(f, model, row)))

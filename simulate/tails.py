@@ -14,7 +14,7 @@ moments of a chain obey a linear recursion. Else it is that of a chain that vari
 * Schedule, SlidingWindow, RandomPast: every generation counts as a Replace of the size that has its noise;
 * Gaussian: under other workflows as a Replace of the same diversity; of d coordinates as one;
 * Categorical: each token is a binomial chain; tokens count as pairs that move together, pairs as independent;
-* LinearRegression: every generation counts as one fit to the smallest training set, which on one design it is;
+* LinearRegression: every generation counts as one fit to the training set whose size is nearest to the dimension;
 * KernelDensity: as the Gaussian chain of the same workflow, which nothing smooths, one generation older: points that are drawn
   from points have heavier tails than those of a Gaussian;
 * GaussianMixture: the same, of its own spread; Zipf: as a Categorical of its likeliest tokens.
@@ -129,14 +129,15 @@ def _first_tokens(f: Zipf) -> np.ndarray:
 
 
 def _one_fit(f: LinearRegression, w: Workflow) -> float:
-    """The skewness of the error of least squares: z'z over a chi-square number of n - d + 1 degrees."""
+    """The skewness of the error of least squares: z'z, of min(n, d) numbers, over a chi-square number of |n - d| + 1 degrees."""
     sizes = [float(each) for each in whole_sets(w)]
     if isinstance(w, AccumulateSubsample | Schedule) and w.train is not None:
         sizes += list(np.asarray(w.train, float).ravel())
-    d, freedom = f.dimension, min(sizes) - f.dimension + 1
+    near = min(sizes, key=lambda size: abs(size - f.dimension))
+    rank, freedom = min(near, f.dimension), abs(near - f.dimension) + 1
     if freedom <= ORDER:
         return np.inf
-    moments = np.cumprod([(d + 2 * k) / (freedom - 2 - 2 * k) for k in range(ORDER // 2)])
+    moments = np.cumprod([(rank + 2 * k) / (freedom - 2 - 2 * k) for k in range(ORDER // 2)])
     return float(_sum_skewness(moments[None, None], np.ones(1))[0])
 
 

@@ -83,7 +83,7 @@ CORPUS = theory.Categorical.from_counts([3, 1])
         ({"w": "replace"}, ["w='replace'", "Replace"]),
         ({"f": CORPUS}, ["real=5", "real=4"]),
         ({"f": CORPUS, "w": theory.FreshReal(4, 4)}, ["from_counts", "Categorical(f.p)"]),
-        ({"f": theory.Gaussian(unbiased=True), "w": theory.FixedReal(4, 4)}, ["unbiased=True", "unbiased=False"]),
+        ({"f": theory.Gaussian(unbiased=True), "w": theory.FixedReal(1, 4)}, ["real=1", "unbiased=False"]),
         ({"f": theory.Gaussian(unbiased=True), "w": theory.Replace(1)}, ["synthetic=1", "at least 2"]),
         ({"w": theory.Replace((4, 4)), "generations": 9}, ["synthetic=(4, 4)", "more sizes"]),
         ({"w": theory.Schedule([4, 4], [[1, 0], [1, 0]], [[2, -1]]), "generations": 1}, ["weight=-1", "below 0"]),

@@ -120,12 +120,12 @@ FLAT = [theory.Replace(4), theory.Replace((3, 5), real=4), theory.Accumulate(2, 
 @pytest.mark.parametrize("w", FLAT, ids=str)
 def test_what_few_first_points_span_is_never_left(w: theory.Replace | theory.Accumulate, unbiased: bool) -> None:
     """Gaussians of many more coordinates than first points are run in the flat of those."""
-    f = theory.Gaussian(9, variance=2.0, unbiased=unbiased and isinstance(w, theory.Replace))
+    f = theory.Gaussian(9, variance=2.0, unbiased=unbiased)
     t = simulate.chains(f, w, 3, CHAINS, KEY)
     assert np.all(np.isneginf(np.asarray(t.log_variance)))
     verdict = simulate.agree(t, predicted(f, w, 3), BUDGET)
     assert verdict, str(verdict)
-    if not f.unbiased:
+    if not f.unbiased or isinstance(w, theory.Accumulate):
         same_law(f, w, 3)
 
 
@@ -186,6 +186,19 @@ def test_the_mean_is_a_martingale(workflow: str) -> None:
     t = simulate.chains(f, WORKFLOWS[workflow], GENERATIONS, CHAINS, KEY)
     assert simulate.agree(t, {"mean": [0.9] * GENERATIONS}, BUDGET)
     assert not simulate.agree(t, {"mean": [1.0] * GENERATIONS}, BUDGET)
+
+
+@pytest.mark.parametrize("name", ["fixed real", "fresh real", "weighted", "accumulate", "window"])
+def test_the_unbiased_gaussian_is_run_on_moments_as_on_points(name: str) -> None:
+    """Its pool has the divisor n, and its model not: mean, variance and log variance."""
+    f, w = theory.Gaussian(2, 4.0, unbiased=True), WORKFLOWS[name]
+    verdict = simulate.agree(simulate.chains(f, w, GENERATIONS, CHAINS, KEY), predicted(f, w, GENERATIONS), BUDGET)
+    assert verdict, str(verdict)
+    same_law(f, w)
+    one, other = (run(f, w, GENERATIONS, CHAINS, KEY).log_variance for run in (simulate.chains, simulate.point_chains))
+    means = [np.asarray(each)[:, 1:].mean(axis=0) for each in (one, other)]
+    errors = np.hypot(*(np.asarray(each)[:, 1:].std(axis=0) / CHAINS**0.5 for each in (one, other)))
+    assert np.all(np.abs(means[0] - means[1]) < 4.5 * errors)
 
 
 def test_the_unbiased_gaussian_keeps_its_mean_variance_and_loses_its_log_variance() -> None:

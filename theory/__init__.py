@@ -26,6 +26,7 @@ from .family import (
     Poisson,
     Zipf,
 )
+from .gaussian import half_life, kullback_leibler, variance_moment, wasserstein
 from .immigration import min_real
 from .l1 import l1_drift, l1_error, l1_error_upper_bound
 from .ledger import theorems
@@ -94,6 +95,8 @@ __all__ = [
     "extinction_time",
     "gain",
     "gain_limit",
+    "half_life",
+    "kullback_leibler",
     "l1_drift",
     "l1_drift_upper_bound",
     "l1_error",
@@ -111,5 +114,7 @@ __all__ = [
     "second_moment",
     "survivors",
     "theorems",
+    "variance_moment",
+    "wasserstein",
     "zipf_missing",
 ]

@@ -11,20 +11,27 @@ from typing import Any
 import numpy as np
 from sympy import Expr
 
-from . import algebra, errors, kernel_density, recursion
+from . import algebra, errors, kernel_density, least_norm, recursion, unbiased
 from . import arguments as arg
 from . import family as families
 from . import workflow as workflows
 from .family import Family, KernelDensity, LinearRegression
 from .kernel_density import Moment
+from .least_norm import LEAST_NORM
 from .lower import evaluate
 from .regression import REGRESSION_DESIGN, inflation, one_fit
 from .stable import LogarithmicQuotient
-from .symbols import L, M, N, V, d, m, n, v2, w
+from .symbols import B, L, M, N, V, d, m, n, v2, w
 from .symbols import f as spare
 from .theorem import Evidence, Theorem
 from .traced import or_nan
-from .workflow import AccumulateSubsample, FreshReal, Replace, Schedule, Workflow
+from .unbiased import UNBIASED
+from .workflow import AccumulateSubsample, FixedReal, FreshReal, Replace, Schedule, Workflow
+
+LATE = (
+    "the limit of this recursion is worked out from concrete numbers: call it outside the transformation, or ask for a "
+    "late generation"
+)
 
 
 def error(f: Family, w: Workflow, generation: Any) -> Any:
@@ -58,6 +65,8 @@ def diversity(f: Family, w: Workflow, generation: Any) -> Any:
         result = _smoothed("diversity", Moment.SPREAD, f, w, generation)
     elif isinstance(f, LinearRegression):  # the noise is known
         result = arg.scalar(unit + 0.0 * _scaled("diversity", f, w, generation, unit))
+    elif theorem is UNBIASED:
+        result = _unbiased("diversity", Moment.SPREAD, w, generation) * unit
     elif isinstance(f, families.Gaussian) and f.unbiased:
         result = _from_truth(generation, lambda at: unit + 0.0 * (at + w.real), unit)
     elif theorem.derive is None:
@@ -114,14 +123,21 @@ def gain_limit(f: Family, w: Workflow) -> Any:
         if isinstance(f.bandwidth, tuple):
             raise arg.refuse("gain_limit", "f", f, "one bandwidth for all generations: this tuple ends")
         return or_nan(arg.scalar(kernel_density.limit(f, w) * w.real), f, w)
+    if theorem is UNBIASED:
+        if arg.is_traced(w.real, w.synthetic) and not isinstance(w, FreshReal | FixedReal):
+            raise arg.refuse("gain_limit", "w", "traced", LATE)
+        return or_nan(arg.scalar(unbiased.limit_over_v(w) * w.real), f, w)
+    if theorem is LEAST_NORM:
+        settled = errors.of_means(f, w).derived.limit if _on_one_design(f) else theorem.derived.limit
+        lost, passed = _least_norm(f, w)
+        return or_nan(arg.scalar(w.real * (lost + passed * _value(settled, f, w, None))), f, w)
     if theorem is REGRESSION_DESIGN:
         return or_nan(
             arg.scalar(_value(errors.of_means(f, w).derived.limit, f, w, None) * w.real * _inflation(f, w)), f, w
         )
     if theorem.evidence is Evidence.RECURSION:
         if arg.is_traced(w.real, w.synthetic, getattr(w, "train", None), f.v2):
-            raise arg.refuse("gain_limit", "w", "traced", "the limit of this recursion is worked out from concrete numbers: "
-                             "call it outside the transformation, or ask for a late generation")  # fmt: skip
+            raise arg.refuse("gain_limit", "w", "traced", LATE)
         return arg.scalar(w.real * recursion.limit_over_v(w, float(f.v2)))
     return or_nan(arg.scalar(_value(theorem.derived.limit, f, w, None) * w.real), f, w)
 
@@ -148,9 +164,18 @@ def _scaled(owner: str, f: Family, w: Workflow, generation: Any, scale: Any) -> 
     theorem = _answering(owner, f, w)
     if isinstance(f, KernelDensity):
         return arg.scalar(scale * _smoothed(owner, Moment.ERROR, f, w, generation))
+    if theorem is UNBIASED:
+        return arg.scalar(scale * _unbiased(owner, Moment.ERROR, w, generation))
+    whole = arg.generation(owner, generation)
+    if theorem is LEAST_NORM:
+        return _of_least_norm(owner, f, w, whole, scale)
     if theorem is REGRESSION_DESIGN:
         theorem, scale = errors.of_means(f, w), scale * _inflation(f, w)
-    whole = arg.generation(owner, generation)
+    return _in_units(owner, theorem, f, w, whole, scale)
+
+
+def _in_units(owner: str, theorem: Theorem, f: Family, w: Workflow, whole: Any, scale: Any) -> Any:
+    """What a theorem says of the error over V, times the scale."""
     if isinstance(w, Schedule):
         return arg.scalar(_indexed(algebra.error(w, f.v2, w.generations), owner, whole) * scale)
     if theorem.evidence is Evidence.RECURSION:
@@ -167,6 +192,42 @@ def _smoothed(owner: str, moment: Moment, f: KernelDensity, w: Workflow, generat
         last = None if arg.is_traced(whole) or isinstance(w, Schedule) else int(np.max(whole))
         return arg.scalar(_indexed(kernel_density.table(moment, f, w, last), owner, whole, moment.truth))
     return _from_truth(whole, lambda at: kernel_density.value(moment, f, w, at), moment.truth)
+
+
+def _unbiased(owner: str, moment: Moment, w: Workflow, generation: Any) -> Any:
+    """A moment of a Gaussian with unbiased variance over V, where it has a theorem of its own."""
+    whole = arg.generation(owner, generation)
+    if unbiased.unrolls(w):
+        last = None if arg.is_traced(whole) else int(np.max(whole))
+        error, spread = unbiased.table(w, last)
+        return arg.scalar(_indexed(error if moment is Moment.ERROR else spread, owner, whole, moment.truth))
+    arg.steps(owner, whole)
+    value = unbiased.error_over_v if moment is Moment.ERROR else unbiased.spread_over_v
+    return _from_truth(whole, lambda at: value(w, at), moment.truth)
+
+
+def _on_one_design(f: Family) -> bool:
+    return isinstance(f, LinearRegression) and not f.redrawn
+
+
+def _least_norm(f: Family, w: Workflow) -> tuple[Any, Any]:
+    """What a fit with fewer samples than covariates loses for ever, over V, and what it multiplies the error of means by."""
+    if not _on_one_design(f):
+        return 0.0, 1.0
+    values = {N: workflows.whole_sets(w)[0], d: f.dimension, V: 1.0, B: least_norm.signal_over_v(f)}
+    lost, passed = ((1 - least_norm.kept(N)) * B, N * least_norm.noise(N))
+    return evaluate(lost, values), evaluate(passed, values)
+
+
+def _of_least_norm(owner: str, f: Family, w: Workflow, whole: Any, scale: Any) -> Any:
+    """The same of least squares with fewer samples than covariates."""
+    if _on_one_design(f):
+        lost, passed = _least_norm(f, w)
+        means = _in_units(owner, errors.of_means(f, w), f, w, whole, scale * passed)
+        return _from_truth(whole, lambda at: means + scale * lost + 0.0 * at, 0.0)
+    if isinstance(w, Replace) and isinstance(w.synthetic, tuple):
+        return arg.scalar(scale * _indexed(least_norm.over_sizes(f, w), owner, whole))
+    return _from_truth(whole, lambda at: scale * _value(LEAST_NORM.derived.expression, f, w, at), 0.0)
 
 
 def _inflation(f: Family, workflow: Workflow) -> Any:
@@ -195,7 +256,7 @@ def _value(expression: Expr, f: Family, workflow: Workflow, generation: Any) -> 
     """An expression in units of V at a generation."""
     values: dict[Any, Any] = {V: 1.0, v2: f.v2}
     if isinstance(f, LinearRegression):
-        values |= {d: f.dimension, spare: workflow.real - f.dimension - 1}
+        values |= {d: f.dimension, spare: workflow.real - f.dimension - 1, B: least_norm.signal_over_v(f)}
     if generation is not None:
         values[m] = generation
     if isinstance(workflow, Replace) and isinstance(workflow.synthetic, tuple):

@@ -11,7 +11,7 @@ from typing import assert_never
 
 from sympy import Expr, Integer
 
-from . import kernel_density, regression
+from . import kernel_density, least_norm, regression, unbiased
 from .assumption import ANY, COMMON, CONSERVED, GENTLE, TWO_REAL, TWO_SAMPLES
 from .derivation import (
     POOLED,
@@ -252,9 +252,13 @@ ALGEBRA = Theorem(
 def theorem_of(family: Family, workflow: Workflow) -> Theorem:
     """The theorem that gives error, diversity and gain of a family under a workflow."""
     if isinstance(family, LinearRegression):
+        if least_norm.thin(family, workflow):
+            return least_norm.LEAST_NORM
         return regression.theorem_of(family, workflow)
     if isinstance(family, KernelDensity):
         return kernel_density.theorem_of(family, workflow)
+    if unbiased.UNBIASED_ELSEWHERE.holds(family, workflow):
+        return unbiased.UNBIASED
     return of_means(family, workflow)
 
 

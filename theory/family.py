@@ -92,8 +92,8 @@ class Gaussian:
     r"""Normal law in ``dimension`` dimensions with covariance ``variance`` times the identity; mean and covariance fitted.
 
     ``unbiased=False``: the covariance has divisor n, as ``numpy.cov(bias=True)``. Pooled second moments about the truth
-    are then conserved, so that the fitted total variance plays v with ``v2 = -1``. ``unbiased=True``: divisor n - 1, the
-    expected covariance never changes and ``v2 = 0``; under `Replace` only.
+    are then conserved, so that the fitted total variance plays v with ``v2 = -1``. ``unbiased=True``: divisor n - 1;
+    under `Replace` the expected covariance never changes, ``v2 = 0``, under other workflows it does (`explain` says how).
     """
 
     dimension: int = 1
@@ -212,18 +212,21 @@ class LinearRegression:
     ``dimension`` d; ``noise``: the variance :math:`\sigma^2`. ``redrawn``: whether every generation draws its own covariates;
     False: the same ones are relabelled every time, as in Gerstgrasser2024. The error is
     :math:`E\|\theta_m - \theta\|^2` and :math:`v = \sigma^2 d`, so that v/N is the leading form of the error of one fit,
-    :math:`v/(N-d-1)`.
+    :math:`v/(N-d-1)`. ``signal``: the squared length :math:`\|\theta\|^2` of the coefficients, which matters only where a fit has
+    fewer samples than covariates (then it is that of least norm).
     """
 
     dimension: int
     noise: Any = 1.0
     redrawn: bool = True
+    signal: Any = 1.0
 
     def __post_init__(self) -> None:
         object.__setattr__(
             self, "dimension", arg.size("LinearRegression", "dimension", self.dimension, of="covariates")
         )
         arg.positive("LinearRegression", "noise", self.noise, "variance of the noise")
+        arg.positive("LinearRegression", "signal", self.signal, "squared length of the coefficients")
         if not isinstance(self.redrawn, bool):
             raise arg.refuse("LinearRegression", "redrawn", self.redrawn, "True or False")
 

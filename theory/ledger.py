@@ -21,9 +21,12 @@ from . import (
 )
 from . import arguments as arg
 from .family import Family, KernelDensity
+from .gaussian import MOMENTS
 from .kernel_density import KERNEL, second_moment_of
+from .least_norm import LEAST_NORM
 from .regression import REGRESSION
 from .theorem import Theorem
+from .unbiased import UNBIASED
 from .workflow import AccumulateSubsample, FixedReal, FreshReal, Replace, Workflow
 
 THEOREMS: tuple[Theorem, ...] = (
@@ -61,7 +64,10 @@ THEOREMS: tuple[Theorem, ...] = (
     *safe.SAFE,
     immigration.MIN_REAL,
     absence.ABSENCE,
+    *MOMENTS,
+    UNBIASED,
     *REGRESSION,
+    LEAST_NORM,
     *KERNEL,
 )
 

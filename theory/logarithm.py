@@ -7,10 +7,11 @@ The mean of the variance may stand still while nearly every chain dies; the loga
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
-from sympy import Integer, expand_log, gamma, log, loggamma, polygamma, simplify
+from sympy import Expr, Integer, expand_log, gamma, log, loggamma, polygamma, simplify
 
 from . import arguments as arg
 from . import family as families
@@ -19,7 +20,7 @@ from .assumption import MATCHED, SAMPLES
 from .family import Family, Gamma, Gaussian
 from .lower import evaluate
 from .solve import Step, Unsolved
-from .stable import DigammaGap, DigammaSlope
+from .stable import DigammaGap, DigammaSlope, LogarithmicQuotient
 from .symbols import j, k, n, y
 from .theorem import Assumption, Derived, Evidence, Theorem
 from .traced import or_nan
@@ -39,12 +40,27 @@ def log_variance(f: Gaussian, w: Replace, generation: Any) -> Any:
     """
     LOG_VARIANCE.require("log_variance", families.check("log_variance", f), workflows.check("log_variance", w))
 
-    def added(size: Any) -> Any:
-        term = LOG_VARIANCE.derived.expression
-        total = sum(evaluate(term, {n: size, j: row}) for row in range(1, f.dimension + 1)) / f.dimension
-        return total - evaluate(log(1 - 1 / n), {n: size}) if f.unbiased else total
+    result = summed("log_variance", w, generation, lambda size: one_generation(f, size))
+    return or_nan(result, f, w, generation=generation)
 
-    return or_nan(_summed("log_variance", w, generation, added), f, w, generation=generation)
+
+def one_generation(f: Gaussian, size: Any) -> Any:
+    """What a generation of that size adds to the mean log variance of a direction."""
+    return over_rows(f, direction(f.unbiased), size).sum(-1) / f.dimension
+
+
+def over_rows(f: Gaussian, term: Expr, size: Any, power: Any = 1.0) -> Any:
+    """A term in n, j and y, of a size and a power, for each degree of freedom n - j, j = 1, ..., d, along a new last axis."""
+    xp = arg.namespace(size)
+    rows = np.arange(1.0, f.dimension + 1)
+    return evaluate(term, {n: xp.asarray(size)[..., None] * 1.0, j: rows, y: power})
+
+
+@cache
+def direction(unbiased: bool) -> Expr:
+    """E ln of a chi-square with n - j degrees over the divisor of the covariance."""
+    lost = (j - 1) / (n - 1) if unbiased else j / n
+    return DigammaGap((n - j) / 2) - lost * LogarithmicQuotient(-lost)
 
 
 def log_variance_spread(f: Gaussian, w: Replace, generation: Any) -> Any:
@@ -62,10 +78,9 @@ def log_variance_spread(f: Gaussian, w: Replace, generation: Any) -> Any:
     )
 
     def added(size: Any) -> Any:
-        term = SPREAD.derived.expression
-        return sum(evaluate(term, {n: size, j: row}) for row in range(1, f.dimension + 1)) / f.dimension**2
+        return over_rows(f, SPREAD.derived.expression, size).sum(-1) / f.dimension**2
 
-    return or_nan(_summed("log_variance_spread", w, generation, added), f, w, generation=generation)
+    return or_nan(summed("log_variance_spread", w, generation, added), f, w, generation=generation)
 
 
 def log_mean(f: Gamma, w: Replace, generation: Any) -> Any:
@@ -78,24 +93,27 @@ def log_mean(f: Gamma, w: Replace, generation: Any) -> Any:
     -1.914
     """
     LOG_MEAN.require("log_mean", families.check("log_mean", f), workflows.check("log_mean", w))
-    result = _summed(
+    result = summed(
         "log_mean", w, generation, lambda size: evaluate(LOG_MEAN.derived.expression, {n: size, k: f.shape})
     )
     return or_nan(result, f, w, generation=generation)
 
 
-def _summed(owner: str, w: Replace, generation: Any, added: Callable[[Any], Any]) -> Any:
+def summed(owner: str, w: Replace, generation: Any, added: Callable[[Any], Any]) -> Any:
     """Sum of what each generation adds, 0 at the truth."""
     whole = arg.generation(owner, generation)
     if not isinstance(w.synthetic, tuple):
         xp = arg.namespace(whole, w.synthetic, w.real)
-        later = xp.maximum(xp.asarray(whole) - 1, 0) * added(w.synthetic) + added(w.real)
-        result = xp.where(xp.asarray(whole) < 1, 0.0, later)
-        return float(result) if xp is np and np.ndim(whole) == 0 else result
-    total = np.cumsum([0.0, *(added(size) for size in w.sizes(len(w.synthetic) + 1))])
-    if np.max(whole) >= len(total):
+        later = xp.maximum(xp.asarray(whole) - 1, 0)
+        total = xp.where(later > 0, xp.maximum(later, 1) * added(w.synthetic), 0.0) + added(w.real)
+        result = xp.where(xp.asarray(whole) < 1, 0.0, total)
+        return arg.scalar(result)
+    each = [added(size) for size in w.sizes(len(w.synthetic) + 1)]
+    if not arg.is_traced(whole) and np.max(whole) > len(each):
         w.sizes(int(np.max(whole)))  # refuses
-    return arg.scalar(total[np.asarray(whole, int)])
+    xp = arg.namespace(whole, *each)
+    result = xp.cumsum(xp.stack([xp.zeros_like(each[0]), *each]), axis=0)[xp.asarray(whole, int)]
+    return arg.scalar(xp.where(xp.asarray(whole) <= len(each), result, xp.nan) if arg.is_traced(whole) else result)
 
 
 def _prove_chi_square() -> tuple[Step, ...]:
@@ -173,7 +191,7 @@ LOG_VARIANCE = Theorem(
     Evidence.IDENTITY,
     (SAMPLES, MATCHED, GAUSSIAN, FULL_RANK),
     ("Suresh2024 (order)", "derived"),
-    lambda: Derived(DigammaGap((n - j) / 2) + log(1 - j / n)),
+    lambda: Derived(direction(False)),
     _prove_chi_square,
 )
 SPREAD = Theorem(

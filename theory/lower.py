@@ -15,7 +15,7 @@ from functools import cache, lru_cache, partial
 from typing import Any
 
 import numpy as np
-from sympy import Dummy, Expr, Max, Symbol, Tuple, exp, lambdify, log
+from sympy import Abs, Dummy, Expr, Max, Symbol, Tuple, exp, lambdify, log
 from sympy.core.function import Function
 from sympy.printing.numpy import NumPyPrinter
 
@@ -23,7 +23,7 @@ from . import arguments as arg
 from . import family, selection, stable, workflow
 from .symbols import j
 
-KNOWN = (exp, log, Max)
+KNOWN = (exp, log, Max, Abs)
 Lowered = Callable[..., Any]
 
 
@@ -76,6 +76,7 @@ def _elementary(expression: Expr | Tuple, letters: tuple[Symbol, ...], module: s
         (stable.LogarithmicQuotient, "logarithmic_quotient"),
         (stable.DigammaGap, "digamma_gap"),
         (stable.DigammaSlope, "digamma_slope"),
+        (stable.LogGammaGap, "log_gamma_gap"),
     ):
         expression = expression.replace(kind, type(name, (Function,), {}))
         table[name] = getattr(stable, name)

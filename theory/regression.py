@@ -279,7 +279,8 @@ NORMAL = Assumption(
 ENOUGH = Assumption(
     "every fit has at least dimension + 2 samples",
     _enough,
-    "use more samples or fewer dimensions: with fewer the expected error is infinite",
+    "use more samples or fewer dimensions: with dimension - 1 to dimension + 1 the expected error is infinite, and with fewer "
+    "it is known under Replace and on one design only",
 )
 KNOWN = Assumption(
     "with redrawn covariates the workflow is Replace, Accumulate, or FreshReal without a weight",

@@ -20,14 +20,17 @@ from sympy import (
     Integer,
     Poly,
     Product,
+    Rational,
     S,
     Sum,
     bernoulli,
+    binomial,
     digamma,
     exp,
     factor,
     factorial,
     log,
+    loggamma,
     oo,
     polygamma,
 )
@@ -40,6 +43,10 @@ EXPLICIT = 32  # factors of a product multiplied one by one before the tail is s
 HOMOGENEOUS = 21  # orders of a binomial series whose term of order j is below 2 (j-1)/j! of its first
 TAIL = 26  # terms of the tail: each is a quarter of the one before while |v2| a <= ROOM
 BERNOULLI = [float(bernoulli(2 * i) / factorial(2 * i)) for i in range(1, 9)]  # Euler-Maclaurin coefficients
+STIRLING = (
+    16  # terms of the series of a ratio of gamma functions: the last is below 1e-14 of the first for |y| <= SHIFT
+)
+SHIFT = 4  # largest |y| there
 ROOM = 64  # largest |v2| / n for which the explicit part reaches far enough
 
 
@@ -118,6 +125,16 @@ class DigammaSlope(Function):
         """The quotient written out."""
         start, gap = _written_out(self)
         return polygamma(1, start) if gap == 0 else (digamma(start + gap) - digamma(start)) / gap
+
+
+class LogGammaGap(Function):
+    r"""``LogGammaGap(x, y)``: :math:`\ln\Gamma(x+y) - \ln\Gamma(x) - y \ln x`, about y(y-1)/(2x); ln E of the y-th power of a
+    Gamma mean of shape x."""
+
+    def doit(self, **_hints: bool) -> Expr:
+        """The difference written out."""
+        start, power = _written_out(self)
+        return loggamma(start + power) - loggamma(start) - power * log(start)
 
 
 class DriftSum(Function):
@@ -253,6 +270,39 @@ def digamma_gap(xp: Any, argument: Any) -> Any:
     # log(1 + 1/(x+i)) - 1/(x+i), summed: what each step of the recurrence takes off the gap
     each = 1 / (xp.asarray(argument)[..., None] + steps)
     return series + (xp.log1p(each) - each).sum(-1)
+
+
+@cache
+def _stirling() -> tuple[tuple[float, ...], ...]:
+    """For k = 1, 2, ...: the coefficients in y, the highest first, of (-1)^(k+1) (B_{k+1}(y) - B_{k+1}) / (k (k+1) y)."""
+    return tuple(
+        tuple(float((-1) ** (k + 1) * binomial(k + 1, i) * _bernoulli(i) / (k * (k + 1))) for i in range(k + 1))
+        for k in range(1, STIRLING + 1)
+    )
+
+
+def _bernoulli(index: int) -> Expr:
+    """The Bernoulli number B_i with B_1 = -1/2."""
+    return -Rational(1, 2) if index == 1 else bernoulli(index)
+
+
+def log_gamma_gap(xp: Any, start: Any, power: Any) -> Any:
+    r""":math:`\ln\Gamma(x+y) - \ln\Gamma(x) - y \ln x` for x > 0, x + y > 0, |y| <= 4: recurrence to a large x, there the series.
+
+    The series is :math:`\sum_k (-1)^{k+1} (B_{k+1}(y) - B_{k+1}) / (k (k+1) x^k)`.
+    """
+    start, power = (xp.asarray(each) * 1.0 for each in (start, power))
+    large = start + EXPLICIT
+    total = 0.0
+    for coefficients_of_y in reversed(_stirling()):
+        polynomial = 0.0
+        for each in coefficients_of_y:
+            polynomial = polynomial * power + each
+        total = (total + polynomial) / large
+    below = start[..., None] + xp.arange(float(EXPLICIT))
+    # what each step of the recurrence takes off: ln(1 + y/x) - y ln(1 + 1/x)
+    steps = xp.log1p(power[..., None] / below) - power[..., None] * xp.log1p(1 / below)
+    return power * total - steps.sum(-1)
 
 
 def powers_from(xp: Any, power: Any, start: Any) -> Any:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Any
 
+import numpy as np
+
 from . import arguments as arg
-from .family import Binomial, Categorical, LinearRegression
+from .family import Binomial, Categorical, Gaussian, LinearRegression
 from .workflow import WORKFLOWS, AccumulateSubsample, FreshReal, Schedule, whole_sets
 
 SIZES = {"real", "synthetic", "train", "size", "trials"}  # of a workflow, and the trials of a Binomial
@@ -18,6 +20,9 @@ def or_nan(result: Any, *records: Any, generation: Any = 0) -> Any:
     conditions = [each for record in records for each in _conditions(record)]
     conditions += [
         each for record in records if isinstance(record, LinearRegression) for each in _rows(record, *records)
+    ]
+    conditions += [
+        each for record in records if isinstance(record, Gaussian) and record.unbiased for each in _pairs(*records)
     ]
     if arg.is_traced(generation):
         conditions.append((generation >= 0) & (generation == arg.namespace(generation).floor(generation)))
@@ -60,6 +65,12 @@ def _rows(f: LinearRegression, *records: Any) -> list[Any]:
     """Traced sizes of training sets, which must exceed the dimension by two."""
     sizes = [size for each in records if isinstance(each, WORKFLOWS) for size in whole_sets(each)]
     return [(size > f.dimension + 1) for size in sizes if arg.is_traced(size)]
+
+
+def _pairs(*records: Any) -> list[Any]:
+    """Traced sizes of training sets that a variance without bias is fitted to: of one point there is none."""
+    sizes = [size for each in records if isinstance(each, WORKFLOWS) for size in whole_sets(each)]
+    return [size >= 2 for size in sizes if arg.is_traced(size) and np.ndim(size) == 0]
 
 
 def _counts(record: Any, name: str) -> bool:

@@ -1,36 +1,20 @@
-"""Trials: theorems that are not about a family under a workflow, each put to the test by independent replicates."""
+"""How far token counts are from the truth, and which tokens are lost."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from modelcollapse import simulate, theory
 
-
-@dataclass(frozen=True)
-class Trial:
-    """What is tried, and what a theorem predicts: ``draw(key, chains)`` gives (chains, settings), ``means()`` (settings,).
-
-    ``setting``: the case in a few words. ``relation``: "=", ">=", "<=", or "~" where the theorem is a leading order.
-    """
-
-    theorem: str
-    setting: str
-    observable: str
-    draw: Callable[[Any, int], Any]
-    means: Callable[[], Any]
-    relation: str = "="
-
+from .trial import Trial
 
 RARE = theory.Categorical([0.05, 0.95])
 
 
 def trials() -> tuple[Trial, ...]:
-    """One trial for each theorem that has one, in any order."""
+    """L1 error, extinction times, and absence beside fresh real data."""
     t = theory
     corpus, replaced = t.Categorical.from_counts([5, 95]), t.Replace(100)
     gone = int(t.extinction_time(corpus, replaced)[0])

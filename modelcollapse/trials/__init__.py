@@ -1,0 +1,13 @@
+"""Trials: theorems that are not about a family under a workflow, each put to the test by independent replicates."""
+
+from __future__ import annotations
+
+from . import distances, tails
+from .trial import Trial
+
+__all__ = ["Trial", "trials"]
+
+
+def trials() -> tuple[Trial, ...]:
+    """One trial for each theorem that has one, in any order."""
+    return (*tails.trials(), *distances.trials())
