@@ -26,9 +26,15 @@ from .family import (
 from .immigration import min_real
 from .ledger import theorems
 from .logarithm import log_mean, log_variance, log_variance_spread
+from .no_free_lunch import RaoBlackwell, rao_blackwell
+from .pilot import Limits, Pilot, at_limits, estimate_worth
+from .plateau import Contamination, contamination
 from .safe import SyntheticLimit, max_synthetic
 from .selection import Curation, Temperature, TopP, Verifier
+from .self_distillation import Distillation, Ridge, best_distillation, best_penalty, self_distillation_error
+from .source import Source, worth_of_sources
 from .survival import survivors
+from .teacher import Helpful, Teacher, helpful_synthetic, taught, teacher_error
 from .theorem import Evidence, Theorem
 from .weight import OptimalWeight, optimal_weight
 from .workflow import (
@@ -43,14 +49,18 @@ from .workflow import (
     SlidingWindow,
     Workflow,
 )
+from .worth import Amount, harmless_share, optimal_share, pooled_error, real_equivalents
 
 __all__ = [
     "Accumulate",
     "AccumulateSubsample",
+    "Amount",
     "Bigram",
     "Binomial",
     "Categorical",
+    "Contamination",
     "Curation",
+    "Distillation",
     "Evidence",
     "Family",
     "FixedReal",
@@ -58,43 +68,65 @@ __all__ = [
     "Gamma",
     "Gaussian",
     "GaussianMixture",
+    "Helpful",
     "InputError",
     "KernelDensity",
+    "Limits",
     "LinearRegression",
     "LogisticRegression",
     "NegativeBinomial",
     "OptimalWeight",
+    "Pilot",
     "Poisson",
     "RandomPast",
+    "RaoBlackwell",
     "Replace",
+    "Ridge",
     "Schedule",
     "Selected",
     "SlidingWindow",
+    "Source",
     "SyntheticLimit",
+    "Teacher",
     "Temperature",
     "Theorem",
     "TopP",
     "Verifier",
     "Workflow",
     "Zipf",
+    "at_limits",
+    "best_distillation",
+    "best_penalty",
     "collapse_probability",
     "collapse_time",
     "collapse_time_limit",
     "collapse_time_upper_bound",
+    "contamination",
     "covariance",
     "diversity",
     "error",
+    "estimate_worth",
     "explain",
     "gain",
     "gain_limit",
+    "harmless_share",
+    "helpful_synthetic",
     "l1_drift_upper_bound",
     "log_mean",
     "log_variance",
     "log_variance_spread",
     "max_synthetic",
     "min_real",
+    "optimal_share",
     "optimal_weight",
+    "pooled_error",
+    "rao_blackwell",
+    "real_equivalents",
     "second_moment",
+    "self_distillation_error",
     "survivors",
+    "taught",
+    "teacher_error",
     "theorems",
+    "worth_of_sources",
 ]

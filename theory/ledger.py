@@ -5,7 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 from . import arguments as arg
-from . import bounds, collapse, errors, immigration, logarithm, safe, survival, weight
+from . import (
+    bounds,
+    collapse,
+    errors,
+    immigration,
+    logarithm,
+    no_free_lunch,
+    pilot,
+    plateau,
+    safe,
+    self_distillation,
+    survival,
+    teacher,
+    weight,
+    worth,
+)
 from .family import Family, KernelDensity
 from .kernel_density import KERNEL, second_moment_of
 from .regression import REGRESSION
@@ -43,6 +58,12 @@ THEOREMS: tuple[Theorem, ...] = (
     immigration.MIN_REAL,
     *REGRESSION,
     *KERNEL,
+    worth.WORTH,
+    plateau.CONTAMINATION,
+    pilot.PILOT,
+    teacher.TEACHER,
+    no_free_lunch.NO_FREE_LUNCH,
+    self_distillation.SELF_DISTILLATION,
 )
 
 
