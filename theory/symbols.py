@@ -56,7 +56,7 @@ delta = _letter("delta", "bias of a source: distance of the mean of its samples 
 G = _letter("G", "sources: number of synthetic sources that are pooled evenly", positive=True)
 Nt = _letter("N_T", "number of real samples that a teacher was fitted on", positive=True)
 o = _letter("o", "overlap: how many of the student's real samples its teacher was fitted on", nonnegative=True)
-lam = _letter("lambda", "penalty of ridge regression, beside the Gram matrix X'X/N", positive=True)
+lam = _letter("lamda", "penalty of ridge regression, beside the Gram matrix X'X/N", positive=True)
 g = _letter("g", "an eigenvalue of the Gram matrix X'X/N", positive=True)
 xi = _letter("xi", "share of a model's own labels among those that it is trained on again", real=True)
 kappa = _letter("kappa", "best penalty: sigma^2 d/(N ||theta||^2), noise over signal", positive=True)
