@@ -15,31 +15,33 @@ from sympy import Matrix, Rational
 from modelcollapse import pilot_runs, theory
 from modelcollapse.proofs.rational import exactly
 from modelcollapse.theory import pilot
-from modelcollapse.theory.symbols import N, n, ym, yr, ys
+from modelcollapse.theory.symbols import N, n, tau, ym, yr, ys
 
 PARTS = st.fractions(Fraction(1, 100), 100, max_denominator=100)
 SIZES = st.integers(1, 500)
 NORMAL = stats.norm.isf(0.025)
 
 
-def loss(real, synthetic, floor, noise, bias):
+def loss(real, synthetic, floor, noise, bias, ratio=1):
     """As the assumptions say it."""
     total = Fraction(int(real + synthetic))
-    return floor + noise / total + (Fraction(int(synthetic)) / total) ** 2 * bias
+    return floor + noise * (real + ratio * synthetic) / total**2 + (Fraction(int(synthetic)) / total) ** 2 * bias
 
 
-@given(SIZES, SIZES, PARTS, PARTS, PARTS)
-@settings(max_examples=40)
-def test_three_runs_tell_floor_noise_bias_and_worth(real, synthetic, floor, noise, bias):
+@given(SIZES, SIZES, PARTS, PARTS, PARTS, st.sampled_from([Fraction(1), Fraction(1, 2), Fraction(5, 2)]))
+@settings(max_examples=60)
+def test_three_runs_tell_floor_noise_bias_and_worth(real, synthetic, floor, noise, bias, ratio):
     """In fractions by the closed form, and in floats by the general way."""
     runs = [(real, 0), (0, synthetic), (real, synthetic)]
-    losses = [loss(*run, floor, noise, bias) for run in runs]
-    at = {N: real, n: synthetic, **dict(zip((yr, ys, ym), losses, strict=True))}
+    losses = [loss(*run, floor, noise, bias, ratio) for run in runs]
+    at = {N: real, n: synthetic, tau: ratio, **dict(zip((yr, ys, ym), losses, strict=True))}
     assert exactly(pilot.PILOT.derived.expression, at) == noise / bias
     assert [exactly(pilot.from_three()[name], at) for name in ("floor", "V", "bias")] == [floor, noise, bias]
     share = synthetic / (real + synthetic)
     assume(0.05 < share < 0.95)  # beyond, floats lose digits in the differences of losses
-    found = theory.estimate_worth([(*run, float(each)) for run, each in zip(runs, losses, strict=True)])
+    found = theory.estimate_worth(
+        [(*run, float(each)) for run, each in zip(runs, losses, strict=True)], noise=float(ratio)
+    )
     assert found.worth.value == pytest.approx(float(noise / bias), rel=1e-6)
     assert (found.worth.low, found.variance.high, found.misfit) == (None, None, None)
 

@@ -44,6 +44,22 @@ def test_the_error_is_that_of_the_two_fits(seed):
     assert theory.self_distillation_error(fit, share) == pytest.approx(expected, rel=1e-11)
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_the_same_holds_for_the_error_of_predictions(seed):
+    """Any weights of the eigenvectors: on the same rows those of the Gram matrix. By matrices, with a few own labels."""
+    random = np.random.default_rng(seed)
+    rows = random.standard_normal((9, 5))
+    best = theory.best_penalty(5, 9, 1.0)
+
+    def error(penalty, share):
+        fit = np.linalg.solve(rows.T @ rows / 9 + penalty * np.eye(5), rows.T / 9)
+        again = rows @ fit @ ((1 - share) * np.eye(9) + share * rows @ fit)
+        return np.sum((again @ rows - rows) ** 2) / 5 + np.sum(again**2)
+
+    for factor in (0.1, 0.9, 1.1, 10.0):
+        assert (error(factor * best, 1e-4) < error(factor * best, 0)) == (factor < 1)
+
+
 @given(EIGENVALUES, PENALTIES, PENALTIES, st.sampled_from([0.0, 0.5, 1.0]), st.lists(SHARES, min_size=1, max_size=5))
 @settings(max_examples=100)
 def test_own_labels_help_exactly_where_the_penalty_is_too_small(eigenvalues, penalty, best, label_noise, shares):
@@ -130,6 +146,7 @@ def test_under_jax_the_same_with_gradients_and_nan_where_it_would_be_refused():
         (lambda: theory.Ridge([1.0], 0, 1), "penalty"),
         (lambda: theory.Ridge([1.0], 1, -1), "best"),
         (lambda: theory.Ridge([1.0], 1, 1, -1), "label_noise"),
+        (lambda: theory.Ridge([1.0, 2.0], np.array([1.0, 2.0]), 1), "penalty"),
         (lambda: theory.best_distillation(3), "Ridge"),
         (lambda: theory.self_distillation_error(theory.Ridge([1.0], 1, 1), [0.1, 0.2]), "share"),
         (lambda: theory.self_distillation_error(theory.Ridge([1.0], 1, 1), math.nan), "share"),

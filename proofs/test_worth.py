@@ -154,6 +154,7 @@ def test_no_worth_and_no_bias():
     assert theory.optimal_share(5, all_of_it) == theory.harmless_share(5, all_of_it) == (1, math.inf)
     assert (theory.real_equivalents(7, nothing), theory.real_equivalents(7, all_of_it)) == (0, 7)
     assert (theory.pooled_error(5, 5, all_of_it), theory.pooled_error(5, 5, nothing)) == (0.1, math.inf)
+    assert theory.pooled_error(5, 0, nothing) == 0.2
     assert theory.contamination(nothing, 0.5)[:2] == (0, 0)
     assert theory.contamination(all_of_it, 0.5) == (math.inf, math.inf, 0)
 

@@ -2,7 +2,7 @@ r"""The worth of a synthetic source, from a few small runs, with limits that are
 
 A run on N real and n synthetic samples has the loss
 
-.. math:: y = L + V x_1 + \delta^2 x_2, \qquad x_1 = \frac{1}{N+n},\; x_2 = \Big(\frac{n}{N+n}\Big)^2,
+.. math:: y = L + V x_1 + \delta^2 x_2, \qquad x_1 = \frac{N + \tau n}{(N+n)^2},\; x_2 = \Big(\frac{n}{N+n}\Big)^2,
 
 which is linear in what is not known: the floor L, the noise V and the squared bias. Three runs determine them, more are fitted
 by least squares. The worth :math:`B = V/\delta^2` is a ratio, and limits of a ratio are Fieller's: all B for which
@@ -30,12 +30,11 @@ from .theorem import Assumption, Derived, Evidence, Theorem
 from .worth import APART, SAME_BIAS, pooled
 
 UNKNOWNS = 3
+NOISE = "variance of one synthetic sample over that of a real one"
 ALIKE = "three that differ in total and in share: real samples alone, synthetic ones alone, and a mixture, of different totals"
 COUNTED = "numbers of samples are whole, 0 or more, one of them at least 1"
 SURE = "a standard error is above 0: leave the column out where it is not known"
-DISTINCT = (
-    1e-7  # of the singular values of the scaled design, below which runs are alike up to how they are written down
-)
+DISTINCT = 1e-7  # least singular value of the scaled design over the largest: runs that are nearer are alike
 
 
 class Limits(NamedTuple):
@@ -50,20 +49,22 @@ class Limits(NamedTuple):
 class Pilot:
     """What pilot runs say: the ``worth`` B, ``variance`` V and squared ``bias`` in units of the loss, the ``floor`` L.
 
-    ``runs``: how many. ``level``: chance that the limits of one of these hold. ``misfit``: chance of runs that fit as badly,
-    where this can be told (more than three runs, with standard errors): a small one speaks against the model.
+    ``noise``: variance of a synthetic sample over that of a real one, as it was given. ``runs``: how many. ``level``: chance that
+    the limits of one of these hold. ``misfit``: chance of runs that fit as badly, where this can be told (more than three runs,
+    with standard errors): a small one speaks against the model.
     """
 
     worth: Limits
     variance: Limits
     bias: Limits
     floor: Limits
+    noise: float
     runs: int
     level: float
     misfit: float | None
 
 
-def estimate_worth(runs: Any, level: float = 0.95) -> Pilot:
+def estimate_worth(runs: Any, level: float = 0.95, noise: float = 1.0) -> Pilot:
     r"""The worth of a source from ``runs``: rows (real, synthetic, loss) or (real, synthetic, loss, standard error).
 
     At least three: real samples alone, synthetic samples alone, and a mixture, of different totals. Repeated runs are rows of
@@ -71,8 +72,10 @@ def estimate_worth(runs: Any, level: float = 0.95) -> Pilot:
     as of one size and estimated from what more than three runs leave over (Student's law); three runs without have no limits.
     Where the estimated bias is below 0 it is taken as 0, and limits may be wider than the level says, never narrower.
 
+    ``noise``: variance of one synthetic sample over that of a real one, if other than 1 (see `Source`).
+
     Assumes that the loss falls with the number of samples like one over it, to a floor (a regular learner; no exponent is
-    fitted), and one synthetic sample to be as noisy as a real one.
+    fitted).
 
     Raises InputError for rows that are no such runs, that do not tell the three unknowns apart, or whose loss does not fall.
     Source: derived; Fieller1954.
@@ -86,12 +89,15 @@ def estimate_worth(runs: Any, level: float = 0.95) -> Pilot:
     table = _rows(own, runs)
     if np.ndim(level) or not 0 < level < 1:
         raise arg.refuse(own, "level", level, "the chance that the limits hold, above 0 and below 1")
+    arg.positive(own, "noise", noise, NOISE)
+    if np.ndim(noise):
+        raise arg.refuse(own, "noise", noise, f"one number: {NOISE}")
     with_errors = table.shape[1] > UNKNOWNS
     scale = table[:, 3] if with_errors else np.ones(len(table))
-    weights = weights_of(table[:, 0], table[:, 1], scale)
+    weights = weights_of(table[:, 0], table[:, 1], scale, noise)
     found = weights @ table[:, 2]
     covariance = (weights * scale**2) @ weights.T
-    left = (table[:, 2] - design(table[:, 0], table[:, 1]) @ found) / scale
+    left = (table[:, 2] - design(table[:, 0], table[:, 1], noise) @ found) / scale
     spare = len(table) - UNKNOWNS
     if not found[1] > 0:
         raise arg.refuse(own, "runs", f"V = {found[1]:.3g}", "in these runs the loss does not fall with the number of samples: "
@@ -105,7 +111,7 @@ def estimate_worth(runs: Any, level: float = 0.95) -> Pilot:
     around = [_around(found[place], covariance[place, place], quantile) for place in range(UNKNOWNS)]
     worth = found[1] / found[2] if found[2] > 0 else math.inf
     limits = (None, None) if quantile is None else ratio_limits(found[1:], covariance[1:, 1:], quantile)
-    return Pilot(Limits(float(worth), *limits), around[1], around[2], around[0], len(table), level, misfit)
+    return Pilot(Limits(float(worth), *limits), around[1], around[2], around[0], noise, len(table), level, misfit)
 
 
 def at_limits(pilot: Pilot, question: Callable[[Source], Any]) -> Limits:
@@ -118,23 +124,23 @@ def at_limits(pilot: Pilot, question: Callable[[Source], Any]) -> Limits:
     >>> [round(each, 3) for each in share]
     [0.022, 0.015, 0.028]
     """
-    low, high = (None if each is None else float(question(Source(each))) for each in pilot.worth[1:])
+    low, high = (None if each is None else float(question(Source(each, pilot.noise))) for each in pilot.worth[1:])
     ends = (low, high) if low is None or high is None else (min(low, high), max(low, high))
-    return Limits(float(question(Source(pilot.worth.value))), *ends)
+    return Limits(float(question(Source(pilot.worth.value, pilot.noise))), *ends)
 
 
-def design(real: Any, synthetic: Any) -> np.ndarray:
+def design(real: Any, synthetic: Any, noise: float = 1.0) -> np.ndarray:
     """What floor, noise and squared bias count in the loss of each run: (runs, 3)."""
     real, synthetic = np.asarray(real, float), np.asarray(synthetic, float)
-    return np.stack([evaluate(each, {N: real, n: synthetic}) for each in _columns()], axis=-1)
+    return np.stack([evaluate(each, {N: real, n: synthetic, tau: noise}) for each in _columns()], axis=-1)
 
 
-def weights_of(real: Any, synthetic: Any, scale: Any = 1.0) -> np.ndarray:
+def weights_of(real: Any, synthetic: Any, scale: Any = 1.0, noise: float = 1.0) -> np.ndarray:
     """(3, runs): what floor, noise and squared bias are of the losses, by least squares; ``scale``: their standard errors.
 
     Raises InputError where the runs do not tell the three apart.
     """
-    table = design(real, synthetic)
+    table = design(real, synthetic, noise)
     unit = np.abs(table).max(axis=0)
     scale = np.broadcast_to(np.asarray(scale, float), len(table))
     size = np.linalg.svd(table / np.where(unit > 0, unit, 1.0), compute_uv=False)
@@ -169,7 +175,7 @@ def ratio_limits(pair: np.ndarray, covariance: np.ndarray, quantile: float) -> t
 @cache
 def _columns() -> tuple[Expr, Expr, Expr]:
     """What 1, V and delta^2 are multiplied by in the pooled error."""
-    error = expand(pooled().subs(tau, 1).subs(B, V / delta**2))
+    error = expand(pooled().subs(B, V / delta**2))
     noise, bias = (factor(error.coeff(letter, power)) for letter, power in ((V, 1), (delta, 2)))
     if cancel(error - noise * V - bias * delta**2) != 0:
         raise Unsolved("the pooled error is not linear in V and delta^2")
@@ -251,7 +257,7 @@ def _prove() -> tuple[Step, ...]:
     left = (
         simplify(profile - fieller),
         simplify(three["floor"] + three["V"] / N - yr),
-        simplify(three["floor"] + three["V"] / n + three["bias"] - ys),
+        simplify(three["floor"] + tau * three["V"] / n + three["bias"] - ys),
         simplify(three["floor"] + three["V"] * noise + three["bias"] * bias - ym),
         simplify(at_none - y**2 / c),
     )
@@ -273,7 +279,7 @@ def _prove() -> tuple[Step, ...]:
     )
 
 
-EVEN = Assumption("one synthetic sample is as noisy as a real one", always, "")
+EVEN = Assumption("the noise of a synthetic sample over that of a real one is known (1 unless said)", always, "")
 FALLS = Assumption("the loss falls like one over the number of samples, to a floor", always, "")
 UNBIASED = Assumption("the losses of the runs have independent, normal errors", always, "")
 PILOT = Theorem(

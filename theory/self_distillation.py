@@ -50,6 +50,9 @@ class Ridge:
                 raise arg.refuse("Ridge", "eigenvalues", self.eigenvalues, wanted)
             if not arg.is_jax(self.eigenvalues):
                 object.__setattr__(self, "eigenvalues", numeric)
+        for name, value in (("penalty", self.penalty), ("best", self.best), ("label_noise", self.label_noise)):
+            if np.ndim(value):
+                raise arg.refuse("Ridge", name, value, "one number: call it for each")
         arg.positive(
             "Ridge", "penalty", self.penalty, "penalty of the fit (least squares label their rows without change)"
         )

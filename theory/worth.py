@@ -56,7 +56,8 @@ def pooled_error(real: Any, synthetic: Any, source: Source, variance: Any = 1.0)
     arg.positive(own, "variance", variance, "variance of one real sample")
     if not arg.is_traced(real, synthetic) and np.any(np.asarray(real + synthetic) == 0):
         raise arg.refuse(own, "synthetic", synthetic, "at least one sample, real or synthetic")
-    values = {N: real, n: synthetic, V: variance, B: source.worth, tau: source.noise}
+    worth = arg.namespace(synthetic, source.worth).where(synthetic == 0, np.inf, source.worth)  # no sample, no bias
+    values = {N: real, n: synthetic, V: variance, B: worth, tau: source.noise}
     result = evaluate(pooled(), values)
     return _where(result, source, (real, 0), (synthetic, 0), (real + synthetic, 1), (variance, 0))
 
@@ -65,7 +66,9 @@ def optimal_share(real: Any, source: Source) -> Amount:
     r"""The share of synthetic data of least error beside N real samples: :math:`\alpha^* = \min(1, B/2N)`.
 
     With samples of another ``noise`` :math:`(2-\tau)/(2(N/B + 1 - \tau))`. A share of 1: the more the better, without end.
-    The share is exact; of whole numbers of samples one of the two next to ``synthetic`` is the best.
+    The share is exact; of whole numbers of samples one of the two next to ``synthetic`` is the best. The error there is
+    :math:`1 - \alpha^* (2 - \tau)/2` of that of the real samples alone. (So a best share of 1/3 that somebody found says that
+    they had N = 3B/2, and is no constant.)
 
     Raises InputError for ``noise`` of 2 or more. Source: derived.
 
