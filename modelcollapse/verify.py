@@ -95,6 +95,7 @@ def _cells() -> tuple[Cell, ...]:
         weight=[[1, 0, 0, 0], [0.5, 0.5, 0, 0], [0.2, 0.3, 0.5, 0], [0.1, 0, 0.5, 0.4]],
     )
     weighted = t.FreshReal(real=20, synthetic=30)
+    nearly = t.Teacher(20, shared=8)
     plane, kernel = t.LinearRegression(3, 2.0), t.KernelDensity(0.5, dimension=2, variance=3.0)
     shrinking = t.KernelDensity(tuple(1 / m for m in range(1, 13)))
     best = t.FreshReal(real=20, synthetic=30, weight=float(t.optimal_weight(_SIX, weighted).weight))
@@ -159,6 +160,8 @@ def _cells() -> tuple[Cell, ...]:
         Cell("kernel-density-algebra", shrinking, odd, 4, "error", error),
         Cell("kernel-density-second-moment", kernel, t.Accumulate(20, 15), 20, "second_moment", t.second_moment),
         Cell("kernel-density-bandwidth", shrinking, t.Replace(20), 12, "second_moment", t.second_moment),
+        Cell("teacher", _SIX, t.taught(12, 15, nearly), 2, "error",
+             lambda f, w, m: np.full(len(m), t.teacher_error(f, 12, 15, nearly)), last_only=True),
     )  # fmt: skip
 
 

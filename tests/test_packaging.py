@@ -21,7 +21,12 @@ FOLDERS: dict[str, str] = PROJECT["tool"]["setuptools"]["package-dir"]
 FLOORS = ("theory", "simulate", "lm", "proofs")
 TYPES_ONLY = {"TYPE_CHECKING", "typing.TYPE_CHECKING"}
 NOT_INSTALLED = {"build", "dist", "benchmarks"}  # the last is run from the root
-NEEDED_TO_BUILD = ("pyproject.toml", "README.md", "LICENSE", *sorted({folder.split("/")[0] for folder in FOLDERS.values()}))
+NEEDED_TO_BUILD = (
+    "pyproject.toml",
+    "README.md",
+    "LICENSE",
+    *sorted({folder.split("/")[0] for folder in FOLDERS.values()}),
+)
 
 # What a floor may import of modelcollapse. The face and the proofs see all floors; nobody imports the proofs.
 MAY_IMPORT = {

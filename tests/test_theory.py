@@ -308,6 +308,7 @@ def test_the_code_of_a_theorem_is_its_closed_form(name: str) -> None:
     numbers |= {"beta": Rational(8, 5), "beta_1": 2}
     if name == "regression-least-norm":
         numbers["d"] = 20  # fewer samples than covariates: the quotients hold there
+    numbers |= {"y_r": 2, "y_s": 3}  # losses that differ
     values = {letter: numbers.get(letter.name, Rational(3, 7)) for letter in closed.free_symbols}
     made: dict[str, Any] = {}
     exec(theorem.code, made)

@@ -31,9 +31,15 @@ from .immigration import min_real
 from .l1 import l1_drift, l1_error, l1_error_upper_bound
 from .ledger import theorems
 from .logarithm import log_mean, log_variance, log_variance_spread
+from .no_free_lunch import RaoBlackwell, rao_blackwell
+from .pilot import Limits, Pilot, at_limits, estimate_worth
+from .plateau import Contamination, contamination
 from .safe import SyntheticLimit, max_synthetic
 from .selection import Curation, Temperature, TopP, Verifier
+from .self_distillation import Distillation, Ridge, best_distillation, best_penalty, self_distillation_error
+from .source import Source, worth_of_sources
 from .survival import loss_probability, survivors
+from .teacher import Helpful, Teacher, helpful_synthetic, taught, teacher_error
 from .theorem import Evidence, Theorem
 from .weight import OptimalWeight, optimal_weight
 from .workflow import (
@@ -48,15 +54,19 @@ from .workflow import (
     SlidingWindow,
     Workflow,
 )
+from .worth import Amount, harmless_share, optimal_share, pooled_error, real_equivalents
 from .zipf import zipf_missing
 
 __all__ = [
     "Accumulate",
     "AccumulateSubsample",
+    "Amount",
     "Bigram",
     "Binomial",
     "Categorical",
+    "Contamination",
     "Curation",
+    "Distillation",
     "Evidence",
     "Family",
     "FixedReal",
@@ -64,38 +74,52 @@ __all__ = [
     "Gamma",
     "Gaussian",
     "GaussianMixture",
+    "Helpful",
     "InputError",
     "KernelDensity",
+    "Limits",
     "LinearRegression",
     "LogisticRegression",
     "NegativeBinomial",
     "OptimalWeight",
+    "Pilot",
     "Poisson",
     "RandomPast",
+    "RaoBlackwell",
     "Replace",
+    "Ridge",
     "Schedule",
     "Selected",
     "SlidingWindow",
+    "Source",
     "SyntheticLimit",
+    "Teacher",
     "Temperature",
     "Theorem",
     "TopP",
     "Verifier",
     "Workflow",
     "Zipf",
+    "at_limits",
+    "best_distillation",
+    "best_penalty",
     "collapse_probability",
     "collapse_time",
     "collapse_time_limit",
     "collapse_time_upper_bound",
+    "contamination",
     "covariance",
     "diversity",
     "effective_corpus",
     "error",
+    "estimate_worth",
     "explain",
     "extinction_time",
     "gain",
     "gain_limit",
     "half_life",
+    "harmless_share",
+    "helpful_synthetic",
     "kullback_leibler",
     "l1_drift",
     "l1_drift_upper_bound",
@@ -110,11 +134,19 @@ __all__ = [
     "min_real",
     "min_real_present",
     "missing",
+    "optimal_share",
     "optimal_weight",
+    "pooled_error",
+    "rao_blackwell",
+    "real_equivalents",
     "second_moment",
+    "self_distillation_error",
     "survivors",
+    "taught",
+    "teacher_error",
     "theorems",
     "variance_moment",
     "wasserstein",
+    "worth_of_sources",
     "zipf_missing",
 ]

@@ -14,9 +14,15 @@ from . import (
     immigration,
     l1,
     logarithm,
+    no_free_lunch,
+    pilot,
+    plateau,
     safe,
+    self_distillation,
     survival,
+    teacher,
     weight,
+    worth,
     zipf,
 )
 from . import arguments as arg
@@ -69,6 +75,12 @@ THEOREMS: tuple[Theorem, ...] = (
     *REGRESSION,
     LEAST_NORM,
     *KERNEL,
+    worth.WORTH,
+    plateau.CONTAMINATION,
+    pilot.PILOT,
+    teacher.TEACHER,
+    no_free_lunch.NO_FREE_LUNCH,
+    self_distillation.SELF_DISTILLATION,
 )
 
 

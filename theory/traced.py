@@ -26,6 +26,11 @@ def or_nan(result: Any, *records: Any, generation: Any = 0) -> Any:
     ]
     if arg.is_traced(generation):
         conditions.append((generation >= 0) & (generation == arg.namespace(generation).floor(generation)))
+    return nan_unless(result, conditions)
+
+
+def nan_unless(result: Any, conditions: list[Any]) -> Any:
+    """The result where all conditions hold, NaN elsewhere."""
     if not conditions:
         return result
     allowed = conditions[0]
