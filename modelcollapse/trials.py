@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 
 @dataclass(frozen=True)
 class Trial:
@@ -24,4 +26,72 @@ class Trial:
 
 def trials() -> tuple[Trial, ...]:
     """One trial for each theorem that has one, in any order."""
-    return ()
+    return (_verification(), _verified_accuracy(), _stopping_round())
+
+
+VERIFIERS = ((0.7, 0.9, 0.2), (0.4, 0.5, 0.4), (0.75, 0.5, 0.2))  # chance of a right label, keeps right, keeps wrong
+
+
+def _verification() -> Trial:
+    from modelcollapse import theory
+    from modelcollapse.simulate import verified
+
+    def draw(key: Any, chains: int) -> Any:
+        found = []
+        for p, right, wrong in VERIFIERS:
+            kept, generated = verified.kept_labels(key, p, right, wrong, chains=chains, samples=16)
+            found += [kept.mean(axis=1), generated.mean(axis=1)]
+        return np.stack(found, axis=1)
+
+    def means() -> Any:
+        told = [theory.verification(p, theory.Verifier(right, wrong)) for p, right, wrong in VERIFIERS]
+        return [each for one in told for each in (one.kept_accuracy, 1 / one.keep_rate)]
+
+    return Trial("verification", "three verifiers", "right, and generated for one kept", draw, means)
+
+
+def _verified_accuracy() -> Trial:
+    from modelcollapse import theory
+    from modelcollapse.simulate import verified
+
+    cases = ((*VERIFIERS[0], 12, 6), (*VERIFIERS[1], 12, 6))  # of one shape: compiled once
+
+    def draw(key: Any, chains: int) -> Any:
+        return np.stack(
+            [
+                verified.accuracy(
+                    key, p, right, wrong, 1.0, chains=chains, samples=samples, dimension=dimension, points=16
+                )
+                for p, right, wrong, dimension, samples in cases
+            ],
+            axis=1,
+        )
+
+    def means() -> Any:
+        return [
+            theory.verified_accuracy(
+                p, theory.Verifier(right, wrong), separation=1.0, dimension=dimension, samples=samples
+            )
+            for p, right, wrong, dimension, samples in cases
+        ]
+
+    return Trial("verified-accuracy", "two classes", "accuracy", draw, means)
+
+
+STOPPING = {"variance": 2.0, "bias": 0.5, "samples": 6, "contraction": 0.25}
+
+
+def _stopping_round() -> Trial:
+    from modelcollapse.simulate import retrained
+    from modelcollapse.theory import stopping
+
+    rounds = np.arange(9)
+
+    def draw(key: Any, chains: int) -> Any:
+        return retrained.squared_errors(key, chains=chains, rounds=len(rounds) - 1, **STOPPING)
+
+    def means() -> Any:
+        noise = (1 - STOPPING["contraction"]) / STOPPING["samples"]
+        return stopping.error_after(rounds, STOPPING["contraction"], STOPPING["variance"], STOPPING["bias"], noise)
+
+    return Trial("stopping-round", "a verifier with a bias", "error", draw, means)

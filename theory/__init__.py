@@ -28,8 +28,10 @@ from .ledger import theorems
 from .logarithm import log_mean, log_variance, log_variance_spread
 from .safe import SyntheticLimit, max_synthetic
 from .selection import Curation, Temperature, TopP, Verifier
+from .stopping import StoppingRound, stopping_round
 from .survival import survivors
 from .theorem import Evidence, Theorem
+from .verified import Verification, verification, verified_accuracy, verified_accuracy_limit
 from .weight import OptimalWeight, optimal_weight
 from .workflow import (
     Accumulate,
@@ -70,10 +72,12 @@ __all__ = [
     "Schedule",
     "Selected",
     "SlidingWindow",
+    "StoppingRound",
     "SyntheticLimit",
     "Temperature",
     "Theorem",
     "TopP",
+    "Verification",
     "Verifier",
     "Workflow",
     "Zipf",
@@ -95,6 +99,10 @@ __all__ = [
     "min_real",
     "optimal_weight",
     "second_moment",
+    "stopping_round",
     "survivors",
     "theorems",
+    "verification",
+    "verified_accuracy",
+    "verified_accuracy_limit",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from . import arguments as arg
-from . import bounds, collapse, errors, immigration, logarithm, safe, survival, weight
+from . import bounds, collapse, errors, immigration, logarithm, safe, stopping, survival, verified, weight
 from .family import Family, KernelDensity
 from .kernel_density import KERNEL, second_moment_of
 from .regression import REGRESSION
@@ -43,6 +43,9 @@ THEOREMS: tuple[Theorem, ...] = (
     immigration.MIN_REAL,
     *REGRESSION,
     *KERNEL,
+    verified.VERIFICATION,
+    verified.ACCURACY,
+    stopping.STOPPING,
 )
 
 
