@@ -26,7 +26,7 @@ class Trial:
 
 def trials() -> tuple[Trial, ...]:
     """One trial for each theorem that has one, in any order."""
-    return (_verification(), _verified_accuracy(), _stopping_round())
+    return (_verification(), _verified_accuracy(), _stopping_round(), _temperature_window())
 
 
 VERIFIERS = ((0.7, 0.9, 0.2), (0.4, 0.5, 0.4), (0.75, 0.5, 0.2))  # chance of a right label, keeps right, keeps wrong
@@ -95,3 +95,41 @@ def _stopping_round() -> Trial:
         return stopping.error_after(rounds, STOPPING["contraction"], STOPPING["variance"], STOPPING["bias"], noise)
 
     return Trial("stopping-round", "a verifier with a bias", "error", draw, means)
+
+
+HEAT = {"tokens": 20, "temperature": 0.5}
+PASTS = (
+    (1.0, 0.25),
+    (1.0, 0.36),
+    (0.05, 0.36),
+    (0.05, 0.8),
+)  # probability of one token at first, share of synthetic data
+
+
+def _temperature_window() -> Trial:
+    from modelcollapse import theory
+    from modelcollapse.simulate import tempered
+
+    window = theory.temperature_window(**HEAT)
+
+    def draw(key: Any, chains: int) -> Any:
+        found = [
+            tempered.likeliest(
+                key,
+                share,
+                HEAT["temperature"],
+                lead,
+                tokens=20,
+                samples=20_000,
+                generations=40,
+                chains=-(-chains // 64),
+            )
+            for lead, share in PASTS
+        ]
+        return np.stack(found, axis=1) > window.likeliest
+
+    def means() -> Any:
+        edges = [window.collapsed_from if lead == 1 else window.stable_to for lead, _ in PASTS]
+        return [float(share > edge) for edge, (_, share) in zip(edges, PASTS, strict=True)]
+
+    return Trial("temperature-window", "whole or collapsed before", "collapsed", draw, means)

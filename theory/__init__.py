@@ -30,6 +30,7 @@ from .safe import SyntheticLimit, max_synthetic
 from .selection import Curation, Temperature, TopP, Verifier
 from .stopping import StoppingRound, stopping_round
 from .survival import survivors
+from .temperature import TemperatureWindow, temperature_window
 from .theorem import Evidence, Theorem
 from .verified import Verification, verification, verified_accuracy, verified_accuracy_limit
 from .weight import OptimalWeight, optimal_weight
@@ -75,6 +76,7 @@ __all__ = [
     "StoppingRound",
     "SyntheticLimit",
     "Temperature",
+    "TemperatureWindow",
     "Theorem",
     "TopP",
     "Verification",
@@ -101,6 +103,7 @@ __all__ = [
     "second_moment",
     "stopping_round",
     "survivors",
+    "temperature_window",
     "theorems",
     "verification",
     "verified_accuracy",

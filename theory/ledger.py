@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from . import arguments as arg
-from . import bounds, collapse, errors, immigration, logarithm, safe, stopping, survival, verified, weight
+from . import bounds, collapse, errors, immigration, logarithm, safe, stopping, survival, temperature, verified, weight
 from .family import Family, KernelDensity
 from .kernel_density import KERNEL, second_moment_of
 from .regression import REGRESSION
@@ -46,6 +46,7 @@ THEOREMS: tuple[Theorem, ...] = (
     verified.VERIFICATION,
     verified.ACCURACY,
     stopping.STOPPING,
+    temperature.WINDOW,
 )
 
 

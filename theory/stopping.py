@@ -10,7 +10,7 @@ import math
 from typing import Any, NamedTuple
 
 import numpy as np
-from sympy import Expr, cancel, diff, factor, limit, log, simplify, solve
+from sympy import Expr, cancel, diff, log, simplify, solve
 
 from . import arguments as arg
 from .assumption import always
@@ -127,10 +127,10 @@ def _prove() -> tuple[Step, ...]:
     if simplify(written - parabola) != 0:
         raise Unsolved("the error as a parabola in (1-a)^t")
     (stop,) = solve(diff(parabola, left), left)
-    if simplify(stop - B / (V0 + B - SETTLED)) != 0 or limit(parabola, left, 0) != B + SETTLED:
+    if simplify(stop - B / (V0 + B - SETTLED)) != 0 or simplify(parabola.subs(left, 0) - B - SETTLED) != 0:
         raise Unsolved("the least error")
-    start = factor(diff(parabola, left).subs(left, 1) - 2 * (V0 - SETTLED))
-    if start != 0 or simplify(parabola.subs({left: stop, omega: 0}) - V0 * B / (V0 + B)) != 0:
+    start = simplify(diff(parabola, left).subs(left, 1) - 2 * (V0 - SETTLED))
+    if start != 0 or simplify(parabola.subs(omega, 0).subs(left, stop.subs(omega, 0)) - V0 * B / (V0 + B)) != 0:
         raise Unsolved("the edge where no round helps")
     return (
         Step("A normal sample about x_1, kept with the chance exp(-(y-c)^2/(2 V (1-a)/a)), is normal about", centre),
