@@ -7,11 +7,9 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax import lax
+from jax import lax, random
 
 from . import sampling, selection
-from .chains import typed
-from .stream import fold, part, start
 
 
 @partial(jax.jit, static_argnames=("tokens", "samples", "generations", "chains"))
@@ -23,19 +21,16 @@ def likeliest(
     The first model gives one token the probability ``lead`` and the others what is left, alike. A generation is the
     ``share`` of its samples drawn from the last model at a ``temperature``, and the others from the truth.
     """
-    truth = jnp.full(tokens, 1 / tokens)
+    truth = jnp.arange(1, tokens + 1) / tokens
     begin = jnp.full(tokens, (1 - lead) / (tokens - 1)).at[0].set(lead)
-    synthetic = jnp.round(share * samples)
+    written = jnp.arange(samples) < jnp.round(share * samples)
 
-    def chain(index: jax.Array) -> jax.Array:
-        own = start(typed(key), index)
+    def generation(models: jax.Array, own: jax.Array) -> tuple[jax.Array, None]:
+        heights = random.uniform(own, (chains, samples))
+        laws = jnp.cumsum(jax.vmap(lambda model: selection.tempered(model, temperature))(models), axis=1)
+        drawn = jax.vmap(lambda law, each: jnp.searchsorted(law / law[-1], each, side="right"))(laws, heights)
+        labels = jnp.where(written, drawn, jnp.searchsorted(truth, heights, side="right"))
+        return jax.vmap(lambda each: sampling.tally(each, samples, tokens))(labels) / samples, None
 
-        def generation(model: jax.Array, number: Any) -> tuple[jax.Array, None]:
-            stream = fold(own, number)
-            drawn = sampling.multinomial(part(stream, 0), synthetic, selection.tempered(model, temperature), samples)
-            real = sampling.multinomial(part(stream, 1), samples - synthetic, truth, samples)
-            return (drawn + real) / samples, None
-
-        return jnp.max(lax.scan(generation, begin, jnp.arange(generations, dtype=jnp.uint32))[0])
-
-    return jax.vmap(chain)(jnp.arange(chains, dtype=jnp.uint32))
+    models, _ = lax.scan(generation, jnp.tile(begin, (chains, 1)), random.split(key, generations))
+    return jnp.max(models, axis=1)
