@@ -120,9 +120,9 @@ def _temperature_window() -> Trial:
                 HEAT["temperature"],
                 lead,
                 tokens=20,
-                samples=20_000,
-                generations=40,
-                chains=-(-chains // 64),
+                samples=5000,
+                generations=20,
+                chains=-(-chains // 128),
             )
             for lead, share in PASTS
         ]

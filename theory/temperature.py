@@ -41,7 +41,8 @@ def temperature_window(tokens: Any, temperature: Any) -> TemperatureWindow:
     ``stable_to`` is :math:`\tau` itself, whatever s. ``collapsed_from`` is the least of
     :math:`\alpha(z) = \frac{1-e^{-z}}{1-e^{-z/\tau}}\,\frac{1+(s-1)e^{-z/\tau}}{1+(s-1)e^{-z}}`, at which one token is
     :math:`e^z` times likelier than each other one; it is where :math:`F(z) = F(z/\tau)` with
-    :math:`F(z) = s z/((1-e^{-z})(e^z+s-1))`. Of two tokens both are :math:`\tau`: there is no window. From temperature 1 on nothing collapses, and all three are 1.
+    :math:`F(z) = s z/((1-e^{-z})(e^z+s-1))`. Of two tokens both are :math:`\tau`: there is no window.
+    From temperature 1 on nothing collapses, and all three are 1.
 
     ``tokens``: at least 2; ``temperature`` above 0; numbers or arrays. Assumes samples so large that their noise does not carry a
     model from one state to the other. Raises InputError outside. Source: derived; qualitatively Marchi2024.
