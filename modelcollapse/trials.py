@@ -26,7 +26,7 @@ class Trial:
 
 def trials() -> tuple[Trial, ...]:
     """One trial for each theorem that has one, in any order."""
-    return (_verification(), _verified_accuracy(), _stopping_round(), _temperature_window())
+    return (_verification(), _verified_accuracy(), _stopping_round(), _temperature_window(), _sampling_bias())
 
 
 VERIFIERS = ((0.7, 0.9, 0.2), (0.4, 0.5, 0.4), (0.75, 0.5, 0.2))  # chance of a right label, keeps right, keeps wrong
@@ -133,3 +133,20 @@ def _temperature_window() -> Trial:
         return [float(share > edge) for edge, (_, share) in zip(edges, PASTS, strict=True)]
 
     return Trial("temperature-window", "whole or collapsed before", "collapsed", draw, means)
+
+
+def _sampling_bias() -> Trial:
+    from modelcollapse import theory
+    from modelcollapse.simulate import narrowed
+
+    f, w, generations = theory.Gaussian(dimension=2, unbiased=True), theory.FreshReal(8, 10), 6
+
+    def draw(key: Any, chains: int) -> Any:
+        return narrowed.squared_errors(
+            key, 0.6, real=8, synthetic=10, dimension=2, unbiased=True, generations=generations, chains=chains
+        )
+
+    def means() -> Any:
+        return theory.sampling_error(f, w, 0.6, np.arange(1, generations + 1))
+
+    return Trial("sampling-bias", "variance times 0.6", "error of mean and covariance", draw, means)

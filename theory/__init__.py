@@ -26,6 +26,7 @@ from .family import (
 from .immigration import min_real
 from .ledger import theorems
 from .logarithm import log_mean, log_variance, log_variance_spread
+from .narrowed import SamplingBias, sampling_bias, sampling_error, spread_kept
 from .safe import SyntheticLimit, max_synthetic
 from .selection import Curation, Temperature, TopP, Verifier
 from .stopping import StoppingRound, stopping_round
@@ -70,6 +71,7 @@ __all__ = [
     "Poisson",
     "RandomPast",
     "Replace",
+    "SamplingBias",
     "Schedule",
     "Selected",
     "SlidingWindow",
@@ -100,7 +102,10 @@ __all__ = [
     "max_synthetic",
     "min_real",
     "optimal_weight",
+    "sampling_bias",
+    "sampling_error",
     "second_moment",
+    "spread_kept",
     "stopping_round",
     "survivors",
     "temperature_window",

@@ -5,7 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 from . import arguments as arg
-from . import bounds, collapse, errors, immigration, logarithm, safe, stopping, survival, temperature, verified, weight
+from . import (
+    bounds,
+    collapse,
+    errors,
+    immigration,
+    logarithm,
+    narrowed,
+    safe,
+    stopping,
+    survival,
+    temperature,
+    verified,
+    weight,
+)
 from .family import Family, KernelDensity
 from .kernel_density import KERNEL, second_moment_of
 from .regression import REGRESSION
@@ -47,6 +60,7 @@ THEOREMS: tuple[Theorem, ...] = (
     verified.ACCURACY,
     stopping.STOPPING,
     temperature.WINDOW,
+    narrowed.BIAS,
 )
 
 
