@@ -26,7 +26,14 @@ class Trial:
 
 def trials() -> tuple[Trial, ...]:
     """One trial for each theorem that has one, in any order."""
-    return (_verification(), _verified_accuracy(), _stopping_round(), _temperature_window(), _sampling_bias())
+    return (
+        _verification(),
+        _verified_accuracy(),
+        _stopping_round(),
+        _temperature_window(),
+        _sampling_bias(),
+        _curated_share(),
+    )
 
 
 VERIFIERS = ((0.7, 0.9, 0.2), (0.4, 0.5, 0.4), (0.75, 0.5, 0.2))  # chance of a right label, keeps right, keeps wrong
@@ -150,3 +157,28 @@ def _sampling_bias() -> Trial:
         return theory.sampling_error(f, w, 0.6, np.arange(1, generations + 1))
 
     return Trial("sampling-bias", "variance times 0.6", "error of mean and covariance", draw, means)
+
+
+def _curated_share() -> Trial:
+    from modelcollapse import theory
+    from modelcollapse.simulate import curation
+
+    cases = ((0.2, 1.0), (0.05, 2.0), (0.01, 3.0))  # share in truth, reward; the last runs away
+    size = 400
+
+    def draw(key: Any, chains: int) -> Any:
+        few = -(-chains // 16)
+        return np.stack(
+            [
+                curation.shares(
+                    key, p0, reward, choices=2, real=size // 2, synthetic=size // 2, generations=12, chains=few
+                )[:, -1]
+                for p0, reward in cases
+            ],
+            axis=1,
+        )
+
+    def means() -> Any:
+        return [theory.curated_share(p0, 0.5, theory.Curation(reward, 2)) for p0, reward in cases]
+
+    return Trial("curated-share", "pairs, half of the data", "share of the trait", draw, means, "<=")

@@ -8,6 +8,7 @@ from .answers import diversity, error, explain, gain, gain_limit, second_moment
 from .arguments import InputError
 from .bounds import l1_drift_upper_bound
 from .collapse import collapse_probability, collapse_time, collapse_time_limit, collapse_time_upper_bound
+from .curated import curated_share, runaway_share
 from .family import (
     Bigram,
     Binomial,
@@ -90,6 +91,7 @@ __all__ = [
     "collapse_time_limit",
     "collapse_time_upper_bound",
     "covariance",
+    "curated_share",
     "diversity",
     "error",
     "explain",
@@ -102,6 +104,7 @@ __all__ = [
     "max_synthetic",
     "min_real",
     "optimal_weight",
+    "runaway_share",
     "sampling_bias",
     "sampling_error",
     "second_moment",

@@ -1,7 +1,7 @@
 r"""Curation beside real data: what people favour grows in the model, held by what is real, or runs away from it.
 
-Of K samples one is kept, a favoured one A = :math:`e^r` times as likely as another. With no real data the law is tilted further every
-round and everything else is lost; beside it a favoured trait settles, as long as it grows less by curation than real data dilutes it.
+Of K samples one is kept, a favoured one A = :math:`e^r` times as likely as another. With no real data the law is tilted further
+every round and all else is lost; beside it a favoured trait settles, as long as curation adds less than real data dilutes.
 """
 
 from __future__ import annotations
@@ -17,30 +17,31 @@ from .assumption import always
 from .lower import evaluate
 from .selection import Curation
 from .solve import Step, Unsolved
-from .symbols import K, A, alpha, p, rho, t, y
+from .symbols import A, K, alpha, p, rho, t, y
 from .theorem import Assumption, Derived, Evidence, Theorem
 from .traced import inside
 
-MOST_ADVANTAGE = 700.0  # e^r is a float up to here
+MOST_ADVANTAGE = 300.0  # the square of e^r is a float up to here
 
 
 def curated_share(p0: Any, share: Any, curation: Curation) -> Any:
     r"""The share x that a favoured trait settles at: :math:`x = (1-\alpha)p_0 + \alpha\,C(x)`, C what curation makes of x.
 
     In large samples, of two kinds: C(x) = Ax/(1+(A-1)x) where the best of very many is kept (choices inf), and
-    :math:`x\,(1 + \frac{A-1}{A+1}(1-x))` of pairs (choices 2); both equations are quadratic. For a rare trait and :math:`\alpha g < 1`,
-    with the growth g = A, or 2A/(1+A), it is :math:`p_0 (1-\alpha)/(1-\alpha g)` to leading order; beyond `runaway_share` it is no
-    longer small, however rare the trait is in truth. Mean shares of finite samples are below it where A > 1.
+    :math:`x\,(1 + \frac{A-1}{A+1}(1-x))` of pairs (choices 2); both equations are quadratic. For a rare trait it is
+    :math:`p_0 (1-\alpha)/(1-\alpha g)` to leading order while :math:`\alpha g < 1`, with the growth g = A, or 2A/(1+A); beyond
+    `runaway_share` it is no longer small, however rare the trait is in truth. Mean shares of finite samples are below it where
+    A > 1.
 
-    ``p0``: the trait's share of the real data. ``share``: :math:`\alpha` of curated synthetic data, below 1. ``curation``: with a number r
-    as ``reward`` (how much more is given for the trait, at most 700) and ``choices`` 2 or inf. Numbers, NumPy or JAX arrays.
-    Raises InputError outside. Source: derived; the curation Ferbach2024.
+    ``p0``: the trait's share of the real data. ``share``: :math:`\alpha` of curated synthetic data, below 1. ``curation``: with a
+    number r as ``reward`` (how much more is given for the trait, at most 300) and ``choices`` 2 or inf. Numbers, NumPy or JAX
+    arrays. Raises InputError outside. Source: derived; the curation Ferbach2024.
 
     >>> import math
     >>> from modelcollapse import theory
     >>> best = theory.Curation(1.0, choices=math.inf)
     >>> [round(float(theory.curated_share(0.01, share, best)), 4) for share in (0.0, 0.3, 0.5)]
-    [0.01, 0.0362, 0.2274]
+    [0.01, 0.031, 0.2268]
     """
     owner = "curated_share"
     advantage, pairs = _checked(owner, share, curation)
@@ -50,8 +51,11 @@ def curated_share(p0: Any, share: Any, curation: Curation) -> Any:
     xp = arg.namespace(p0, share, advantage)
     favoured = xp.asarray(advantage) >= 0  # a trait that is not: the other one is, by as much
     values = {p: xp.where(favoured, p0, 1 - xp.asarray(p0)), alpha: share, A: xp.exp(abs(xp.asarray(advantage)))}
-    near, far = (evaluate(each, values) for each in ROOTS[pairs])
-    dilutes = evaluate(SLOPES[pairs], values) >= 0
+    dilutes = xp.asarray(evaluate(SLOPES[pairs], values) >= 0)
+    near, far = (
+        evaluate(each, values | {A: xp.where(dilutes == kept, values[A], other)})
+        for each, kept, other in zip(ROOTS[pairs], (True, False), (1.0, 3.0), strict=True)
+    )
     settled = xp.where(dilutes, near, far)
     result = xp.where(favoured, settled, 1 - settled)
     return arg.scalar(inside(result, (p0, 0.0, 1.0), (share, 0.0, 1.0)))
@@ -127,7 +131,9 @@ def _prove() -> tuple[Step, ...]:
         if simplify(left - (lead * y**2 + slope * y - constant)) != 0:
             raise Unsolved("the quadratic of a share that stays")
         growth = diff(_curated(pairs), y).subs(y, 0)
-        near = limit(cancel(diff(ROOTS[pairs][0], p).subs(p, 0).subs(sqrt((slope**2).subs(p, 0)), slope.subs(p, 0))), y, 0)
+        near = limit(
+            cancel(diff(ROOTS[pairs][0], p).subs(p, 0).subs(sqrt((slope**2).subs(p, 0)), slope.subs(p, 0))), y, 0
+        )
         if simplify(near.subs(sqrt(slope.subs(p, 0) ** 2), slope.subs(p, 0)) - (1 - alpha) / (1 - alpha * growth)) != 0:
             raise Unsolved(f"the rare trait: {near}")
         bend = factor(diff(_curated(pairs), y, 2))
@@ -142,7 +148,11 @@ def _prove() -> tuple[Step, ...]:
     if any(each != 0 for each in gains) or simplify(_curated(False).subs(y, once) - once.subs(t, t + 1)) != 0:
         raise Unsolved("rounds with no real data")
     return (
-        Step("With no real data round by round the law is tilted further: after t rounds of the best of very many", once, "x(t) = "),
+        Step(
+            "With no real data round by round the law is tilted further: after t rounds of the best of very many",
+            once,
+            "x(t) = ",
+        ),
         Step("Beside real data a share stays where x = (1-alpha) p + alpha C(x), with C(y)", _curated(False), "C = "),
         Step("of pairs", _curated(True), "C = "),
         Step("which are quadratic: very many, pairs", (_quadratic(False), _quadratic(True))[0], "a, b, -c: "),
@@ -150,7 +160,9 @@ def _prove() -> tuple[Step, ...]:
         Step("For a rare trait it is p (1-alpha)/(1-alpha g), g the growth of a rare trait, among K", rare, "g = "),
         Step("while alpha g < 1, that is up to the share", 1 / rare, "alpha = "),
         Step("Above it, however rare the trait in truth", runaway, "x = "),
-        Step("K w' w - (sum w)^2 is the sum of (w_i - w_j)^2 over pairs: the mean of w = e^r rises by at least (K-1)/K Var(w)/max w"),
+        Step(
+            "K w'w - (sum w)^2 = sum of (w_i - w_j)^2 over pairs: the mean of w = e^r rises by (K-1)/K Var(w)/max w at least"
+        ),
         Step("C is concave where A > 1: mean shares of finite samples are below the share of large ones (Jensen)"),
     )
 

@@ -8,6 +8,7 @@ from . import arguments as arg
 from . import (
     bounds,
     collapse,
+    curated,
     errors,
     immigration,
     logarithm,
@@ -61,6 +62,7 @@ THEOREMS: tuple[Theorem, ...] = (
     stopping.STOPPING,
     temperature.WINDOW,
     narrowed.BIAS,
+    curated.CURATED,
 )
 
 

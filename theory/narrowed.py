@@ -1,9 +1,9 @@
 r"""Samples with too little variance, beside fresh real data: how many of them a Gaussian stands, and how many are best.
 
-A sampler that multiplies the variance of its model by :math:`\lambda < 1` (temperature, truncation, guidance) is biased: more samples
-mean less noise and more bias. A generation is fitted on N real points and n points of the last model. Their scatter about the
-common mean is two Wishart matrices and the square of a normal vector, so that the moments up to the fourth are a closed linear
-recursion of seven numbers: the distance from the truth is exact at every size.
+A sampler that multiplies the variance of its model by :math:`\lambda < 1` (temperature, truncation, guidance) is biased: more
+samples mean less noise and more bias. A generation is fitted on N real points and n points of the last model. Their scatter
+about the common mean is two Wishart matrices and the square of a normal vector, so that the moments up to the fourth are a
+closed linear recursion of seven numbers: the distance from the truth is exact at every size.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ Spread = tuple[Expr, Expr]  # a covariance: the multiples of the identity and of
 class SamplingBias(NamedTuple):
     """What biased samples do in the long run: ``error`` with those that there are, ``real_only`` with none.
 
-    ``best``, ``most``: the number of samples of least error, and the largest one that is no worse than none; whole numbers or inf.
-    ``best_limit``, ``most_limit``: what they tend to, from below, as the number of real samples grows.
+    ``best``, ``most``: the number of samples of least error, and the largest that is no worse than none; whole, or inf.
+    ``best_limit``, ``most_limit``: what they tend to as the number of real samples grows.
     """
 
     error: float
@@ -54,8 +54,8 @@ class SamplingBias(NamedTuple):
 def spread_kept(share: Any, multiplier: Any) -> Any:
     r"""The share of the true variance that is left in the long run, :math:`(1-\alpha)/(1-\alpha\lambda)`, in large samples.
 
-    ``share``: of synthetic data, :math:`\alpha`. ``multiplier``: :math:`\lambda \ge 0`, by which a sampler multiplies the variance of its
-    model (a Gaussian's `Temperature` is one). inf where :math:`\alpha\lambda \ge 1` and real data is too little to hold it; 1 where
+    ``share``: of synthetic data, :math:`\alpha`. ``multiplier``: :math:`\lambda > 0`, by which a sampler multiplies the variance
+    of its model (a Gaussian's `Temperature` is one). inf where :math:`\alpha\lambda \ge 1` and real data cannot hold it; 1 where
     both are 1. Numbers, NumPy or JAX arrays. Raises InputError outside. Source: derived; Alemohammad2024 for the setting.
 
     >>> from modelcollapse import theory
@@ -75,12 +75,12 @@ def spread_kept(share: Any, multiplier: Any) -> Any:
 
 
 def sampling_error(f: Gaussian, w: FreshReal, multiplier: float, generation: Any) -> Any:
-    r""":math:`E\|\mu_m-\mu\|^2 + \tfrac{\sigma^2}{4} E\,\mathrm{tr}(\Sigma_m/\sigma^2 - I)^2`, exact, of samples with :math:`\lambda` = ``multiplier``.
+    r""":math:`E\|\mu_m-\mu\|^2 + \tfrac{\sigma^2}{4} E\,\mathrm{tr}(\Sigma_m/\sigma^2 - I)^2`, exact, of narrowed samples.
 
-    For small errors this is :math:`E W_2^2`, the squared Wasserstein distance of model and truth, and twice :math:`\sigma^2` times
-    their divergence. Generation 1 is fitted on the ``real`` samples alone. ``f``: with either divisor of the covariance.
-    Generations: numbers or an array, step by step. Raises InputError for another family or workflow, or a weight.
-    Source: derived.
+    For small errors this is :math:`E W_2^2`, the squared Wasserstein distance of model and truth. ``multiplier``:
+    :math:`\lambda`, by which sampling changes the variance, at most 1. Generation 1 is fitted on the ``real`` samples alone.
+    ``f``: with either divisor of the covariance. Generations: numbers or an array, step by step. Raises InputError for
+    another family or workflow, or a weight. Source: derived.
 
     >>> from modelcollapse import theory
     >>> f, w = theory.Gaussian(unbiased=True), theory.FreshReal(real=11, synthetic=11)
@@ -100,11 +100,11 @@ def sampling_error(f: Gaussian, w: FreshReal, multiplier: float, generation: Any
 def sampling_bias(f: Gaussian, w: FreshReal, multiplier: float) -> SamplingBias:
     r"""How many samples of too little variance are harmless, and how many best, beside N fresh real ones a generation.
 
-    As N grows, at most :math:`\frac{4(2-\lambda) + (d+1)(2-\lambda^2)}{(1-\lambda)^2}` are no worse than none, and half as many are best,
-    whatever N (covariance with divisor n - 1; with n, :math:`2/(1-\lambda)` fewer). At each N both are found exactly, in fractions.
+    As N grows, at most :math:`\frac{4(2-\lambda) + (d+1)(2-\lambda^2)}{(1-\lambda)^2}` are no worse than none, and half as many
+    best, whatever N (covariance with divisor n - 1; with n, :math:`2/(1-\lambda)` fewer). At each N both are exact, in fractions.
 
-    ``w``: a FreshReal without a weight; its ``synthetic`` are those whose ``error`` is told. ``multiplier``: :math:`\lambda`, above 0 and
-    at most 1, where any number helps. The distance is that of `sampling_error`. Raises InputError outside.
+    ``w``: a FreshReal without a weight; its ``synthetic`` are those whose ``error`` is told. ``multiplier``: :math:`\lambda`,
+    above 0 and at most 1, where any number helps. The distance is that of `sampling_error`. Raises InputError outside.
     Source: derived; the setting and the existence of a limit Alemohammad2024.
 
     >>> from modelcollapse import theory
