@@ -24,7 +24,7 @@ from . import workflow as workflows
 from .assumption import MATCHED, always
 from .family import Family, Gaussian
 from .lower import evaluate
-from .solve import Step, Unsolved
+from .solve import Step, Unsolved, over_positive
 from .symbols import M, N, alpha, b, c, d, k, lam, n, u1, u2, u3, u4, y
 from .theorem import Assumption, Derived, Evidence, Theorem
 from .traced import inside
@@ -110,7 +110,7 @@ def sampling_bias(f: Gaussian, w: FreshReal, multiplier: float) -> SamplingBias:
     >>> from modelcollapse import theory
     >>> told = theory.sampling_bias(theory.Gaussian(unbiased=True), theory.FreshReal(1000, 100), 0.7)
     >>> told.best, told.most, round(told.best_limit, 2), round(told.most_limit, 2)
-    (41, 83, 45.67, 91.33)
+    (42, 84, 45.67, 91.33)
     """
     real, synthetic, factor_, divisor = _checked("sampling_bias", f, w, multiplier)
     sizes = (f.dimension, factor_, divisor)
@@ -359,7 +359,8 @@ def _large_samples() -> Expr:
     row = transition()[SPREAD, :].subs(whole, simultaneous=True)
     at = [limit(cancel(each), M, oo) for each in (row[0], row[2])]
     (kept,) = solve(at[0] + at[1] * y - y, y)
-    return simplify(1 + kept / d)
+    above, below = over_positive(1 + kept / d, {alpha: S.Half, lam: S.Half})
+    return above / below
 
 
 def _derive() -> Derived:
