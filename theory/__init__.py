@@ -10,6 +10,7 @@ from .arguments import InputError
 from .bounds import l1_drift_upper_bound
 from .collapse import collapse_probability, collapse_time, collapse_time_limit, collapse_time_upper_bound
 from .coverage import effective_corpus, missing
+from .curated import curated_share, runaway_share
 from .extinction import extinction_time
 from .family import (
     Bigram,
@@ -31,6 +32,7 @@ from .immigration import min_real
 from .l1 import l1_drift, l1_error, l1_error_upper_bound
 from .ledger import theorems
 from .logarithm import log_mean, log_variance, log_variance_spread
+from .narrowed import SamplingBias, sampling_bias, sampling_error, spread_kept
 from .no_free_lunch import RaoBlackwell, rao_blackwell
 from .pilot import Limits, Pilot, at_limits, estimate_worth
 from .plateau import Contamination, contamination
@@ -38,9 +40,12 @@ from .safe import SyntheticLimit, max_synthetic
 from .selection import Curation, Temperature, TopP, Verifier
 from .self_distillation import Distillation, Ridge, best_distillation, best_penalty, self_distillation_error
 from .source import Source, worth_of_sources
+from .stopping import StoppingRound, stopping_round
 from .survival import loss_probability, survivors
 from .teacher import Helpful, Teacher, helpful_synthetic, taught, teacher_error
+from .temperature import TemperatureWindow, temperature_window
 from .theorem import Evidence, Theorem
+from .verified import Verification, verification, verified_accuracy, verified_accuracy_limit
 from .weight import OptimalWeight, optimal_weight
 from .workflow import (
     Accumulate,
@@ -88,15 +93,19 @@ __all__ = [
     "RaoBlackwell",
     "Replace",
     "Ridge",
+    "SamplingBias",
     "Schedule",
     "Selected",
     "SlidingWindow",
     "Source",
+    "StoppingRound",
     "SyntheticLimit",
     "Teacher",
     "Temperature",
+    "TemperatureWindow",
     "Theorem",
     "TopP",
+    "Verification",
     "Verifier",
     "Workflow",
     "Zipf",
@@ -109,6 +118,7 @@ __all__ = [
     "collapse_time_upper_bound",
     "contamination",
     "covariance",
+    "curated_share",
     "diversity",
     "effective_corpus",
     "error",
@@ -139,13 +149,22 @@ __all__ = [
     "pooled_error",
     "rao_blackwell",
     "real_equivalents",
+    "runaway_share",
+    "sampling_bias",
+    "sampling_error",
     "second_moment",
     "self_distillation_error",
+    "spread_kept",
+    "stopping_round",
     "survivors",
     "taught",
     "teacher_error",
+    "temperature_window",
     "theorems",
     "variance_moment",
+    "verification",
+    "verified_accuracy",
+    "verified_accuracy_limit",
     "wasserstein",
     "worth_of_sources",
     "zipf_missing",

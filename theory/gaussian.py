@@ -43,7 +43,7 @@ from .logarithm import FULL_RANK, GAUSSIAN, direction, one_generation, over_rows
 from .lower import evaluate
 from .solve import Step, Unsolved, residuals, solve_affine
 from .stable import ExponentialQuotient, LogarithmicQuotient, LogGammaGap
-from .symbols import A, N, T, V, b, c, d, ell, g, j, k, m, n, v2, y
+from .symbols import N, T, V, aspect, b, c, d, ell, eta, j, k, m, n, v2, y
 from .theorem import Assumption, Derived, Evidence, Theorem
 from .traced import or_nan
 from .workflow import Replace, Workflow
@@ -101,7 +101,7 @@ def wasserstein(f: Gaussian, w: Replace, generation: Any) -> Any:
     deviation = summed(
         "wasserstein", w, generation, lambda size: over_rows(f, log_moment(f.unbiased), size, each).sum(-1)
     )
-    values = {T: answers.error(f, w, generation), V: f.v, v2: f.v2, A: deviation}
+    values = {T: answers.error(f, w, generation), V: f.v, v2: f.v2, eta: deviation}
     return or_nan(evaluate(WASSERSTEIN.derived.expression, values), f, w, generation=generation)
 
 
@@ -148,8 +148,8 @@ def half_life(f: Gaussian, w: Replace) -> Any:
     r"""Generations of `Replace` after which the typical (geometric mean) variance of a direction has halved.
 
     :math:`\ln 2` over what a generation takes off the mean log variance: about :math:`2 n \ln 2/(d+3)`, unbiased
-    :math:`2 n \ln 2/(d+1)`; where d/n -> g, :math:`\ln 2/(1 + \frac{1-g}g \ln(1-g))`, few generations whatever n. The first set
-    does not count.
+    :math:`2 n \ln 2/(d+1)`; where d/n -> :math:`\gamma`, :math:`\ln 2/(1 + \frac{1-\gamma}\gamma \ln(1-\gamma))`,
+    few generations whatever n. The first set does not count.
 
     Raises InputError for a tuple of sizes, and unless n exceeds the dimension. Source: Suresh2024 (order n), derived.
 
@@ -262,25 +262,25 @@ def _plain(expression: Expr) -> Expr:
 
 
 def _prove_wasserstein() -> tuple[Step, ...]:
-    written = T + V + spread(T) - 2 * V * exp(A)
+    written = T + V + spread(T) - 2 * V * exp(eta)
     left = simplify((_distance().doit() - written).expand())
-    late = limit(written.subs(v2, -1), A, -oo)
+    late = limit(written.subs(v2, -1), eta, -oo)
     if left != 0 or late != 2 * V:
         raise Unsolved(f"Wasserstein distance: {left}, {late}")
     return (
         Step("Of two normal laws on the line W_2^2 = (mu' - mu)^2 + (sigma' - sigma)^2"),
         Step("Expanded: error, variance of the truth, expected variance, less 2 sigma E sigma'", written, "E W_2^2 = "),
-        Step("with E sigma_m = sigma e^A, A the sum over generations of", log_moment(False).subs({y: HALF, j: 1}), "A: "),
+        Step("with E sigma_m = sigma e^eta, eta the sum over generations of", log_moment(False).subs({y: HALF, j: 1}), "eta: "),
         Step("Together, in a form that does not cancel", _distance(), "E W_2^2 = "),
         Step("Less the expansion", left, "residual: "),
-        Step("With divisor n, as A falls without end", late, "E W_2^2 -> "),
+        Step("With divisor n, as eta falls without end", late, "E W_2^2 -> "),
         Step("In d dimensions tr Sigma^(1/2) >= d det(Sigma)^(1/2d): with the moment 1/2 of the variance it is an upper bound"),
     )  # fmt: skip
 
 
 def _distance() -> Expr:
-    """E W_2^2 = (1 + v2) T + 2 V (1 - e^A)."""
-    return (1 + v2) * T - 2 * V * A * ExponentialQuotient(A)
+    """E W_2^2 = (1 + v2) T + 2 V (1 - e^eta)."""
+    return (1 + v2) * T - 2 * V * eta * ExponentialQuotient(eta)
 
 
 def _prove_divergence() -> tuple[Step, ...]:
@@ -308,8 +308,8 @@ def _prove_divergence() -> tuple[Step, ...]:
 
 def _prove_half_life() -> tuple[Step, ...]:
     lead = {unbiased: factor(summation(_leading(unbiased), (j, 1, d)) / d) for unbiased in (False, True)}
-    share = integrate(log(k), (k, 1 - g, 1)) / g  # k = 1 - x
-    wrong = lead[False] + (d + 3) / 2, lead[True] + (d + 1) / 2, _plain(g * (share - _proportional()))
+    share = integrate(log(k), (k, 1 - aspect, 1)) / aspect  # k = 1 - x
+    wrong = lead[False] + (d + 3) / 2, lead[True] + (d + 1) / 2, _plain(aspect * (share - _proportional()))
     if any(simplify(each) != 0 for each in wrong):
         raise Unsolved(f"half-life: {wrong}")
     return (
@@ -318,7 +318,7 @@ def _prove_half_life() -> tuple[Step, ...]:
         ),
         Step("For many samples n times that tends to", lead[False], "n (...) -> "),
         Step("and unbiased to", lead[True], "n (...) -> "),
-        Step("Where d/n -> g the row j = x n adds ln(1-x): the mean of it over 0..g", _proportional(), "-> "),
+        Step("Where d/n -> gamma the row j = x n adds ln(1-x): the mean of it over 0..gamma", _proportional(), "-> "),
     )
 
 
@@ -330,7 +330,7 @@ def _leading(unbiased: bool) -> Expr:
 
 
 def _proportional() -> Expr:
-    return -1 - (1 - g) / g * log(1 - g)
+    return -1 - (1 - aspect) / aspect * log(1 - aspect)
 
 
 def _line(family: Family, _: Workflow) -> bool:
@@ -385,7 +385,7 @@ KULLBACK_LEIBLER = Theorem(
 HALF_LIFE = Theorem(
     "half-life",
     "Under Replace the typical variance of a Gaussian halves every 2 n ln2/(d+3) generations (unbiased: (d+1)), every "
-    "ln2/(1 + (1-g)/g ln(1-g)) where d/n tends to g: the more dimensions, the sooner.",
+    "ln2/(1 + (1-gamma)/gamma ln(1-gamma)) where d/n tends to gamma: the more dimensions, the sooner.",
     "half_life",
     "Gaussian",
     "Replace",

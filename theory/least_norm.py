@@ -22,7 +22,7 @@ from .family import Family, LinearRegression
 from .lower import evaluate
 from .regression import NORMAL, ONE_DESIGN, REGRESSIONS, one_fit, prove_one_fit
 from .solve import Step, Unsolved, affine, solve_affine
-from .symbols import B, N, T, V, b, c, d, m, n
+from .symbols import N, T, V, b, c, d, m, n, signal
 from .theorem import Assumption, Derived, Evidence, Theorem, concrete
 from .workflow import Replace, Workflow, whole_sets
 
@@ -47,7 +47,7 @@ def thin(family: Family, workflow: Any) -> bool:
 @cache
 def law() -> tuple[Expr, Expr, Expr]:
     """Slope, constant and first value of the error under Replace."""
-    return kept(n), factor(1 - kept(n)) * B + noise(n), (factor(1 - kept(n)) * B + noise(n)).subs(n, N)
+    return kept(n), factor(1 - kept(n)) * signal + noise(n), (factor(1 - kept(n)) * signal + noise(n)).subs(n, N)
 
 
 def over_sizes(f: Any, workflow: Replace) -> Any:
@@ -55,7 +55,7 @@ def over_sizes(f: Any, workflow: Replace) -> Any:
     slope, constant, _ = law()
     error, seen = 0.0, []
     for size in workflow.sizes(len(workflow.synthetic) + 1):
-        values = {n: size, d: f.dimension, V: 1.0, B: signal_over_v(f)}
+        values = {n: size, d: f.dimension, V: 1.0, signal: signal_over_v(f)}
         error = evaluate(slope, values) * error + evaluate(constant, values)
         seen.append(error)
     return arg.namespace(*seen).stack(seen)
@@ -84,12 +84,12 @@ def _many(expression: Expr) -> Expr:
 def _prove() -> tuple[Step, ...]:
     slope, constant, _ = law()
     share, added = _few(slope), _few(noise(n))
-    # E|w'|^2 and E w'.theta each shrink by the share, the first takes in the noise; T = E|w|^2 - 2 E w.theta + B
-    square, inner = share * (T + 2 * c - B) + added, share * c
-    step = factor(square - 2 * inner + B - (share * T + _few(constant)))
+    # E|w'|^2 and E w'.theta each shrink by the share, the first takes in the noise; T = E|w|^2 - 2 E w.theta + Theta
+    square, inner = share * (T + 2 * c - signal) + added, share * c
+    step = factor(square - 2 * inner + signal - (share * T + _few(constant)))
     swapped = cancel(added / V * d - (one_fit(n) / V * d).subs({n: d, d: n}, simultaneous=True))
     settled = _few(constant) / (1 - share)
-    settled = B + factor(settled - B)
+    settled = signal + factor(settled - signal)
     generic = simplify(solve_affine(b, c, c).doit() - c / (1 - b) * (1 - b**m))
     wrong = (step, swapped, _many(slope) - 1, cancel(_many(noise(n)) - one_fit(n)), generic)
     if any(simplify(each) != 0 for each in wrong):
@@ -98,12 +98,12 @@ def _prove() -> tuple[Step, ...]:
         *prove_one_fit(),
         Step("The rows of X are a random subspace: E Pi = (n/d) I; w' = Pi w + X^+ e keeps of |w|^2 and w.theta", share),
         Step("X X' is the Gram matrix of d rows of n covariates: n and d change places in E tr (X'X)^-1", added, "noise: "),
-        Step("With c = E w.theta, T' = E|w'|^2 - 2 E w'.theta + B less (n/d) T + (1-n/d) B + the noise", step, "residual: "),
+        Step("With c = E w.theta, T' = E|w'|^2 - 2 E w'.theta + Theta less (n/d) T + (1-n/d) Theta + noise", step, "residual: "),
         Step("For n > d rows the same law keeps all and adds one fit", _many(noise(n)), "V/(n-d-1) = "),
         Step("Solved as an affine recursion", affine(), "x(m) = "),
         Step("With N = n, over 1 - (n/d)^m", settled, "T(m)/(1-(n/d)^m) = "),
-        Step("without noise the signal is lost exponentially: T(m) = B (1 - (n/d)^m)", settled.subs(V, 0), "V = 0: "),
-        Step("On one design Pi is the same every time: (1 - N/d) B once, and the noise as that of means", noise(N), "V/N -> "),
+        Step("without noise the signal is lost exponentially: T(m) = Theta (1 - (n/d)^m)", settled.subs(V, 0), "V = 0: "),
+        Step("On one design Pi is the same every time: (1 - N/d) Theta once, noise as that of means", noise(N), "V/N -> "),
     )  # fmt: skip
 
 

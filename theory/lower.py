@@ -7,6 +7,7 @@ known; anything else is refused when the function is built, not when it is calle
 from __future__ import annotations
 
 import importlib.util
+import math
 import sys
 from collections.abc import Callable
 from dataclasses import fields
@@ -15,7 +16,7 @@ from functools import cache, lru_cache, partial
 from typing import Any
 
 import numpy as np
-from sympy import Abs, Dummy, Expr, Max, Symbol, Tuple, exp, lambdify, log
+from sympy import Abs, Dummy, Expr, Max, Symbol, Tuple, erfc, exp, lambdify, log, sin
 from sympy.core.function import Function
 from sympy.printing.numpy import NumPyPrinter
 
@@ -23,7 +24,7 @@ from . import arguments as arg
 from . import family, selection, stable, workflow
 from .symbols import j
 
-KNOWN = (exp, log, Max, Abs)
+KNOWN = (exp, log, Max, Abs, erfc, sin)
 Lowered = Callable[..., Any]
 
 
@@ -87,9 +88,11 @@ def _elementary(expression: Expr | Tuple, letters: tuple[Symbol, ...], module: s
     if unknown or strange:
         raise ValueError(f"cannot be lowered to arrays: {', '.join(map(str, [*unknown, *strange]))}")
     library = _library(module)
-    names = {name: getattr(library, name) for name in ("exp", "log", "sqrt", "amax", "maximum")}
+    names = {name: getattr(library, name) for name in ("exp", "log", "sqrt", "sin", "amax", "maximum")}
+    names["erfc"] = _erfc(module)
     names |= {name: partial(function, library) for name, function in table.items()}
-    printer = NumPyPrinter({"fully_qualified_modules": False, "user_functions": {name: name for name in table}})
+    own = {name: name for name in (*table, "erfc")}
+    printer = NumPyPrinter({"fully_qualified_modules": False, "user_functions": own})
     return lambdify(letters, expression, modules=[names], printer=printer, cse=True)
 
 
@@ -99,6 +102,15 @@ def _library(module: str) -> Any:
     import jax.numpy
 
     return jax.numpy
+
+
+def _erfc(module: str) -> Lowered:
+    """The complementary error function of arrays."""
+    if module == "numpy":
+        return np.vectorize(math.erfc, otypes=[float])
+    import jax.scipy.special
+
+    return jax.scipy.special.erfc
 
 
 def _drift(drift: stable.DriftSum, letters: tuple[Symbol, ...], module: str) -> Lowered:

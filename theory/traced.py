@@ -81,3 +81,12 @@ def _pairs(*records: Any) -> list[Any]:
 def _counts(record: Any, name: str) -> bool:
     """Whether the field is a number of samples: the ``size`` of a Schedule is, that of a NegativeBinomial is a shape."""
     return name != "size" or isinstance(record, Schedule)
+
+
+def inside(result: Any, *ranges: tuple[Any, float, float]) -> Any:
+    """The result where each traced value of (value, least, most) is in its range, NaN elsewhere."""
+    for value, least, most in ranges:
+        if arg.is_traced(value):
+            xp = arg.namespace(value)
+            result = xp.where((value >= least) & (value <= most), result, xp.nan)
+    return result

@@ -1,0 +1,155 @@
+"""Selection: verified labels, retraining on what a verifier keeps, temperature, narrowed samples, curation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from modelcollapse import theory
+from modelcollapse.simulate import curation, narrowed, retrained, tempered, verified
+from modelcollapse.theory import stopping
+
+from .trial import Trial
+
+
+def trials() -> tuple[Trial, ...]:
+    """One for each theorem."""
+    return (
+        _verification(),
+        _verified_accuracy(),
+        _stopping_round(),
+        _temperature_window(),
+        _sampling_bias(),
+        _curated_share(),
+    )
+
+
+VERIFIERS = ((0.7, 0.9, 0.2), (0.4, 0.5, 0.4), (0.75, 0.5, 0.2))  # chance of a right label, keeps right, keeps wrong
+
+
+def _verification() -> Trial:
+    def draw(key: Any, chains: int) -> Any:
+        found = []
+        for p, right, wrong in VERIFIERS:
+            kept, generated = verified.kept_labels(key, p, right, wrong, chains=chains, samples=16)
+            found += [kept.mean(axis=1), generated.mean(axis=1)]
+        return np.stack(found, axis=1)
+
+    def means() -> Any:
+        told = [theory.verification(p, theory.Verifier(right, wrong)) for p, right, wrong in VERIFIERS]
+        return [each for one in told for each in (one.kept_accuracy, 1 / one.keep_rate)]
+
+    return Trial("verification", "three verifiers", "right, and generated for one kept", draw, means)
+
+
+def _verified_accuracy() -> Trial:
+    cases = ((*VERIFIERS[0], 12, 6), (*VERIFIERS[1], 12, 6))  # of one shape: compiled once
+
+    def draw(key: Any, chains: int) -> Any:
+        return np.stack(
+            [
+                verified.accuracy(
+                    key, p, right, wrong, 1.0, chains=chains, samples=samples, dimension=dimension, points=16
+                )
+                for p, right, wrong, dimension, samples in cases
+            ],
+            axis=1,
+        )
+
+    def means() -> Any:
+        return [
+            theory.verified_accuracy(
+                p, theory.Verifier(right, wrong), separation=1.0, dimension=dimension, samples=samples
+            )
+            for p, right, wrong, dimension, samples in cases
+        ]
+
+    return Trial("verified-accuracy", "two classes", "accuracy", draw, means)
+
+
+STOPPING = {"variance": 2.0, "bias": 0.5, "samples": 6, "contraction": 0.25}
+
+
+def _stopping_round() -> Trial:
+    rounds = np.arange(9)
+
+    def draw(key: Any, chains: int) -> Any:
+        return retrained.squared_errors(key, chains=chains, rounds=len(rounds) - 1, **STOPPING)
+
+    def means() -> Any:
+        noise = (1 - STOPPING["contraction"]) / STOPPING["samples"]
+        return stopping.error_after(rounds, STOPPING["contraction"], STOPPING["variance"], STOPPING["bias"], noise)
+
+    return Trial("stopping-round", "a verifier with a bias", "error", draw, means)
+
+
+HEAT = {"tokens": 20, "temperature": 0.5}
+PASTS = (
+    (1.0, 0.25),
+    (1.0, 0.36),
+    (0.05, 0.36),
+    (0.05, 0.8),
+)  # probability of one token at first, share of synthetic data
+
+
+def _temperature_window() -> Trial:
+    window = theory.temperature_window(**HEAT)
+
+    def draw(key: Any, chains: int) -> Any:
+        found = [
+            tempered.likeliest(
+                key,
+                share,
+                HEAT["temperature"],
+                lead,
+                tokens=20,
+                samples=5000,
+                generations=20,
+                chains=-(-chains // 128),
+            )
+            for lead, share in PASTS
+        ]
+        return np.stack(found, axis=1) > window.likeliest
+
+    def means() -> Any:
+        edges = [window.collapsed_from if lead == 1 else window.stable_to for lead, _ in PASTS]
+        return [float(share > edge) for edge, (_, share) in zip(edges, PASTS, strict=True)]
+
+    return Trial("temperature-window", "whole or collapsed before", "collapsed", draw, means)
+
+
+def _sampling_bias() -> Trial:
+    f, w, generations = theory.Gaussian(dimension=2, unbiased=True), theory.FreshReal(8, 10), 6
+
+    def draw(key: Any, chains: int) -> Any:
+        return narrowed.squared_errors(
+            key, 0.6, real=8, synthetic=10, dimension=2, unbiased=True, generations=generations, chains=chains
+        )
+
+    def means() -> Any:
+        return theory.sampling_error(f, w, 0.6, np.arange(1, generations + 1))
+
+    return Trial("sampling-bias", "variance times 0.6", "error of mean and covariance", draw, means)
+
+
+def _curated_share() -> Trial:
+    cases = ((0.2, 1.0), (0.05, 2.0), (0.01, 3.0))  # share in truth, reward; the last runs away
+    size = 400
+
+    def draw(key: Any, chains: int) -> Any:
+        few = -(-chains // 16)
+        return np.stack(
+            [
+                curation.shares(
+                    key, p0, reward, choices=2, real=size // 2, synthetic=size // 2, generations=12, chains=few
+                )[:, -1]
+                for p0, reward in cases
+            ],
+            axis=1,
+        )
+
+    def means() -> Any:
+        return [theory.curated_share(p0, 0.5, theory.Curation(reward, 2)) for p0, reward in cases]
+
+    return Trial("curated-share", "pairs, half of the data", "share of the trait", draw, means, "<=")
