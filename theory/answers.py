@@ -21,7 +21,7 @@ from .least_norm import LEAST_NORM
 from .lower import evaluate
 from .regression import REGRESSION_DESIGN, inflation, one_fit
 from .stable import LogarithmicQuotient
-from .symbols import B, L, M, N, V, d, m, n, v2, w
+from .symbols import L, M, N, V, d, m, n, signal, v2, w
 from .symbols import f as spare
 from .theorem import Evidence, Theorem
 from .traced import or_nan
@@ -214,8 +214,8 @@ def _least_norm(f: Family, w: Workflow) -> tuple[Any, Any]:
     """What a fit with fewer samples than covariates loses for ever, over V, and what it multiplies the error of means by."""
     if not _on_one_design(f):
         return 0.0, 1.0
-    values = {N: workflows.whole_sets(w)[0], d: f.dimension, V: 1.0, B: least_norm.signal_over_v(f)}
-    lost, passed = ((1 - least_norm.kept(N)) * B, N * least_norm.noise(N))
+    values = {N: workflows.whole_sets(w)[0], d: f.dimension, V: 1.0, signal: least_norm.signal_over_v(f)}
+    lost, passed = ((1 - least_norm.kept(N)) * signal, N * least_norm.noise(N))
     return evaluate(lost, values), evaluate(passed, values)
 
 
@@ -256,7 +256,7 @@ def _value(expression: Expr, f: Family, workflow: Workflow, generation: Any) -> 
     """An expression in units of V at a generation."""
     values: dict[Any, Any] = {V: 1.0, v2: f.v2}
     if isinstance(f, LinearRegression):
-        values |= {d: f.dimension, spare: workflow.real - f.dimension - 1, B: least_norm.signal_over_v(f)}
+        values |= {d: f.dimension, spare: workflow.real - f.dimension - 1, signal: least_norm.signal_over_v(f)}
     if generation is not None:
         values[m] = generation
     if isinstance(workflow, Replace) and isinstance(workflow.synthetic, tuple):

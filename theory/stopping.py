@@ -39,8 +39,8 @@ def stopping_round(contraction: Any, variance: Any, bias: Any, noise: Any = 0.0)
 
     ``contraction``: a, the share by which a round moves the model to the verifier, between 0 and 1. ``variance``: V0, squared
     error at the start, whose direction has nothing to do with the verifier's. ``bias``: B_v, squared distance of what the
-    verifier takes for true from the truth. ``noise``: omega, squared error that the samples of one round add (their variance over their
-    number). Numbers, NumPy or JAX arrays. Raises InputError outside. Source: derived; qualitatively Yi2025.
+    verifier takes for true from the truth. ``noise``: omega, squared error that the samples of one round add (their variance
+    over their number). Numbers, NumPy or JAX arrays. Raises InputError outside. Source: derived; qualitatively Yi2025.
 
     >>> from modelcollapse import theory
     >>> theory.stopping_round(0.5, 3.0, 1.0)  # 3/16 of the start is left, and 9/16 of the bias has come in

@@ -8,6 +8,8 @@ MEANING: dict[str, str] = {}
 
 
 def _letter(name: str, meaning: str, **assumptions: bool) -> Symbol:
+    if name in MEANING:
+        raise ValueError(f"{name} is declared twice: {MEANING[name]}; {meaning}")
     MEANING[name] = meaning
     return Symbol(name, **assumptions)
 

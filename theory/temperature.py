@@ -1,9 +1,9 @@
 r"""Sampling at a low temperature: the synthetic share up to which a vocabulary stays whole, and from which it may collapse.
 
 In large samples a generation is a map,
-:math:`p \leftarrow (1-\alpha) p_0 + \alpha\, p^{1/\vartheta}/\sum_j p_j^{1/\vartheta}`. Of
-s tokens alike in the truth none is favoured while :math:`\alpha < \vartheta`. But where s > 2 one token may already have
-taken over from a smaller share on, and stays: what has collapsed does not come back by returning to a share at which it was whole.
+:math:`p \leftarrow (1-\alpha) p_0 + \alpha\, p^{1/\vartheta}/\sum_j p_j^{1/\vartheta}`. Of s tokens alike in the
+truth none is favoured while :math:`\alpha < \vartheta`. But where s > 2 one token may already have taken over from a smaller
+share on, and stays: what has collapsed does not come back by returning to a share at which it was whole.
 """
 
 from __future__ import annotations
