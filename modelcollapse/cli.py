@@ -57,6 +57,11 @@ Corpora = Annotated[
 ]
 
 
+def _asks(question: str) -> Any:
+    """An option of `plan` that is a question."""
+    return typer.Option(help=question, rich_help_panel="Questions, answered beside the plan or alone")
+
+
 @app.callback(invoke_without_command=True)
 def root(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
     """How much synthetic data may a model be trained on? Closed forms, derived, simulated and checked."""
@@ -92,13 +97,42 @@ def plan_command(
         bool, typer.Option("--as-truth", help="Read the corpus as the truth, not as the data of generation 1.")
     ] = False,
     count: Annotated[
-        str | None, typer.Option(help="When is a token gone that is seen so often? Needs --real or a --corpus.")
+        str | None, _asks("When is a token gone that is seen so often? Needs --real or a --corpus.")
     ] = None,
-    retain: Annotated[
-        str | None, typer.Option(help="How many real samples keep this share of the diversity, such as 0.9?")
+    retain: Annotated[str | None, _asks("How many real samples keep this share of the diversity, such as 0.9?")] = None,
+    rare: Annotated[str | None, _asks("How many real samples keep a thing of this probability, such as 1e-4?")] = None,
+    pilot: Annotated[
+        str | None,
+        _asks("Runs in a csv with the columns real, synthetic, loss[, error]: how much synthetic data is best?"),
     ] = None,
-    rare: Annotated[
-        str | None, typer.Option(help="How many real samples keep a thing of this probability, such as 1e-4?")
+    worth: Annotated[
+        str | None, _asks("How much is best of a source whose samples are worth no more than this many real ones?")
+    ] = None,
+    contamination: Annotated[
+        str | None, _asks("Is this share of synthetic data dangerous? Needs --worth or --pilot.")
+    ] = None,
+    sources: Annotated[str | None, _asks("What are so many sources of one --worth worth together?")] = None,
+    teacher: Annotated[
+        str | None, _asks("How many samples of a teacher help, fitted on so many real ones[,of which the student's]?")
+    ] = None,
+    verifier: Annotated[
+        str | None, _asks("Does a verifier help that keeps right and wrong labels with these chances, such as 0.9,0.2?")
+    ] = None,
+    accuracy: Annotated[str | None, _asks("With --verifier: the chance that a generated label is right.")] = None,
+    stop: Annotated[
+        str | None, _asks("When is retraining on verified data best stopped? contraction,variance,bias[,noise].")
+    ] = None,
+    temperature: Annotated[
+        str | None, _asks("Does sampling at this temperature hurt, such as 0.8? Needs --vocabulary.")
+    ] = None,
+    multiplier: Annotated[
+        str | None, _asks("How many samples are harmless whose variance is so many times that of their model?")
+    ] = None,
+    curation: Annotated[
+        str | None, _asks("Does choosing by a reward amplify a trait? reward[,choices[,share in truth]], such as 1,2.")
+    ] = None,
+    share: Annotated[
+        str | None, _asks("With --temperature, --multiplier, --curation: the share of synthetic data.")
     ] = None,
     order: Annotated[
         int | None, typer.Option(help="Plan for a table of bytes given the last 0, 1 or 2 bytes, context by context.")
@@ -115,12 +149,15 @@ def plan_command(
     modelcollapse plan --real 1000000 --vocabulary 50000 --zipf 1.1 --synthetic 250000 --json
     """
     sizes = {"real": real, "vocabulary": vocabulary, "zipf": zipf}
-    asked = {"count": count, "retain": retain, "rare": rare}
+    asked = {"count": count, "retain": retain, "rare": rare, "pilot": pilot, "worth": worth, "contamination": contamination,
+             "sources": sources, "teacher": teacher, "verifier": verifier, "stop": stop, "temperature": temperature,
+             "multiplier": multiplier, "curation": curation}  # fmt: skip
+    context = {"share": share, "accuracy": accuracy}
     from . import plan as plans
     from . import planning
 
     if order is not None:
-        given = {"unit": unit, **sizes, "as-truth": as_truth or None, **asked}
+        given = {"unit": unit, **sizes, "as-truth": as_truth or None, **asked, **context}
         ordered, source = planning.order_plan(corpus, order, synthetic, train, generations, tolerance, given)
         if out is not None:
             _folder(out)
@@ -136,17 +173,12 @@ def plan_command(
         return
     if out is not None:
         _folder(out)
-    from .questions import Sizes
-
-    of_tokens = (corpus, unit, vocabulary, zipf, train, as_truth or None)
-    if any(each is not None for each in asked.values()) and all(each is None for each in of_tokens):
-        made, record = None, {}
-        known = Sizes(whole("real", real), whole("synthetic", synthetic))
-    else:
+    planning.check_context(asked, context)
+    made, record = None, {}
+    if planning.wants_a_plan(asked, corpus, real, vocabulary, (unit, zipf, train, as_truth or None)):
         made = planning.made(corpus, unit, real, vocabulary, zipf, synthetic, train, generations, tolerance, as_truth)
         record = plans.as_json(made)
-        known = Sizes(made.real, made.synthetic)
-    answers = planning.answers(asked, known)
+    answers = planning.answers(asked, planning.known(made, real, synthetic, vocabulary, context))
     if answers:
         record["answers"] = plans.finite([each.as_record() for each in answers])
     pictures = _pictures(out, record, lambda where: _draw_plan(made, where) if made else [], "plan")

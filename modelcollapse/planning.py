@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from .terminal import bar, number, refused, whole
@@ -11,7 +12,7 @@ from .terminal import bar, number, refused, whole
 if TYPE_CHECKING:
     from .corpus import Corpus, Unit
     from .plan import OrderPlan, Plan
-    from .questions import Answer, Sizes
+    from .questions import Answer, Known
 
 
 def order_plan(corpus: str | None, order: int, synthetic: str | None, train: str | None, generations: str, tolerance: str,
@@ -137,22 +138,110 @@ def unit_of(text: str) -> Unit:
     return Unit(text)
 
 
-READ: dict[str, Callable[[str, str], Any]] = {"count": whole, "retain": number, "rare": number}
+def _share(name: str, text: str) -> float:
+    """A number from 0 to 1."""
+    value = number(name, text)
+    if not 0 <= value <= 1:
+        raise refused(name, text, "give a share or a chance, from 0 to 1")
+    return value
 
 
-def answers(given: Mapping[str, str | None], sizes: Sizes) -> list[Answer]:
+def _several(
+    least: int, most: int, what: str, read: Callable[[str, str], Any]
+) -> Callable[[str, str], tuple[Any, ...]]:
+    """Numbers with commas between them: ``what`` says which."""
+
+    def numbers(name: str, text: str) -> tuple[Any, ...]:
+        parts = text.split(",")
+        if not least <= len(parts) <= most:
+            raise refused(name, text, f"give {what}")
+        return tuple(read(name, part.strip()) for part in parts)
+
+    return numbers
+
+
+def _worth(name: str, text: str) -> float:
+    """Real samples, or inf."""
+    value = float("inf") if text.strip().lower() == "inf" else number(name, text)
+    if value < 0:
+        raise refused(name, text, "give what it is worth in real samples, 0 or more, inf for a source without bias")
+    return value
+
+
+def _letters(name: str, text: str) -> float:
+    return float("inf") if text.lower() == "inf" else number(name, text)
+
+
+def _runs(name: str, text: str) -> Any:
+    from .pilot_runs import read as runs
+
+    return runs(text)
+
+
+READ: dict[str, Callable[[str, str], Any]] = {
+    "count": whole,
+    "retain": number,
+    "rare": number,
+    "pilot": _runs,
+    "worth": _worth,
+    "contamination": _share,
+    "sources": whole,
+    "teacher": _several(1, 2, "its real samples, and how many of them are the student's, as 10000 or 10000,500", whole),
+    "verifier": _several(2, 2, "the chances that it keeps a right label and a wrong one, as 0.9,0.2", _share),
+    "stop": _several(3, 4, "contraction,variance,bias or contraction,variance,bias,noise, as 0.5,3,1", number),
+    "temperature": number,
+    "multiplier": number,
+    "curation": _several(1, 3, "reward or reward,choices or reward,choices,trait, as 1,2,0.01", _letters),
+}
+
+
+def wants_a_plan(asked: Mapping[str, str | None], corpus: str | None, real: str | None, vocabulary: str | None,
+                 others: tuple[Any, ...]) -> bool:  # fmt: skip
+    """Whether the plan is made beside the answers: always without a question, else where it is said of what.
+
+    ``others``: options that say how tokens are read or counted; they are of no use without a plan.
+    """
+    alone = corpus is None and (real is None or vocabulary is None) and all(each is None for each in others)
+    return all(each is None for each in asked.values()) or not alone
+
+
+def check_context(asked: Mapping[str, str | None], context: Mapping[str, str | None]) -> None:
+    """Refuse what is said of the pipeline where no question looks at it."""
+    from .questions import ASKED
+
+    for name, text in context.items():
+        users = [each for each, question in ASKED.items() if name in question.uses]
+        if text is not None and all(asked[each] is None for each in users):
+            raise refused(name, text, "no question uses it: ask with --" + " or --".join(users))
+
+
+def known(made: Plan | None, real: str | None, synthetic: str | None, vocabulary: str | None,
+          context: Mapping[str, str | None]) -> Known:  # fmt: skip
+    """What the options, or the plan, say of the pipeline."""
+    from .questions import Known
+
+    rest = {name: _share(name, text) for name, text in context.items() if text is not None}
+    if made is None:
+        return Known(whole("real", real), whole("synthetic", synthetic), whole("vocabulary", vocabulary), **rest)
+    return Known(made.real, made.synthetic, int((made.family.p > 0).sum()), **rest)
+
+
+def answers(given: Mapping[str, str | None], known: Known) -> list[Answer]:
     """The answers to the questions that options ask, in the order of `questions.ASKED`."""
     from modelcollapse.theory.arguments import InputError
 
     from . import questions
 
+    asked = {name: text for name in questions.ASKED if (text := given.get(name)) is not None}
     found = []
-    for name, ask in questions.ASKED.items():
-        text = given.get(name)
-        if text is None:
-            continue
+    for name, text in asked.items():
         try:
-            found.append(ask(READ[name](name, text), sizes))
+            value = READ[name](name, text)
+            if name == "worth":
+                known = replace(known, worth=value)
+            found.append(questions.ASKED[name].ask(value, known))
+            if name == "pilot":
+                known = replace(known, worth=found[-1].numbers["worth"])
         except InputError as problem:
             raise (refused(name, text, problem.remedy) if problem.remedy else problem) from None
     return found

@@ -1,64 +1,23 @@
-"""Questions: what a practitioner asks beside the plan, each answered by a theorem, in a sentence and in numbers.
-
-An option of `plan` asks each of them. Text becomes numbers in the command line; here numbers become answers.
-"""
+"""Rare things: when they are gone, and how much real data keeps them."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
 
 from modelcollapse import theory
-from modelcollapse.theory import absence, ledger
+from modelcollapse.terminal import percent
+from modelcollapse.theory import absence
 
-from .terminal import percent
+from .answer import Answer, Known
 
 MANY = 10**9  # synthetic samples of one who does not say how many
 
 
-@dataclass(frozen=True)
-class Sizes:
-    """What is known of a pipeline: real and synthetic samples of a generation; None where it was not said."""
-
-    real: int | None = None
-    synthetic: int | None = None
-
-
-@dataclass(frozen=True)
-class Answer:
-    """A question, its answer in sentences and as numbers, and the theorems behind it."""
-
-    option: str
-    question: str
-    answer: str
-    numbers: dict[str, Any]
-    theorems: tuple[str, ...]
-
-    @property
-    def assumptions(self) -> list[str]:
-        """Of all its theorems, each once."""
-        found = [each.text for name in self.theorems for each in ledger.named(name).assumptions]
-        return list(dict.fromkeys(found))
-
-    def as_record(self) -> dict[str, Any]:
-        """For machines."""
-        return {
-            "option": self.option,
-            "question": self.question,
-            "answer": self.answer,
-            **self.numbers,
-            "theorems": list(self.theorems),
-            "assumptions": self.assumptions,
-        }
-
-
-def seen(count: int, sizes: Sizes) -> Answer:
+def seen(count: int, known: Known) -> Answer:
     """When is a token gone that the real data shows ``count`` times, if all data is replaced?"""
-    if sizes.real is None:
+    if known.real is None:
         raise theory.InputError(f"--count {count}: seen among how many real samples? Give --real N, or a --corpus")
-    real, synthetic = sizes.real, sizes.synthetic or sizes.real
+    real, synthetic = known.real, known.synthetic or known.real
     if not 1 <= count < real:
         raise theory.InputError(
             f"--count {count}: how often a token is seen, from 1 to {real - 1:,}, one less than all of them"
@@ -79,25 +38,25 @@ def seen(count: int, sizes: Sizes) -> Answer:
     )
 
 
-def retained(share: float, sizes: Sizes) -> Answer:
+def retained(share: float, known: Known) -> Answer:
     """How many real samples a generation keep that share of the diversity?"""
-    synthetic = sizes.synthetic or MANY
+    synthetic = known.synthetic or MANY
     family = theory.Categorical([0.5, 0.5])
     fresh, fixed = (theory.min_real(family, make(1, synthetic), share) for make in (theory.FreshReal, theory.FixedReal))
-    beside = f"{sizes.synthetic:,}" if sizes.synthetic else "however many"
+    beside = f"{known.synthetic:,}" if known.synthetic else "however many"
     return Answer(
         "retain",
         f"How many real samples keep {percent(share)} of the diversity?",
         f"{fresh:,.0f} new ones in every generation, or {fixed:,.0f} that are kept, beside {beside} synthetic ones: an absolute "
         "number, not a share of the data. Rare things need more: ask with --rare.",
-        {"fresh_real": fresh, "fixed_real": fixed, "synthetic": sizes.synthetic},
+        {"fresh_real": fresh, "fixed_real": fixed, "synthetic": known.synthetic},
         ("min-real",),
     )
 
 
-def rare(probability: float, sizes: Sizes, absent: float = 0.05) -> Answer:
+def rare(probability: float, known: Known, absent: float = 0.05) -> Answer:
     """How many fresh real samples a generation keep a thing of that probability present?"""
-    template = theory.FreshReal(1, sizes.synthetic or MANY)
+    template = theory.FreshReal(1, known.synthetic or MANY)
     real = theory.min_real_present(template, probability, absent)
     alone = absence.real_alone(probability, absent)
     numbers = {"fresh_real": real, "absent": absent, "real_alone": alone}
@@ -105,11 +64,11 @@ def rare(probability: float, sizes: Sizes, absent: float = 0.05) -> Answer:
         f"{real:,.0f} new real samples in every generation are enough for it to be absent from no more than {percent(absent)} of "
         f"the generations ({alone:,} without what models remember of earlier ones)."
     )
-    if sizes.real is not None:
+    if known.real is not None:
         family = theory.Categorical([probability, 1 - probability])
-        yours = float(theory.loss_probability_limit(family, theory.FreshReal(sizes.real, template.synthetic))[0])
+        yours = float(theory.loss_probability_limit(family, theory.FreshReal(known.real, template.synthetic))[0])
         numbers["yours_absent"] = yours
-        words += f" With {sizes.real:,} new real samples it is absent from {percent(yours)} of them, at most."
+        words += f" With {known.real:,} new real samples it is absent from {percent(yours)} of them, at most."
     return Answer(
         "rare", f"How much real data keeps a thing of probability {probability:g}?", words, numbers, ("absence",)
     )
@@ -125,6 +84,3 @@ def _generation(time: float) -> str:
 
 def _plain(time: float) -> int | float:
     return time if math.isinf(time) else int(time)
-
-
-ASKED: dict[str, Callable[[Any, Sizes], Answer]] = {"count": seen, "retain": retained, "rare": rare}

@@ -1,0 +1,27 @@
+"""Questions: what a practitioner asks beside the plan, each answered by a theorem, in a sentence and in numbers.
+
+An option of `plan` asks each of them. Text becomes numbers in the command line; here numbers become answers.
+"""
+
+from __future__ import annotations
+
+from . import selection, tails, worth
+from .answer import Answer, Known, Question
+
+__all__ = ["ASKED", "Answer", "Known", "Question"]
+
+ASKED = {
+    "count": Question(tails.seen, ("real", "synthetic")),
+    "retain": Question(tails.retained, ("synthetic",)),
+    "rare": Question(tails.rare, ("real", "synthetic")),
+    "pilot": Question(worth.piloted, ("real",)),
+    "worth": Question(worth.mixed, ("real",)),
+    "contamination": Question(worth.contaminated, ("real", "worth")),
+    "sources": Question(worth.sources, ("worth",)),
+    "teacher": Question(worth.taught, ("real",)),
+    "verifier": Question(selection.verified, ("accuracy",)),
+    "stop": Question(selection.stopped, ()),
+    "temperature": Question(selection.tempered, ("vocabulary", "share")),
+    "multiplier": Question(selection.narrowed, ("real", "share")),
+    "curation": Question(selection.curated, ("share",)),
+}

@@ -1,0 +1,76 @@
+"""What is asked beside the plan, what is known of the pipeline, and what an answer holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from modelcollapse import theory
+from modelcollapse.theory import ledger
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of a pipeline; None where it was not said.
+
+    ``real``, ``synthetic``: samples of a generation. ``vocabulary``: different tokens. ``share``: of synthetic data, between 0
+    and 1. ``worth``: of the synthetic source, in real samples. ``accuracy``: chance that a generated label is right.
+    """
+
+    real: int | None = None
+    synthetic: int | None = None
+    vocabulary: int | None = None
+    share: float | None = None
+    worth: float | None = None
+    accuracy: float | None = None
+
+    def need(self, name: str, asked: str, what: str) -> Any:
+        """What must be known for a question, or a refusal that names its option."""
+        value = getattr(self, name)
+        if value is None:
+            raise theory.InputError(f"{asked}: {what}? Give --{name}")
+        return value
+
+
+class Question(NamedTuple):
+    """How an option of `plan` is answered: ``ask(value, known)``. ``uses``: what else it looks at, of `Known`."""
+
+    ask: Any
+    uses: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A question, its answer in sentences and as numbers, and the theorems behind it."""
+
+    option: str
+    question: str
+    answer: str
+    numbers: dict[str, Any]
+    theorems: tuple[str, ...]
+
+    @property
+    def assumptions(self) -> list[str]:
+        """Of all its theorems, each once."""
+        found = [each.text for name in self.theorems for each in ledger.named(name).assumptions]
+        return list(dict.fromkeys(found))
+
+    def as_record(self) -> dict[str, Any]:
+        """For machines."""
+        return {
+            "option": self.option,
+            "question": self.question,
+            "answer": self.answer,
+            **self.numbers,
+            "theorems": list(self.theorems),
+            "assumptions": self.assumptions,
+        }
+
+
+def amount(number: float) -> str:
+    """A number of samples as people say it.
+
+    >>> amount(12345.4), amount(float("inf"))
+    ('12,345', 'any number')
+    """
+    return "any number" if number == float("inf") else f"{number:,.0f}"

@@ -1,0 +1,116 @@
+"""What selection does: verifiers, retraining on what they keep, temperature, narrowed samples, curation."""
+
+from __future__ import annotations
+
+import math
+
+from modelcollapse import theory
+from modelcollapse.terminal import percent
+
+from .answer import Answer, Known, amount
+
+
+def verified(chances: tuple[float, ...], known: Known) -> Answer:
+    """What accuracy must generated labels have for a verifier to help, and does it pay?"""
+    right, wrong = chances
+    verifier = theory.Verifier(right, wrong)
+    found = theory.verification(known.accuracy if known.accuracy is not None else 0.5, verifier)
+    question = (
+        f"Does a verifier help that keeps {percent(right)} of the right labels and {percent(wrong)} of the wrong?"
+    )
+    words = f"Learners end up right where generated labels are right with a chance above {percent(float(found.threshold))}. "
+    numbers: dict[str, float | bool] = {"keep_right": right, "keep_wrong": wrong, "threshold": float(found.threshold)}
+    if known.accuracy is None:
+        return Answer("verifier", question, words + "Whether it pays at your budget depends on --accuracy, that chance.", numbers,
+                      ("verification",))  # fmt: skip
+    pays, most = bool(found.pays), float(found.keep_wrong_most)
+    numbers |= {"accuracy": known.accuracy, "kept_accuracy": float(found.kept_accuracy), "keep_rate": float(found.keep_rate),
+                "pays": pays, "keep_wrong_most": most}  # fmt: skip
+    words += (
+        f"Of yours ({percent(known.accuracy)} right) it keeps {percent(float(found.keep_rate))}, of which "
+        f"{percent(float(found.kept_accuracy))} are right. At a budget of generated labels it is "
+    )
+    words += "better than none" if pays else "worse than none: it throws away too many"
+    words += f"; it is better while it keeps less than {percent(most)} of the wrong ones." if most > 0 else "."
+    return Answer("verifier", question, words, numbers, ("verification",))
+
+
+def stopped(letters: tuple[float, ...], known: Known) -> Answer:
+    """At which round is retraining on verified data best stopped?"""
+    found = theory.stopping_round(*letters)
+    rounds, error, limit = (float(each) for each in found)
+    if math.isinf(rounds):
+        words = f"Never: the verifier is not biased, and the error falls to {limit:.4g}."
+    elif rounds == 0:
+        words = f"Do not start: the error is {error:.4g} now, and goes to {limit:.4g}."
+    else:
+        words = f"After {rounds:,.0f} rounds: the error is then {error:.4g}; without stopping it goes to {limit:.4g}."
+    return Answer("stop", "When is retraining on verified data best stopped?", words,
+                  {"rounds": rounds, "error": error, "limit": limit}, ("stopping-round",))  # fmt: skip
+
+
+def tempered(temperature: float, known: Known) -> Answer:
+    """Does sampling at that temperature hurt, and can one go back?"""
+    tokens = known.need("vocabulary", f"--temperature {temperature:g}", "how many different tokens")
+    if tokens < 2:
+        raise theory.InputError(f"--vocabulary {tokens}: at least 2 tokens, for one has nothing to lose")
+    found = theory.temperature_window(tokens, temperature)
+    low, high = float(found.collapsed_from), float(found.stable_to)
+    question = f"Does sampling at temperature {temperature:g} hurt?"
+    numbers = {"temperature": temperature, "vocabulary": tokens, "collapsed_from": low, "stable_to": high}
+    if temperature >= 1:
+        words = "No token takes over, whatever the share of synthetic data: that needs a temperature below 1."
+    else:
+        words = (
+            f"Of {tokens:,} tokens alike in the truth none takes over while less than {percent(low)} of the data is synthetic; "
+            f"above {percent(high)} one does. Between them the past decides: what is whole stays whole, and what has collapsed "
+            f"comes back only below {percent(low)}."
+        )
+        if known.share is not None:
+            past = "collapse" if known.share > high else "between, safe only if nothing ever took over"
+            words += f" Your {percent(known.share)}: {'safe' if known.share < low else past}."
+    return Answer("temperature", question, words, numbers, ("temperature-window",))
+
+
+def narrowed(multiplier: float, known: Known) -> Answer:
+    """How many samples are harmless whose variance is so many times that of their model?"""
+    real = known.need("real", f"--multiplier {multiplier:g}", "how many real samples has a generation")
+    found = theory.sampling_bias(theory.Gaussian(unbiased=True), theory.FreshReal(real, 1), multiplier)
+    words = (
+        f"Beside {real:,} new real samples in every generation up to {amount(found.most)} are no worse than none, and "
+        f"{amount(found.best)} are best"
+    )
+    if not math.isinf(found.most_limit):
+        words += f"; however many real ones, near {amount(found.most_limit)} and {amount(found.best_limit)}"
+    words += "."
+    numbers = {"multiplier": multiplier, "real": real, "most": found.most, "best": found.best,
+               "most_limit": found.most_limit, "best_limit": found.best_limit}  # fmt: skip
+    if known.share is not None:
+        kept = float(theory.spread_kept(known.share, multiplier))
+        numbers["spread_kept"] = kept
+        words += f" At {percent(known.share)} synthetic data {percent(kept)} of the variance is left in the long run."
+    return Answer("multiplier", f"How many samples of {multiplier:g} times the variance are harmless?", words, numbers,
+                  ("sampling-bias",))  # fmt: skip
+
+
+def curated(letters: tuple[float, ...], known: Known) -> Answer:
+    """Does choosing what people like amplify a trait?"""
+    reward, choices, trait = (*letters, *(2.0, 0.01)[len(letters) - 1 :])
+    if choices != math.inf and choices != int(choices):
+        raise theory.InputError(f"--curation {choices:g}: among how many one is chosen, a whole number, or inf")
+    if known.share == 1:
+        raise theory.InputError("--share 1: with no real data the trait takes over, or is lost: give a share below 1")
+    curation = theory.Curation(reward, math.inf if math.isinf(choices) else int(choices))
+    runaway = float(theory.runaway_share(curation))
+    among = "very many" if math.isinf(choices) else f"{choices:g}"
+    question = f"Does choosing one of {among} by a reward of {reward:g} for a trait amplify it?"
+    words = "A rare trait never takes over." if runaway >= 1 else (
+        f"A rare trait takes over where more than {percent(runaway)} of the data is curated synthetic data; keep more than "
+        f"{percent(1 - runaway)} real."
+    )  # fmt: skip
+    numbers: dict[str, float] = {"reward": reward, "choices": choices, "runaway_share": runaway}
+    if known.share is not None and choices in (2, math.inf):
+        settles = float(theory.curated_share(trait, known.share, curation))
+        numbers |= {"trait": trait, "settles": settles}
+        words += f" At {percent(known.share)} a trait of {percent(trait)} in truth settles at {percent(settles)}."
+    return Answer("curation", question, words, numbers, ("curated-share",))

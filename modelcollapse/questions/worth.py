@@ -1,0 +1,138 @@
+"""What synthetic samples are worth: how many to mix in, what a contamination does, several sources, teachers."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from modelcollapse import theory
+from modelcollapse.terminal import percent
+
+from .answer import Answer, Known, amount
+
+SURE = 0.95  # chance that limits hold
+
+
+def piloted(runs: Any, known: Known) -> Answer:
+    """How much synthetic data is best, from the losses of a few small runs?"""
+    pilot = theory.estimate_worth(runs, SURE)
+    worth, low, high = pilot.worth
+    if low is None or high is None:
+        limits = "three runs without their errors tell no limits; a fourth run does"
+    else:
+        limits = f"with chance {percent(SURE)} between {amount(low)} and {_worth(high)}"
+    words = f"{pilot.runs} runs: the source is worth {_worth(worth)} real samples ({limits}). "
+    numbers: dict[str, Any] = {"worth": worth, "worth_low": low, "worth_high": high, "level": SURE, "misfit": pilot.misfit,
+               "variance": pilot.variance.value, "floor": pilot.floor.value}  # fmt: skip
+    if pilot.misfit is not None and pilot.misfit < 1 - SURE:
+        words += (
+            f"They fit the law badly (chance {pilot.misfit:.2g}): the loss may not fall like one over the samples. "
+        )
+    said, found = _mixture(worth, known)
+    if known.real is not None and low is not None:
+        share = theory.at_limits(pilot, lambda source: theory.optimal_share(known.real, source).share)
+        found |= {"best_share_low": share.low, "best_share_high": share.high}
+        said += f" Within the limits the best share is {percent(share.low or 0)} to {percent(share.high or 0)}."
+    return Answer("pilot", "How much synthetic data is best, by these runs?", words + said, numbers | found,
+                  ("pilot-runs", "worth"))  # fmt: skip
+
+
+def mixed(worth: float, known: Known) -> Answer:
+    """How much synthetic data of a source of that worth is best?"""
+    said, numbers = _mixture(worth, known)
+    question = f"How much synthetic data is best, of a source worth {_worth(worth)} real samples?"
+    return Answer("worth", question, said, {"worth": worth, **numbers}, ("worth",))
+
+
+def _mixture(worth: float, known: Known) -> tuple[str, dict[str, Any]]:
+    """The best share and the harmless one beside the real samples."""
+    source = theory.Source(worth)
+    if known.real is None:
+        said = (
+            f"Beside N real samples {amount(worth / 2)}/N of the data is best, twice that harmless"
+            if worth < math.inf
+            else ""
+        )
+        return f"{said or 'All of it helps'}; say N by --real.", {}
+    best, most = theory.optimal_share(known.real, source), theory.harmless_share(known.real, source)
+    at_best = 1 / worth if best.share == 1 else theory.pooled_error(known.real, np.array(best.synthetic), source)
+    left = float(at_best / theory.pooled_error(known.real, 0, source))
+    numbers = {"real": known.real, "best_share": float(best.share), "best_synthetic": float(best.synthetic),
+               "harmless_share": float(most.share), "harmless_synthetic": float(most.synthetic), "error_left": left}  # fmt: skip
+    if best.share == 1:
+        return (
+            f"Beside {known.real:,} real samples the more the better, without end: there are no more of them than half of what "
+            f"the source is worth. The error falls to {percent(left)} of that of the real samples alone.",
+            numbers,
+        )
+    harmless = (
+        "any number is" if most.share == 1 else f"up to {amount(most.synthetic)} ({percent(float(most.share))}) are"
+    )
+    return (
+        f"Beside {known.real:,} real samples {amount(best.synthetic)} synthetic ones are best, {percent(float(best.share))} of "
+        f"the data: the error is {percent(left)} of that of the real samples alone; {harmless} no worse than none.",
+        numbers,
+    )
+
+
+def contaminated(share: float, known: Known) -> Answer:
+    """Is that share of synthetic data in a corpus dangerous?"""
+    worth = known.need("worth", f"--contamination {share:g}", "what is the source worth, in real samples (see --pilot)")
+    onset, plateau, floor = (float(each) for each in theory.contamination(theory.Source(worth), share))
+    words = (
+        f"It harms a corpus of more than {amount(onset)} samples, which is then better cleaned; smaller ones it helps. "
+    )
+    if math.isinf(worth):
+        words = "It harms nowhere: the source has no bias. "
+    else:
+        words += (
+            f"However large, it errs as much as {amount(1 / floor)} real samples, and twice that at {amount(plateau)}."
+        )
+    if known.real is not None:
+        words += f" Your {known.real:,} are {'beyond' if known.real > onset else 'below'} the onset."
+    least = 1 / floor if floor else math.inf
+    numbers = {"share": share, "worth": worth, "onset": onset, "plateau": plateau, "floor_real_equivalents": least}
+    question = f"Is a contamination of {percent(share)} dangerous?"
+    return Answer("contamination", question, words.strip(), numbers, ("contamination",))
+
+
+def sources(count: int, known: Known) -> Answer:
+    """What are several sources worth, each of that worth?"""
+    each = known.need("worth", f"--sources {count}", "what is each of them worth, in real samples")
+    apart, alike = float(theory.worth_of_sources(math.inf, each, count)), float(each)
+    return Answer(
+        "sources", f"What are {count:,} sources worth, each worth {_worth(each)}, pooled evenly?",
+        f"{_worth(apart)} real samples if their biases have nothing in common, {_worth(alike)} if they are the same (models of "
+        "one kind, trained on the same text). Of a bias in common no number of sources rids you.",
+        {"sources": count, "worth_each": each, "worth_independent": apart, "worth_same": alike}, ("worth",),
+    )  # fmt: skip
+
+
+def taught(sizes: tuple[int, ...], known: Known) -> Answer:
+    """How many samples of a teacher help, that was fitted on so many real ones?"""
+    real = known.need("real", f"--teacher {sizes[0]}", "how many real samples has the student")
+    teacher = theory.Teacher(*sizes)
+    found = theory.helpful_synthetic(theory.Categorical([0.5, 0.5]), real, teacher)
+    which = f"A teacher of {sizes[0]:,} real samples, {f'{sizes[1]:,}' if len(sizes) > 1 else 'none'} of them the student's own"
+    if found.samples == 0:
+        words = f"{which}: none of its samples helps a student of {real:,}."
+    else:
+        first = f"from {found.at_least:,.0f} on" if found.at_least > 1 else "all"
+        many = f"{first}, the more the better" if math.isinf(found.samples) else f"up to {amount(found.samples)}"
+        best = "" if math.isinf(found.best) else f", {amount(found.best)} are best"
+        words = f"{which}: of its samples {many} help a student of {real:,}{best}; the error is then "
+        words += f"{percent(found.error * 2 * real)} of that without."
+    numbers = {
+        "at_least": found.at_least,
+        "samples": found.samples,
+        "best": found.best,
+        "error_left": found.error * 2 * real,
+    }
+    own = ("no-free-lunch",) if sizes == (real, real) else ()
+    return Answer("teacher", "How many samples of a teacher help?", words, numbers, ("teacher", *own))
+
+
+def _worth(number: float) -> str:
+    return "infinitely many" if math.isinf(number) else f"{number:,.4g}" if number < 1000 else f"{number:,.0f}"
