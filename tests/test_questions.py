@@ -96,7 +96,7 @@ def test_a_worth_says_how_much_to_mix(capsys: pytest.CaptureFixture[str]) -> Non
 
 
 @pytest.mark.parametrize(
-    ("sizes", "found"), [("200", (1, 334, 125)), ("500,500", (1, 0, 0)), ("800,500", (332, "inf", None))]
+    ("sizes", "found"), [("200", (1, 334, 125)), ("500,500", (1, 0, 0)), ("800,500", (332, "inf", "inf"))]
 )
 def test_teachers(capsys: pytest.CaptureFixture[str], sizes: str, found: tuple[Any, ...]) -> None:
     (taught,) = asked(capsys, "--teacher", sizes, "--real", "500")
