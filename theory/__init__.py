@@ -6,6 +6,7 @@ Names follow the public contract: families and workflows are records, questions 
 from .algebra import covariance
 from .answers import diversity, error, explain, gain, gain_limit, second_moment
 from .arguments import InputError
+from .bandwidth import OptimalBandwidths, ReportBandwidth, optimal_bandwidths, report_bandwidth
 from .bounds import l1_drift_upper_bound
 from .collapse import collapse_probability, collapse_time, collapse_time_limit, collapse_time_upper_bound
 from .family import (
@@ -24,10 +25,12 @@ from .family import (
     Zipf,
 )
 from .immigration import min_real
+from .integrated_error import integrated_error
 from .ledger import theorems
 from .logarithm import log_mean, log_variance, log_variance_spread
 from .safe import SyntheticLimit, max_synthetic
 from .selection import Curation, Temperature, TopP, Verifier
+from .smoothing_last import integrated_error_lower_bound
 from .survival import survivors
 from .theorem import Evidence, Theorem
 from .weight import OptimalWeight, optimal_weight
@@ -63,10 +66,12 @@ __all__ = [
     "LinearRegression",
     "LogisticRegression",
     "NegativeBinomial",
+    "OptimalBandwidths",
     "OptimalWeight",
     "Poisson",
     "RandomPast",
     "Replace",
+    "ReportBandwidth",
     "Schedule",
     "Selected",
     "SlidingWindow",
@@ -87,13 +92,17 @@ __all__ = [
     "explain",
     "gain",
     "gain_limit",
+    "integrated_error",
+    "integrated_error_lower_bound",
     "l1_drift_upper_bound",
     "log_mean",
     "log_variance",
     "log_variance_spread",
     "max_synthetic",
     "min_real",
+    "optimal_bandwidths",
     "optimal_weight",
+    "report_bandwidth",
     "second_moment",
     "survivors",
     "theorems",

@@ -128,8 +128,9 @@ def _filled(event: Callable[..., tuple[Any, Any]], table: Events, v2: Any) -> An
         full = scanned(event, table, v2)
     else:
         exact = table.mean.dtype == object and table.origin.dtype == object and isinstance(v2, (int, Fraction))
-        full = np.zeros(table.mean.shape, dtype=object if exact else float) + (Fraction(0) if exact else 0.0)
-        rows = (table.mean, table.origin) if exact else (table.mean.astype(float), table.origin.astype(float))
+        kind: Any = complex if np.iscomplexobj(table.mean) else float
+        full = np.zeros(table.mean.shape, dtype=object if exact else kind) + (Fraction(0) if exact else 0.0)
+        rows = (table.mean, table.origin) if exact else (table.mean.astype(kind), table.origin.astype(kind))
         for place in range(1, len(full)):
             row, variance = event(full, rows[0][place], rows[1][place], table.noise[place], v2)
             full[place], full[:, place], full[place, place] = row, row, variance
@@ -169,10 +170,41 @@ def smoothed(workflow: Workflow, added: Any, generations: int) -> tuple[Any, Any
         later = xp.linalg.solve(own, ours[:, 0] + xp.stack([xp.asarray(each) * 1.0 for each in added]))
         second = xp.concatenate([xp.ones(1), later])
     points = (mixture @ second)[:, None]
-    return _filled(_about, replace(table, origin=points), -1).diagonal(), second[1:]
+    return _filled(about, replace(table, origin=points), -1).diagonal(), second[1:]
 
 
-def _about(full: Any, mean: Any, point: Any, noise: Any, _v2: Any) -> tuple[Any, Any]:
+def waves(workflow: Workflow, kept: Any, taken: Any, z: Any, Z: Any) -> tuple[Any, Any]:
+    r"""What the data of kernel densities 1..M has lost of the truth's wave at one frequency, and its variance: two arrays (M,).
+
+    Model m leaves the share ``kept[m-1]`` of a wave and takes the rest, ``taken[m-1]``; ``z`` is the squared modulus of the
+    truth's characteristic function, ``Z`` = 1 - z. Points drawn about an expected wave that has lost B have the spread
+    :math:`Z + z B (2 - B)`. Exact in fractions (`theory.characteristic`).
+    """
+    generations = len(kept)
+    table = events(workflow.schedule(generations))
+    xp = arg.namespace(table.mean, *kept, z)
+    exact = xp is np and table.mean.dtype == object and isinstance(z, int | Fraction)
+    mean = table.mean if exact or xp is not np else np.asarray(table.mean, float)
+    column = np.zeros(len(table.mean), int)
+    column[table.models] = np.arange(1, generations + 1)
+    kind = {"dtype": object} if exact else {}
+    kept, taken = (
+        xp.concatenate([xp.full(1, first, **kind), xp.asarray(each, **kind)])[column]
+        for first, each in ((1, kept), (0, taken))
+    )
+    short, mean = mean @ taken, mean * kept
+    if xp is np:
+        lost = np.zeros(len(mean), **kind) + 0 * short
+        for place in range(1, len(mean)):
+            lost[place] = mean[place] @ lost + short[place]
+    else:
+        own = xp.asarray(mean, xp.result_type(float)).at[0].set(0.0)
+        lost = xp.linalg.solve(xp.eye(len(mean)) - own, short)
+    points = (Z + z * lost * (2 - lost))[:, None]
+    return lost[table.models], _filled(about, replace(table, mean=mean, origin=points), -1).diagonal()
+
+
+def about(full: Any, mean: Any, point: Any, noise: Any, _v2: Any) -> tuple[Any, Any]:
     """As `_event`, for points of a known second moment."""
     row = mean @ full
     inherited = row @ mean

@@ -7,8 +7,10 @@ from typing import Any
 from . import arguments as arg
 from . import bounds, collapse, errors, immigration, logarithm, safe, survival, weight
 from .family import Family, KernelDensity
+from .integrated_error import INTEGRATED
 from .kernel_density import KERNEL, second_moment_of
 from .regression import REGRESSION
+from .smoothing_last import LAST
 from .theorem import Theorem
 from .workflow import AccumulateSubsample, FixedReal, FreshReal, Replace, Workflow
 
@@ -43,6 +45,8 @@ THEOREMS: tuple[Theorem, ...] = (
     immigration.MIN_REAL,
     *REGRESSION,
     *KERNEL,
+    INTEGRATED,
+    LAST,
 )
 
 
