@@ -153,6 +153,10 @@ def _cells() -> tuple[Cell, ...]:
         Cell("kernel-density-subsample", kernel, t.AccumulateSubsample(20, 12, train=15), 20, "error", error),
         Cell("kernel-density-algebra", shrinking, odd, 4, "error", error),
         Cell("kernel-density-second-moment", kernel, t.Accumulate(20, 15), 20, "second_moment", t.second_moment),
+        Cell("kernel-density-integrated-error", t.KernelDensity(0.5, compared=True), t.Accumulate(8, 6), 6,
+             "squared_difference", t.integrated_error),
+        Cell("kernel-density-smoothing-last", t.KernelDensity(0.5, compared=True), t.Replace(8), 5,
+             "squared_difference", t.integrated_error_lower_bound, ">="),
         Cell("kernel-density-bandwidth", shrinking, t.Replace(20), 12, "second_moment", t.second_moment),
     )  # fmt: skip
 

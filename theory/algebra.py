@@ -122,6 +122,7 @@ def covariance(workflow: Workflow, v2: Any, generations: int, *, heritability: A
 
 def _filled(event: Callable[..., tuple[Any, Any]], table: Events, v2: Any) -> Any:
     """The covariance of the models, event by event."""
+    full: Any
     if arg.is_jax(table.mean, table.origin, v2):
         from .lower import scanned
 
@@ -174,32 +175,38 @@ def smoothed(workflow: Workflow, added: Any, generations: int) -> tuple[Any, Any
 
 
 def waves(workflow: Workflow, kept: Any, taken: Any, z: Any, Z: Any) -> tuple[Any, Any]:
-    r"""What the data of kernel densities 1..M has lost of the truth's wave at one frequency, and its variance: two arrays (M,).
+    r"""What the data of kernel densities 1..M has lost of the truth's wave, and its variance: two arrays (M, F) over frequencies.
 
-    Model m leaves the share ``kept[m-1]`` of a wave and takes the rest, ``taken[m-1]``; ``z`` is the squared modulus of the
-    truth's characteristic function, ``Z`` = 1 - z. Points drawn about an expected wave that has lost B have the spread
+    Model m leaves the share ``kept[m-1]`` (M, F) of a wave and takes the rest, ``taken[m-1]``; ``z`` (F,) is the squared modulus
+    of the truth's characteristic function, ``Z`` = 1 - z. Points drawn about an expected wave that has lost B have the spread
     :math:`Z + z B (2 - B)`. Exact in fractions (`theory.characteristic`).
     """
     generations = len(kept)
     table = events(workflow.schedule(generations))
-    xp = arg.namespace(table.mean, *kept, z)
-    exact = xp is np and table.mean.dtype == object and isinstance(z, int | Fraction)
-    mean = table.mean if exact or xp is not np else np.asarray(table.mean, float)
+    if not (table.mean.dtype == object and z.dtype == object):
+        table = replace(table, mean=table.mean.astype(float))
+    if arg.is_jax(table.mean, kept, z):
+        from .lower import spread_out
+
+        return spread_out(lambda at: _wave(table, *at), (kept, taken, z, Z))
+    found = [_wave(table, *at) for at in zip(kept.T, taken.T, z, Z, strict=True)]
+    lost, variance = (np.stack(each, axis=-1) for each in zip(*found, strict=True))
+    return lost, variance
+
+
+def _wave(table: Events, kept: Any, taken: Any, z: Any, Z: Any) -> tuple[Any, Any]:
+    """At one frequency."""
+    xp = arg.namespace(table.mean, kept, z)
     column = np.zeros(len(table.mean), int)
-    column[table.models] = np.arange(1, generations + 1)
-    kind = {"dtype": object} if exact else {}
-    kept, taken = (
-        xp.concatenate([xp.full(1, first, **kind), xp.asarray(each, **kind)])[column]
-        for first, each in ((1, kept), (0, taken))
-    )
-    short, mean = mean @ taken, mean * kept
+    column[table.models] = np.arange(1, len(kept) + 1)
+    share = xp.concatenate([xp.full(1, 1, kept.dtype), kept])[column]
+    short, mean = table.mean @ xp.concatenate([xp.full(1, 0, kept.dtype), taken])[column], table.mean * share
     if xp is np:
-        lost = np.zeros(len(mean), **kind) + 0 * short
+        lost = 0 * short
         for place in range(1, len(mean)):
             lost[place] = mean[place] @ lost + short[place]
     else:
-        own = xp.asarray(mean, xp.result_type(float)).at[0].set(0.0)
-        lost = xp.linalg.solve(xp.eye(len(mean)) - own, short)
+        lost = xp.linalg.solve(xp.eye(len(mean)) - xp.asarray(mean).at[0].set(0.0), short)
     points = (Z + z * lost * (2 - lost))[:, None]
     return lost[table.models], _filled(about, replace(table, mean=mean, origin=points), -1).diagonal()
 

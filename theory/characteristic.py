@@ -50,9 +50,9 @@ def _steady(step: Expr, letter: Expr, one: Expr) -> Expr:
     slope, rest = linear_in(step.expand(), letter)
     parts = Poly(slope, k, c).terms() if slope.has(k, c) else [((0, 0), slope)]
     taken = Integer(0)
-    for (noise, chosen), part in parts:
-        plain = (one - part).subs(e, 1 - g).expand() if (noise, chosen) == (0, 0) else -part
-        taken += k**noise * c**chosen * factor(plain)
+    for powers, part in parts:
+        plain = -part if any(powers) else (one - part).subs(e, 1 - g).expand()
+        taken += k ** powers[0] * c ** powers[1] * factor(plain)
     return letter - letter * taken + rest.collect([R, Q, C, Z, g], factor)
 
 
@@ -66,7 +66,8 @@ def characteristic(workflow: type, replacement: bool = False, weight: Expr = w) 
     draws: EVENT = ((e,), k, R)
     pool, total = N + (m - 1) * n, N + m * n
     moves, kept, chosen, noise, first = n / total, pool / total, Integer(0), 1 / n, Z / N
-    fit, state, start = S, (B, S), [Integer(0), Z / N]
+    fit: Any = S
+    state: tuple[Any, ...] = (B, S)
     if workflow is Replace:
         moves, kept = Integer(1), Integer(0)
         table, lost = _followed([[S]], [B], [draws, ((0, 1), 0, 0)])
@@ -87,10 +88,9 @@ def characteristic(workflow: type, replacement: bool = False, weight: Expr = w) 
     elif workflow is FixedReal:
         moves, kept = share(FixedReal), POOLED
         table, lost = _followed([[first, C], [C, S]], [0, B], [((0, e), k, R), ((w, 0, a), 0, 0)])
-        state, start = (B, S, C), [*start, first]
+        state = (B, S, C)
     else:
         raise ValueError(f"no one-step law for {workflow.__name__}: a Schedule is computed by the workflow algebra")
-    start[1] = first
     shares = {a: moves, c: chosen, w: kept, k: noise}
     spreads = {R: Z + z * LOST * (2 - LOST), Q: Z + z * B * (2 - B)}  # of a point, about the wave expected of the model
     steps = [(lost[-1], B, w + a), (table[-1, -1], S, (w + a) ** 2), (table[0, -1], C, w + a)][: len(state)]
@@ -98,7 +98,13 @@ def characteristic(workflow: type, replacement: bool = False, weight: Expr = w) 
     error = z * LOST**2 + e**2 * (S + (fit - S).expand().collect(c, factor))
     step, error = ([each.subs(shares, simultaneous=True).subs(spreads, simultaneous=True) for each in part]
                    for part in (written, [error]))  # fmt: skip
-    return Law(state, tuple(start), tuple(step), error[0], "waves of the data, of which a model keeps the share e")
+    return Law(
+        state,
+        (Integer(0), first, first)[: len(state)],
+        tuple(step),
+        error[0],
+        "waves of the data, of which a model keeps the share e",
+    )
 
 
 def _variance(square: Expr, kept: Expr) -> Expr:

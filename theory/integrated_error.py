@@ -17,7 +17,7 @@ from .characteristic import characteristic, derive_replace, prove_characteristic
 from .family import GaussianMixture, KernelDensity
 from .kernel_density import B_, KERNELS
 from .law import Law
-from .lower import evaluate, spread_out
+from .lower import evaluate
 from .quadrature import frequencies
 from .solve import Step, Unsolved
 from .symbols import M, N, Z, e, g, m, n, w, z
@@ -74,7 +74,7 @@ def over_frequencies(
     if unrolled:
         found = by_model(f, workflow, widths, truth, integrand)[xp.maximum(xp.asarray(whole) - 1, 0)]
     else:
-        models = xp.where(xp.asarray(whole) < 1, 1, whole)
+        models = arg.namespace(whole).maximum(whole, 1)
         reach = models if arg.is_traced(whole) else float(np.max(models))
         s, weights, known = plane(f, truth, widths, widths, reach)
         found = (integrand(workflow, s, known, widths[None], models) * weights).sum(-1)
@@ -125,9 +125,7 @@ def _widths(owner: str, f: KernelDensity, workflow: Workflow, whole: Any) -> tup
             raise arg.refuse("KernelDensity", "bandwidth", f.bandwidth, f"bandwidths of {len(given)} models: give more to "
                              f"ask for generation {last}, or one number for all")  # fmt: skip
         if last > min(ends, default=last):
-            raise arg.refuse(
-                owner, "generation", whole, f"this workflow has {min(ends)} generations: write sizes or rows for more"
-            )
+            raise arg.refuse(owner, "generation", whole, f"this workflow ends with {min(ends)}: write more")
     return (each[:last] if several else each[[0] * last]), True
 
 
@@ -150,24 +148,10 @@ def _truth_at(f: KernelDensity, truth: GaussianMixture | None, s: Any) -> tuple[
 def error_at(workflow: Workflow, s: Any, known: dict[Any, Any], widths: Any, generation: Any) -> Any:
     """E|e psi - phi|^2 at each generation and frequency."""
     if isinstance(workflow, Schedule | SlidingWindow):
-        return _by_algebra(workflow, s, known, widths)
+        kept, taken = kernels(widths, s)
+        lost, variance = algebra.waves(workflow, kept, taken, known[z], known[Z])
+        return known[z] * (taken + kept * lost) ** 2 + kept**2 * variance
     return run(workflow, _law(workflow).error, s, known, widths, generation)
-
-
-def _by_algebra(workflow: Workflow, s: Any, known: dict[Any, Any], widths: Any) -> Any:
-    """The error by the workflow algebra, one frequency after another (of JAX: side by side)."""
-    kept, taken = kernels(widths, s)
-    xp = arg.namespace(kept)
-
-    def at(column: Any) -> Any:
-        full, short, share, rest = column[0], column[1], column[2 : 2 + len(widths)], column[2 + len(widths) :]
-        lost, variance = algebra.waves(workflow, share, rest, full, short)
-        return full * (rest + share * lost) ** 2 + share**2 * variance
-
-    columns = xp.concatenate([known[z][None], known[Z][None], kept, taken])
-    if xp is np:
-        return np.stack([at(column) for column in columns.T], axis=-1)
-    return spread_out(at, columns)
 
 
 def run(workflow: Workflow, read: Expr, s: Any, known: dict[Any, Any], widths: Any, generation: Any) -> Any:
@@ -203,7 +187,12 @@ def _column(value: Any) -> Any:
 
 
 def _law(workflow: Workflow) -> Law:
-    return characteristic(type(workflow), getattr(workflow, "replacement", False))
+    kind: Any = type(workflow)
+    return characteristic(kind, getattr(workflow, "replacement", False))
+
+
+def _pooled(workflow: FreshReal) -> Any:
+    return workflow.real / (workflow.real + workflow.synthetic)
 
 
 def _sizes(workflow: Workflow) -> dict[Any, Any]:
@@ -212,7 +201,7 @@ def _sizes(workflow: Workflow) -> dict[Any, Any]:
     if isinstance(workflow, AccumulateSubsample):
         values[M] = workflow.train
     if isinstance(workflow, FreshReal):
-        values[w] = workflow.real / (workflow.real + workflow.synthetic) if workflow.weight is None else workflow.weight
+        values[w] = _pooled(workflow) if workflow.weight is None else 1.0 * workflow.weight
     return values
 
 

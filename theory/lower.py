@@ -193,10 +193,10 @@ def swept(start: Lowered, step: Lowered, read: Lowered) -> Lowered:
 
 
 def spread_out(function: Callable[[Any], Any], values: Any) -> Any:
-    """``function`` of each entry along the last axis of JAX arrays, the entries side by side (``vmap``)."""
+    """``function`` of each entry along the last axis of some JAX arrays, all of them at once (``vmap``)."""
     import jax
 
-    return jax.vmap(function, in_axes=-1, out_axes=-1)(values)
+    return jax.vmap(function, in_axes=-1, out_axes=-1)(jax.tree.map(jax.numpy.asarray, values))
 
 
 def scanned(event: Callable[..., tuple[Any, Any]], table: Any, v2: Any) -> Any:
@@ -243,7 +243,14 @@ def register() -> None:
         jax.tree_util.register_pytree_with_keys(kind, flatten, partial(unflatten, kind))
 
 
-STATIC = {"unbiased", "dimension", "replacement", "redrawn", "models"}  # fields that choose a formula or a shape
+STATIC = {
+    "unbiased",
+    "dimension",
+    "replacement",
+    "redrawn",
+    "compared",
+    "models",
+}  # fields that choose a formula or a shape
 
 
 class _WhenJaxComes:

@@ -36,9 +36,9 @@ def integrated_error_lower_bound(
     .. math:: (2\pi)^{-d} \int z (1-\mu_m)^2 + \mu_m^2 (1 - z)\, T_m\, ds \;\le\; E\int (f_m - f)^2,
 
     :math:`\mu_m` the share of the truth's wave that is left in model m, :math:`T_m` the error over v of a family with v2 = -1
-    under the same workflow. Under Replace that smoothing is one kernel of the variance :math:`\sum_{t \le m} h_t^2`. So no bandwidth
-    for drawing is better than none, wherever reports may be smoothed at will. For Replace, FixedReal and Accumulate (elsewhere it
-    fails: smoothing may repair weights that are far from the best).
+    under the same workflow. Under Replace that smoothing is one kernel of the variance :math:`\sum_{t \le m} h_t^2`. So
+    no bandwidth for drawing is better than none, wherever reports may be smoothed at will. For Replace, FixedReal and Accumulate
+    (elsewhere it fails: smoothing may repair weights that are far from the best).
 
     >>> from modelcollapse import theory
     >>> f, w = theory.KernelDensity(0.3), theory.Accumulate(200, 200)
