@@ -12,10 +12,10 @@ from . import algebra, recursion
 from . import arguments as arg
 from . import family as families
 from . import workflow as workflows
-from .assumption import SAMPLES, TWO_REAL, always
+from .assumption import SAMPLES, always
 from .characteristic import characteristic, derive_replace, prove_characteristic, prove_replace
 from .family import GaussianMixture, KernelDensity
-from .kernel_density import B_, KERNELS
+from .kernel_density import B_, KERNELS, SUBSAMPLED
 from .law import Law
 from .lower import evaluate
 from .quadrature import frequencies
@@ -231,11 +231,6 @@ def _prove() -> tuple[Step, ...]:
 
 
 NORMAL = Assumption("kernels are normal laws, and the truth is one or a mixture of them", always, "")
-SUBSAMPLED = Assumption(
-    TWO_REAL.text,
-    lambda family, workflow: not isinstance(workflow, AccumulateSubsample) or TWO_REAL.holds(family, workflow),
-    TWO_REAL.remedy,
-)
 INTEGRATED = Theorem(
     "kernel-density-integrated-error",
     "The integrated squared error of a kernel density is exact under every workflow and with any bandwidths: at each frequency "
