@@ -54,7 +54,7 @@ def optimal_bandwidths(
     >>> from modelcollapse import theory
     >>> best = theory.optimal_bandwidths(theory.KernelDensity(1.0), theory.Accumulate(200, 200), 11, decay=0.0)
     >>> round(best.bandwidth, 3), round(best.worst, 5)
-    (0.267, 0.00501)
+    (0.251, 0.0051)
     """
     owner = "optimal_bandwidths"
     INTEGRATED.require(owner, families.check(owner, f), workflows.check(owner, w))

@@ -25,7 +25,7 @@ from .law import Law, law
 from .smoothing import share, vanishing
 from .solve import Step, Unsolved, linear_in
 from .stable import CompoundPower, GeometricSum
-from .symbols import B, C, D, M, N, Q, R, S, V, Z, a, c, e, g, k, m, n, q, v2, w, z
+from .symbols import B, C, D, M, N, Q, R, S, V, X, Z, a, c, e, g, k, m, n, q, v2, w, z
 from .theorem import Derived
 from .workflow import Accumulate, AccumulateSubsample, FixedReal, FreshReal, RandomPast, Replace
 
@@ -107,6 +107,14 @@ def characteristic(workflow: type, replacement: bool = False, weight: Expr = w) 
     )
 
 
+@cache
+def remaining(workflow: type) -> Law:
+    """The law of X = 1 - B, what is left of the truth's wave in the data, with no difference in it; a model keeps e X."""
+    one = characteristic(workflow)
+    step = factor(1 - one.step[0].subs({g: 1 - e, B: 1 - X}))
+    return Law((X,), (Integer(1),), (step,), e * X, one.drawn)
+
+
 def _variance(square: Expr, kept: Expr) -> Expr:
     """S of generation m under Replace, where the model leaves ``square`` = e^2 and n points ``kept`` = 1 - 1/n of a variance."""
     slope = square * kept
@@ -116,8 +124,8 @@ def _variance(square: Expr, kept: Expr) -> Expr:
 
 def derive_replace() -> Derived:
     """Replace with one bandwidth: the data has lost 1 - e^(m-1), and S takes in what is lost of the second moment."""
-    square = (1 - g) ** 2
-    return Derived(z * (g * GeometricSum(1 - g, m)) ** 2 + square * _variance(square, 1 - 1 / n))
+    square = (1 - g) ** 2  # its base less one is exact for small g, the factor e for small e
+    return Derived(z * (g * GeometricSum(1 - g, m)) ** 2 + e**2 * _variance(square, 1 - 1 / n))
 
 
 def prove_replace() -> tuple[Step, ...]:

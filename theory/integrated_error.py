@@ -13,7 +13,7 @@ from . import arguments as arg
 from . import family as families
 from . import workflow as workflows
 from .assumption import SAMPLES, always
-from .characteristic import characteristic, derive_replace, prove_characteristic, prove_replace
+from .characteristic import characteristic, derive_replace, prove_characteristic, prove_replace, remaining
 from .family import GaussianMixture, KernelDensity
 from .kernel_density import B_, KERNELS, SUBSAMPLED
 from .law import Law
@@ -154,16 +154,17 @@ def error_at(workflow: Workflow, s: Any, known: dict[Any, Any], widths: Any, gen
     return run(workflow, _law(workflow).error, s, known, widths, generation)
 
 
-def run(workflow: Workflow, read: Expr, s: Any, known: dict[Any, Any], widths: Any, generation: Any) -> Any:
-    """``read`` at each generation and frequency, by the law of the workflow.
+def run(workflow: Workflow, read: Expr | None, s: Any, known: dict[Any, Any], widths: Any, generation: Any) -> Any:
+    """``read`` at each generation and frequency, by the law of the workflow; None: what a model keeps of the truth's wave.
 
     Of one bandwidth in ``widths`` at the generations asked for; of several, and None for those, at generations 1, 2, ...
     """
-    law, sizes = _law(workflow), _sizes(workflow)
+    law, sizes = _law(workflow) if read is not None else remaining(type(workflow)), _sizes(workflow)
+    read = law.error if read is None else read
     kept, taken = kernels(widths, s)
     if generation is not None:
         values = {letter: _column(each) for letter, each in sizes.items()} | known | {e: kept[0], g: taken[0]}
-        if isinstance(workflow, Replace) and read == law.error:
+        if isinstance(workflow, Replace) and read == _law(workflow).error:
             return evaluate(INTEGRATED.derived.expression, values | {m: _column(generation)})
         return recursion.value(law, read, tuple(values), tuple(values.values()), _column(generation))
     rows = {e: kept, g: taken}

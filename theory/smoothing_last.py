@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from sympy import Expr, simplify
+from sympy import Expr, cancel
 
 from . import family as families
 from . import workflow as workflows
@@ -54,10 +54,11 @@ def integrated_error_lower_bound(
 def bound_at(workflow: Workflow, s: Any, known: dict[Any, Any], widths: Any, generation: Any) -> Any:
     """What smoothing in the end errs, at each generation and frequency."""
     lost = run(workflow, LOST, s, known, widths, generation)
+    left = run(workflow, None, s, known, widths, generation)
     models = np.arange(1, len(lost) + 1) if generation is None else generation
     plain = error(Gaussian(), workflow, models)
     plain = plain[..., None] if np.ndim(plain) else plain
-    return known[z] * lost**2 + (1 - lost) ** 2 * known[Z] * plain
+    return known[z] * lost**2 + left**2 * known[Z] * plain
 
 
 def unsmoothed_slope(
@@ -78,7 +79,7 @@ def unsmoothed_slope(
 
 
 def _ratio(workflow: type, variance: Expr) -> Expr:
-    """S/(1-B)^2 of the next generation, where it is ``variance`` over (1-B)^2 in this one."""
+    """S/(1-B)^2 of the next generation, where it is ``variance`` over (1-B)^2 in this one; a the share of Accumulate."""
     one = characteristic(workflow)
     covariance = {C: (1 - B) * Z / N}  # under a fixed real set, which this solves
     return (one.step[1].subs(covariance).subs(S, variance) / (1 - one.step[0]) ** 2).subs({g: 1 - e, Z: 1 - z})
@@ -95,7 +96,7 @@ def rise(workflow: type) -> Expr:
 
 def _prove_moving(workflow: type) -> Step:
     found = _ratio(workflow, (T + D) * (1 - B) ** 2) - _ratio(workflow, T).subs({B: 0, e: 1})
-    left = simplify(found - rise(workflow))
+    left = cancel((found - rise(workflow)).subs(N, n / a - m * n))  # a = n/(N+mn) in the place of N: few letters
     if left != 0:
         raise Unsolved(f"{workflow.__name__}: {left} left of the rise")
     return Step(f"{workflow.__name__}: it is D above T, that without smoothing, and then", rise(workflow), "D(m+1) = ")
@@ -105,19 +106,19 @@ def _prove_fixed() -> tuple[Step, ...]:
     """With the share y = e (1-B) that a model keeps of the truth's wave the ratio falls up to y = 1."""
     share, real = n / (N + n), N / (N + n)
     one = characteristic(FixedReal)
-    kept = simplify((one.step[2].subs(C, (1 - B) * Z / N) - (1 - one.step[0]) * Z / N).subs(g, 1 - e))
+    kept = cancel((one.step[2].subs(C, (1 - B) * Z / N) - (1 - one.step[0]) * Z / N).subs(g, 1 - e))
     old = (1 - z) / N
     found = _ratio(FixedReal, (1 - B) ** 2 * (old + T)) - old
     a0 = a**2 / n
     slope = a**2 * ((1 - 1 / n) * T - (z + old) / n)
     claimed = (a0 + slope * y**2) / (w + a * y) ** 2
-    left = simplify(found - claimed.subs({y: e * (1 - B), a: share, w: real}, simultaneous=True))
-    falling = simplify(claimed.diff(y) - 2 * (slope * w * y - a * a0) / (w + a * y) ** 3)
+    left = cancel(found - claimed.subs({y: e * (1 - B), a: share, w: real}, simultaneous=True))
+    falling = cancel(claimed.diff(y) - 2 * (slope * w * y - a * a0) / (w + a * y) ** 3)
     settled = (a0 * (1 - z - old)) / (1 - a**2 * (1 - 1 / n))
-    resting = simplify(claimed.subs({y: 1, w: 1 - a}).subs(T, settled) - settled)
+    resting = cancel(claimed.subs({y: 1, w: 1 - a}).subs(T, settled) - settled)
     most = a0 / (1 - a**2 * (1 - 1 / n))  # at z = 0 and many real samples
     room = a / n * (1 - a * (1 - 1 / n)) / (1 - a**2 * (1 - 1 / n))
-    margin = simplify(a / n - (1 - a) * (1 - 1 / n) * most - room)
+    margin = cancel(a / n - (1 - a) * (1 - 1 / n) * most - room)
     if any((kept, left, falling, resting, margin)):
         raise Unsolved(f"fixed real: {kept}, {left}, {falling}, {resting}, {margin}")
     return (

@@ -41,6 +41,7 @@ z = _letter("z", "squared modulus of the characteristic function of the truth at
 Z = _letter("Z", "variance of a wave at a sample of the truth, 1 - z", nonnegative=True)
 B = _letter("B", "share of the truth's wave that the data has lost: 1 - E psi/phi", nonnegative=True)
 S = _letter("S", "variance of the characteristic function of the data", nonnegative=True)
+X = _letter("X", "share of the truth's wave that is left in the data, 1 - B", positive=True)
 C = _letter("C", "its covariance with that of the first, real set", nonnegative=True)
 d = _letter("d", "dimension: number of covariates of a regression", positive=True)
 f = _letter("f", "N - d - 1: real samples beyond the dimension and one; one fit errs V/f", positive=True)
