@@ -427,3 +427,76 @@ def test_what_is_refused():
         theory.integrated_error(f, theory.AccumulateSubsample(1, 5), 2)
     with pytest.raises(theory.InputError, match="compared"):
         theory.KernelDensity(0.5, compared=1)
+
+
+# --- many dimensions, arrays and rules -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("real", "synthetic"), [(5, 5), (10**9, 2), (10**9, 10**9)])
+@pytest.mark.parametrize("dimension", [60, 300])
+def test_many_dimensions(real, synthetic, dimension):
+    """There the integral lives where a kernel leaves e = 1e-30 of a wave, which 1 - (1 - e) has lost."""
+    f = theory.KernelDensity(0.5, dimension)
+    for last in (1, 2, 3):
+        with mpmath.workdps(200):
+            exact = in_space(real, synthetic, [0.5] * last, 1, dimension)
+        found = theory.integrated_error(f, theory.Replace(synthetic, real=real), last)
+        assert float(abs(found / exact - 1)) < 1e-12
+    bound = theory.integrated_error_lower_bound(f, theory.Replace(synthetic, real=real), 3)
+    with mpmath.workdps(200):  # all points of one law, drawn again, and one kernel of the variance 3 h^2
+        again = (1 - mpmath.mpf(1) / real) * (1 - mpmath.mpf(1) / synthetic) ** 2
+        wide = mpmath.mpf(3) / 4
+        total = (1 - again) * (4 * mpmath.pi * wide) ** (-mpmath.mpf(dimension) / 2)
+        for share, exponent in ((again, wide + 1), (-2, wide / 2 + 1), (1, mpmath.mpf(1))):
+            total += share * (4 * mpmath.pi * exponent) ** (-mpmath.mpf(dimension) / 2)
+    assert float(abs(bound / total - 1)) < 1e-12
+
+
+def test_slopes_by_sizes_and_arrays_where_models_are_unrolled():
+    """A size that is traced has its slope; arrays where models are unrolled are refused in one line."""
+
+    def of_size(size):
+        return theory.integrated_error(theory.KernelDensity(0.3), theory.Accumulate(jnp.asarray(size), 4.0), 3)
+
+    slope = jax.grad(of_size)(4.0)
+    assert float(slope) == pytest.approx(float(of_size(4.001) - of_size(3.999)) / 0.002, rel=1e-6)
+    several = theory.KernelDensity(np.array([0.3, 0.4]))
+    with pytest.raises(theory.InputError, match=r"integrated_error\(bandwidth=.*for each"):
+        theory.integrated_error(several, theory.Replace(5).schedule(3), 2)
+    spread = theory.KernelDensity(1.0, 1, np.array([1.0, 2.0]))
+    for asked in (theory.report_bandwidth, theory.optimal_bandwidths):
+        with pytest.raises(theory.InputError, match=rf"{asked.__name__}\(variance=.*for each"):
+            asked(spread, theory.Replace(9), 2)
+
+
+def test_one_bandwidth_that_is_too_small_for_a_single_fit_is_nearly_the_best_power_law():
+    """Over 5 to 50 generations: 0.6 to 0.75 of the rule for one fit, hardly a decay, and a constant costs less than 3%."""
+    f, kept, rule = theory.KernelDensity(1.0), theory.Accumulate(200, 200), (4 / 3 / 200) ** 0.2
+    for last in (5, 10, 20, 50):
+        best, constant = (theory.optimal_bandwidths(f, kept, last, decay=decay) for decay in (None, 0.0))
+        assert 0.6 < best.bandwidth / rule < 0.75 and -0.18 < best.decay < 0.03
+        assert best.worst <= constant.worst < 1.03 * best.worst
+        assert 0.6 < constant.bandwidth / rule < 0.85
+        single = theory.integrated_error(theory.KernelDensity(rule), kept, last)
+        assert constant.worst < single
+
+
+@pytest.mark.parametrize(
+    "workflow", [theory.Replace(50), theory.FixedReal(50, 80), theory.Accumulate(50, 20)], ids=repr
+)
+def test_no_bandwidth_for_drawing_is_best(workflow):
+    """Of a normal truth every slope is positive at no smoothing, whatever the report, and there is no better point inside."""
+    last = 5
+    best = theory.report_bandwidth(theory.KernelDensity(1.0), workflow, last)
+
+    def error(squares, report):
+        widths = (*np.sqrt(squares), report)
+        return theory.integrated_error(theory.KernelDensity(widths), workflow, last)
+
+    for place in range(last - 1):
+        step = 1e-4 * np.eye(last - 1)[place] + 1e-12
+        assert error(step, best.bandwidth) > best.error
+    draw = np.random.default_rng(1)
+    for _ in range(30):
+        squares = draw.exponential(0.05, last - 1)
+        assert min(error(squares, report) for report in best.bandwidth * np.linspace(0.3, 1.2, 10)) > best.error

@@ -60,6 +60,7 @@ def optimal_bandwidths(
     INTEGRATED.require(owner, families.check(owner, f), workflows.check(owner, w))
     check_truth(owner, f, truth)
     arg.static(owner, f=f, w=w)
+    _one_truth(owner, f)
     arg.one_size(owner, w)
     last = int(arg.size(owner, "generations", generations, of="generations"))
     if decay is not None:
@@ -100,6 +101,7 @@ def report_bandwidth(
     LAST.require(owner, families.check(owner, f), workflows.check(owner, w))
     check_truth(owner, f, truth)
     arg.static(owner, f=f, w=w, generation=generation)
+    _one_truth(owner, f)
     arg.one_size(owner, w)
     when = int(arg.size(owner, "generation", generation, of="models fitted so far"))
     width = math.log(math.sqrt(f.variance if truth is None else truth.v))
@@ -108,6 +110,11 @@ def report_bandwidth(
         brentq(lambda at: slope(math.exp(at))[1], width + math.log(SMALLEST), width + math.log(LARGEST), xtol=1e-13)
     )
     return ReportBandwidth(found, float(slope(found)[0]))
+
+
+def _one_truth(owner: str, f: KernelDensity) -> None:
+    if np.ndim(f.variance):
+        raise arg.refuse(owner, "variance", f.variance, "one number here: call it for each of an array")
 
 
 def _silverman(f: KernelDensity, workflow: Workflow, truth: GaussianMixture | None) -> float:

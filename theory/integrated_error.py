@@ -78,6 +78,7 @@ def over_frequencies(
         reach = models if arg.is_traced(whole) else float(np.max(models))
         s, weights, known = plane(f, truth, widths, widths, reach)
         found = (integrand(workflow, s, known, widths[None], models) * weights).sum(-1)
+    xp = arg.namespace(found, whole)
     return arg.scalar(xp.where(xp.asarray(whole) < 1, 0.0, found))
 
 
@@ -107,8 +108,14 @@ def _widths(owner: str, f: KernelDensity, workflow: Workflow, whole: Any) -> tup
     sizes = workflow.synthetic if isinstance(workflow, Replace) and isinstance(workflow.synthetic, tuple) else None
     several = isinstance(f.bandwidth, tuple)
     given = f.bandwidth if several else (f.bandwidth,)
+    unrolled = several or sizes is not None or isinstance(workflow, Schedule | SlidingWindow)
+    for name, value in (("bandwidth", given), ("variance", (f.variance,))) if unrolled else ():
+        if any(np.ndim(one) for one in value):
+            raise arg.refuse(
+                owner, name, getattr(f, name), "one number for each model here: call it for each of an array"
+            )
     each = arg.namespace(*given).stack([arg.namespace(*given).asarray(width) * 1.0 for width in given])
-    if not several and sizes is None and not isinstance(workflow, Schedule | SlidingWindow):
+    if not unrolled:
         if not arg.is_traced(whole):
             arg.steps(owner, whole)
         return each[0], False
