@@ -429,7 +429,7 @@ def test_what_is_refused():
         theory.KernelDensity(0.5, compared=1)
 
 
-# --- many dimensions, arrays and rules -------------------------------------------------------------------------------------------
+# --- many dimensions, arrays and rules ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("real", "synthetic"), [(5, 5), (10**9, 2), (10**9, 10**9)])
@@ -500,3 +500,18 @@ def test_no_bandwidth_for_drawing_is_best(workflow):
     for _ in range(30):
         squares = draw.exponential(0.05, last - 1)
         assert min(error(squares, report) for report in best.bandwidth * np.linspace(0.3, 1.2, 10)) > best.error
+
+
+def test_of_one_point_the_best_report_has_twice_the_variance_of_the_truth():
+    """There 1/(h^2 sqrt(8)) = h/(h^2+2v)^(3/2) has the root h^2 = 2 v, whatever v is."""
+    for variance in (1.0, 9.0):
+        found = theory.report_bandwidth(theory.KernelDensity(1.0, 1, variance), theory.Replace(1), 1).bandwidth
+        assert found == pytest.approx((2 * variance) ** 0.5, rel=1e-10)
+
+
+def test_a_decay_that_is_given_is_kept():
+    """The bandwidths are that power law, their errors those of such a tuple."""
+    best = theory.optimal_bandwidths(theory.KernelDensity(1.0), theory.Accumulate(20, 20), 4, decay=0.2)
+    np.testing.assert_allclose(best.bandwidths, best.bandwidth * np.arange(1, 5) ** -0.2, rtol=1e-12)
+    error = theory.integrated_error(theory.KernelDensity(best.bandwidths), theory.Accumulate(20, 20), np.arange(1, 5))
+    np.testing.assert_allclose(best.errors, error, rtol=1e-12)

@@ -166,7 +166,8 @@ def run(workflow: Workflow, read: Expr | None, s: Any, known: dict[Any, Any], wi
 
     Of one bandwidth in ``widths`` at the generations asked for; of several, and None for those, at generations 1, 2, ...
     """
-    law, sizes = _law(workflow) if read is not None else remaining(type(workflow)), _sizes(workflow)
+    kind: Any = type(workflow)
+    law, sizes = remaining(kind) if read is None else _law(workflow), _sizes(workflow)
     read = law.error if read is None else read
     kept, taken = kernels(widths, s)
     if generation is not None:
