@@ -1,6 +1,6 @@
 """Verify: every theorem against simulated chains, at a stated rate of false alarms.
 
-Each theorem about a family under a workflow has one cell: where it holds, and what it predicts there. Cells are chosen by their
+Each theorem about a family under a workflow has cells: where it holds, and what it predicts there. Cells are chosen by their
 tails: an observable whose mean is carried by rare chains is not judged by its mean (`simulate.judged`). Other theorems have a
 trial (`trials`): independent replicates whose mean is predicted.
 """
@@ -81,7 +81,7 @@ def _edge(w: Any) -> Any:
 
 
 def cells() -> tuple[Cell | Trial, ...]:
-    """One cell or trial for each theorem, in reading order."""
+    """Cells or a trial for each theorem, in reading order."""
     place = {each.name: number for number, each in enumerate(ledger.theorems())}
     return tuple(sorted((*_cells(), *trials()), key=lambda each: place[each.theorem]))
 
@@ -154,14 +154,18 @@ def _cells() -> tuple[Cell, ...]:
         Cell("kernel-density-replace", kernel, t.Replace(20, real=30), 10, "diversity", diversity),
         Cell("kernel-density-fixed-real", kernel, t.FixedReal(12, 30), 12, "error", error),
         Cell("kernel-density-fresh-real", kernel, t.FreshReal(12, 30), 12, "diversity", diversity),
-        Cell("kernel-density-fresh-real-weighted", kernel, t.FreshReal(12, 30, weight=0.6), 12, "error", error),
+        Cell("kernel-density-fresh-real", kernel, t.FreshReal(12, 30, weight=0.6), 12, "error", error),
         Cell("kernel-density-accumulate", kernel, t.Accumulate(20, 15), 20, "diversity", diversity),
-        Cell("kernel-density-subsample", kernel, t.AccumulateSubsample(20, 12, train=15), 20, "error", error),
+        Cell("kernel-density-accumulate", kernel, t.AccumulateSubsample(20, 12, train=15), 20, "error", error),
         Cell("kernel-density-algebra", shrinking, odd, 4, "error", error),
         Cell("kernel-density-second-moment", kernel, t.Accumulate(20, 15), 20, "second_moment", t.second_moment),
-        Cell("kernel-density-bandwidth", shrinking, t.Replace(20), 12, "second_moment", t.second_moment),
         Cell("teacher", _SIX, t.taught(12, 15, nearly), 2, "error",
              lambda f, w, m: np.full(len(m), t.teacher_error(f, 12, 15, nearly)), last_only=True),
+        Cell("kernel-density-second-moment", shrinking, t.Replace(20), 12, "second_moment", t.second_moment),
+        Cell("kernel-density-integrated-error", t.KernelDensity(0.5, compared=True), t.Accumulate(8, 6), 6,
+             "squared_difference", t.integrated_error),
+        Cell("kernel-density-smoothing-last", t.KernelDensity(0.5, compared=True), t.Replace(8), 5,
+             "squared_difference", t.integrated_error_lower_bound, ">="),
     )  # fmt: skip
 
 

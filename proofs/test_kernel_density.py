@@ -19,10 +19,9 @@ from modelcollapse.proofs.budget import standard_scores, threshold
 from modelcollapse.proofs.rational import exactly, iterated, letters
 from modelcollapse.proofs.schedules import ODD, schedules
 from modelcollapse.theory import algebra, recursion
-from modelcollapse.theory.derivation import POOLED
 from modelcollapse.theory.kernel_density import theorem_of
 from modelcollapse.theory.smoothing import second_moment, smoothed
-from modelcollapse.theory.symbols import H, M, N, V, m, n, w
+from modelcollapse.theory.symbols import H, M, N, V, m, n
 
 CHAINS = 12_000
 ADDED = Fraction(2, 7)  # h^2 over the variance of the truth
@@ -112,8 +111,7 @@ def test_law_algebra_and_closed_form_are_the_points_moments(workflow):
             at = values(workflow) | {m: when}
             assert exactly(forms.derived.expression, at) == expected[when - 1][0]
             assert exactly(forms.derived.diversity, at) == spread[when - 1]
-            weight = POOLED if isinstance(workflow, theory.FreshReal) and workflow.weight is None else w
-            assert exactly(second_moment(type(workflow), weight), at) == expected[when - 1][1]
+            assert exactly(second_moment(type(workflow)), at) == expected[when - 1][1]
 
 
 @pytest.mark.parametrize("name", ODD)

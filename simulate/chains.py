@@ -60,6 +60,7 @@ STATIC = {
     "unbiased",
     "redrawn",
     "held_out",
+    "compared",
     "iterations",
     "vocabulary",
     "length",

@@ -46,7 +46,8 @@ def pool(f: KernelDensity, w: Workflow, generations: int) -> tuple[Any, ...]:
     """The fields of a `Pool`: memory, step, most, room, sizes, rows."""
     rows: dict[str, np.ndarray] = {"first": np.arange(generations) == 0, "width": _widths(f, generations)}
     sizes = kernel.Size(np.zeros(0))
-    if isinstance(w, Schedule) or (rescored(f) and isinstance(w, FixedReal | Accumulate)):
+    again = rescored(f) and isinstance(w, FixedReal | Accumulate)
+    if isinstance(w, Schedule) or again or (f.compared and not isinstance(w, AccumulateSubsample)):
         return stored(f, w.schedule(generations))
     if isinstance(w, AccumulateSubsample):
         most, room, places = subsample.places(w, generations)
@@ -111,7 +112,30 @@ def fitted(f: KernelDensity, points: jax.Array, shares: jax.Array, width: jax.Ar
     """The model of points (P, d) with ``shares`` (P,), none below 0, summing to one."""
     mean = shares @ points
     spread = shares @ jnp.sum((points - mean) ** 2, axis=1)
-    return Density(mean, spread, width, log_density(points, shares, width, held_out) if f.held_out else None)
+    return Density(
+        mean,
+        spread,
+        width,
+        log_density(points, shares, width, held_out) if f.held_out else None,
+        squared_difference(points, shares, width, f.variance) if f.compared else None,
+    )
+
+
+def squared_difference(points: jax.Array, shares: jax.Array, width: jax.Array, variance: Any) -> jax.Array:
+    r""":math:`\int (f - g)^2` of a kernel density and the normal law at 0, from all pairs of points (P, d).
+
+    Two kernels overlap by :math:`N(x_i - x_j; 0, 2 h^2)`. One point after another, for memory.
+    """
+    d = points.shape[1]
+
+    def overlap(squares: jax.Array, spread: Any) -> jax.Array:
+        return jnp.exp(-squares / (2 * spread)) / (2 * np.pi * spread) ** (d / 2)
+
+    def one(place: jax.Array) -> jax.Array:
+        pairs = shares @ overlap(jnp.sum((points - place) ** 2, axis=1), 2 * width**2)
+        return pairs - 2 * overlap(jnp.sum(place**2), width**2 + variance)
+
+    return shares @ lax.map(one, points) + overlap(jnp.zeros((), float), 2 * jnp.asarray(variance, float))
 
 
 def log_density(points: jax.Array, shares: jax.Array, width: jax.Array, held_out: jax.Array) -> jax.Array:

@@ -53,13 +53,15 @@ class Normal(NamedTuple):
 class Density(NamedTuple):
     """A kernel density: ``mean`` (d,) of its points, trace of their covariance (divisor n), bandwidth.
 
-    ``logs`` (E,): logarithm of its density at the held-out points; None where there are none.
+    ``logs`` (E,): logarithm of its density at the held-out points; None where there are none. ``apart``: the integral of its
+    squared difference from the truth; None where that is not asked for.
     """
 
     mean: jax.Array
     spread: jax.Array
     width: jax.Array
     logs: jax.Array | None
+    apart: jax.Array | None = None
 
 
 class Size(NamedTuple):
@@ -110,7 +112,8 @@ def truth(f: Family) -> Model:
         case KernelDensity():  # one point at 0
             logs = jnp.zeros(f.held_out, float) if f.held_out else None
             deviation = jnp.sqrt(jnp.asarray(f.variance, float))
-            return Density(jnp.zeros(f.dimension, float), jnp.zeros((), float), deviation, logs)
+            apart = jnp.zeros((), float) if f.compared else None
+            return Density(jnp.zeros(f.dimension, float), jnp.zeros((), float), deviation, logs, apart)
         case GaussianMixture():
             return mixtures.truth(f)
         case LogisticRegression():

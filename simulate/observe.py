@@ -34,11 +34,12 @@ def observe(f: Family, model: Model, first: Model | None = None) -> dict[str, ja
     ``mean``. Gaussian: ``log_variance``, log of det of the covariance against the truth's, divided by d. Gamma:
     ``log_mean``, :math:`\log(\theta_m/\theta)`. Linear regression: the noise is known, and its ``diversity`` 1. Kernel densities:
     ``diversity``, the trace of the covariance over the truth's; ``second_moment`` about the true mean, over the same; with
-    held-out points ``loss``, minus the mean logarithm of the density there. Gaussian mixtures: ``mean``, ``diversity`` as of
-    kernel densities, and ``squared_difference``, the integral of the squared difference of the densities of model and truth.
-    Logistic regression: ``diversity``, the mean variance of a label over the truth's, and ``loss``, its cross-entropy on labels
-    of the truth. `Zipf` and `Bigram`: ``alive`` tokens or pairs, and ``missing``, how much of the truth they no longer know; of
-    a `Bigram` ``error`` and ``diversity`` are means over the contexts that it knows, at their weights in the truth.
+    held-out points ``loss``, minus the mean logarithm of the density there; compared, ``squared_difference``, the integral of
+    the squared difference of the densities of model and truth. Gaussian mixtures: ``mean``, ``diversity`` as of kernel
+    densities, and ``squared_difference``. Logistic regression: ``diversity``, the mean variance of a label over the truth's, and
+    ``loss``, its cross-entropy on labels of the truth. `Zipf` and `Bigram`: ``alive`` tokens or pairs, and ``missing``, how much
+    of the truth they no longer know; of a `Bigram` ``error`` and ``diversity`` are means over the contexts that it knows, at
+    their weights in the truth.
 
     >>> from modelcollapse import theory
     >>> f = theory.Categorical([0.5, 0.25, 0.25])
@@ -69,6 +70,8 @@ def observe(f: Family, model: Model, first: Model | None = None) -> dict[str, ja
     if isinstance(f, KernelDensity):
         error, spread = jnp.sum(model.mean**2), model.spread + f.dimension * model.width**2
         seen = {"error": error, "diversity": spread / f.v, "second_moment": (spread + error) / f.v}
+        if model.apart is not None:
+            seen["squared_difference"] = model.apart
         return seen if model.logs is None else seen | {"loss": -jnp.mean(model.logs)}
     if isinstance(f, GaussianMixture):
         mean, spread = mixtures.moments(model)

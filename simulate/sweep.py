@@ -307,7 +307,7 @@ def _observables(grid: Grid, mine: Sequence[int]) -> int:
     known: dict[Any, int] = {}
     count = 0
     for f in (grid.cells[number].f for number in mine):
-        kind = type(f), getattr(f, "held_out", 0) > 0
+        kind = type(f), getattr(f, "held_out", 0) > 0, getattr(f, "compared", False)
         known[kind] = known[kind] if kind in known else len(groups.observed(f))
         count += known[kind]
     return count

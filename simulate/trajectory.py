@@ -69,8 +69,8 @@ class Trajectory:
     coordinate; not kept for the categorical. ``log_variance`` (Gaussian): log(det of the covariance / det of the true
     one)/d, -inf where it is singular. ``log_mean`` (Gamma): log(theta_m/theta). ``second_moment`` (kernel density): of the model
     about the true mean, over that of the truth; its ``diversity`` is the trace of its covariance over the truth's,
-    and its ``loss`` minus the mean log density at the chain's held-out points. `simulate.observe` says what others have. What a
-    family does not have is None.
+    and its ``loss`` minus the mean log density at the chain's held-out points; ``squared_difference`` is per length^d.
+    `simulate.observe` says what others have. What a family does not have is None.
 
     Of language models (`lm.run.Run.trajectory`) a chain is a seed, ``diversity`` and ``drift`` are means over next-token
     distributions after fixed contexts, ``loss`` is the held-out cross-entropy in nats per token, and ``error`` is NaN: the truth

@@ -7,6 +7,7 @@ from .absence import loss_probability_limit, min_real_present
 from .algebra import covariance
 from .answers import diversity, error, explain, gain, gain_limit, second_moment
 from .arguments import InputError
+from .bandwidth import OptimalBandwidths, ReportBandwidth, optimal_bandwidths, report_bandwidth
 from .bounds import l1_drift_upper_bound
 from .collapse import collapse_probability, collapse_time, collapse_time_limit, collapse_time_upper_bound
 from .coverage import effective_corpus, missing
@@ -29,6 +30,7 @@ from .family import (
 )
 from .gaussian import half_life, kullback_leibler, variance_moment, wasserstein
 from .immigration import min_real
+from .integrated_error import integrated_error
 from .l1 import l1_drift, l1_error, l1_error_upper_bound
 from .ledger import theorems
 from .logarithm import log_mean, log_variance, log_variance_spread
@@ -39,6 +41,7 @@ from .plateau import Contamination, contamination
 from .safe import SyntheticLimit, max_synthetic
 from .selection import Curation, Temperature, TopP, Verifier
 from .self_distillation import Distillation, Ridge, best_distillation, best_penalty, self_distillation_error
+from .smoothing_last import integrated_error_lower_bound
 from .source import Source, worth_of_sources
 from .stopping import StoppingRound, stopping_round
 from .survival import loss_probability, survivors
@@ -86,12 +89,14 @@ __all__ = [
     "LinearRegression",
     "LogisticRegression",
     "NegativeBinomial",
+    "OptimalBandwidths",
     "OptimalWeight",
     "Pilot",
     "Poisson",
     "RandomPast",
     "RaoBlackwell",
     "Replace",
+    "ReportBandwidth",
     "Ridge",
     "SamplingBias",
     "Schedule",
@@ -130,6 +135,8 @@ __all__ = [
     "half_life",
     "harmless_share",
     "helpful_synthetic",
+    "integrated_error",
+    "integrated_error_lower_bound",
     "kullback_leibler",
     "l1_drift",
     "l1_drift_upper_bound",
@@ -144,11 +151,13 @@ __all__ = [
     "min_real",
     "min_real_present",
     "missing",
+    "optimal_bandwidths",
     "optimal_share",
     "optimal_weight",
     "pooled_error",
     "rao_blackwell",
     "real_equivalents",
+    "report_bandwidth",
     "runaway_share",
     "sampling_bias",
     "sampling_error",

@@ -122,14 +122,16 @@ def covariance(workflow: Workflow, v2: Any, generations: int, *, heritability: A
 
 def _filled(event: Callable[..., tuple[Any, Any]], table: Events, v2: Any) -> Any:
     """The covariance of the models, event by event."""
+    full: Any
     if arg.is_jax(table.mean, table.origin, v2):
         from .lower import scanned
 
         full = scanned(event, table, v2)
     else:
         exact = table.mean.dtype == object and table.origin.dtype == object and isinstance(v2, (int, Fraction))
-        full = np.zeros(table.mean.shape, dtype=object if exact else float) + (Fraction(0) if exact else 0.0)
-        rows = (table.mean, table.origin) if exact else (table.mean.astype(float), table.origin.astype(float))
+        kind: Any = complex if np.iscomplexobj(table.mean) else float
+        full = np.zeros(table.mean.shape, dtype=object if exact else kind) + (Fraction(0) if exact else 0.0)
+        rows = (table.mean, table.origin) if exact else (table.mean.astype(kind), table.origin.astype(kind))
         for place in range(1, len(full)):
             row, variance = event(full, rows[0][place], rows[1][place], table.noise[place], v2)
             full[place], full[:, place], full[place, place] = row, row, variance
@@ -169,10 +171,47 @@ def smoothed(workflow: Workflow, added: Any, generations: int) -> tuple[Any, Any
         later = xp.linalg.solve(own, ours[:, 0] + xp.stack([xp.asarray(each) * 1.0 for each in added]))
         second = xp.concatenate([xp.ones(1), later])
     points = (mixture @ second)[:, None]
-    return _filled(_about, replace(table, origin=points), -1).diagonal(), second[1:]
+    return _filled(about, replace(table, origin=points), -1).diagonal(), second[1:]
 
 
-def _about(full: Any, mean: Any, point: Any, noise: Any, _v2: Any) -> tuple[Any, Any]:
+def waves(workflow: Workflow, kept: Any, taken: Any, z: Any, Z: Any) -> tuple[Any, Any]:
+    r"""What the data of kernel densities 1..M has lost of the truth's wave, and its variance: two arrays (M, F) over frequencies.
+
+    Model m leaves the share ``kept[m-1]`` (M, F) of a wave and takes the rest, ``taken[m-1]``; ``z`` (F,) is the squared modulus
+    of the truth's characteristic function, ``Z`` = 1 - z. Points drawn about an expected wave that has lost B have the spread
+    :math:`Z + z B (2 - B)`. Exact in fractions (`theory.characteristic`).
+    """
+    generations = len(kept)
+    table = events(workflow.schedule(generations))
+    if not (table.mean.dtype == object and z.dtype == object):
+        table = replace(table, mean=table.mean.astype(float))
+    if arg.is_jax(table.mean, kept, z):
+        from .lower import spread_out
+
+        return spread_out(lambda at: _wave(table, *at), (kept, taken, z, Z))
+    found = [_wave(table, *at) for at in zip(kept.T, taken.T, z, Z, strict=True)]
+    lost, variance = (np.stack(each, axis=-1) for each in zip(*found, strict=True))
+    return lost, variance
+
+
+def _wave(table: Events, kept: Any, taken: Any, z: Any, Z: Any) -> tuple[Any, Any]:
+    """At one frequency."""
+    xp = arg.namespace(table.mean, kept, z)
+    column = np.zeros(len(table.mean), int)
+    column[table.models] = np.arange(1, len(kept) + 1)
+    share = xp.concatenate([xp.full(1, 1, kept.dtype), kept])[column]
+    short, mean = table.mean @ xp.concatenate([xp.full(1, 0, kept.dtype), taken])[column], table.mean * share
+    if xp is np:
+        lost = 0 * short
+        for place in range(1, len(mean)):
+            lost[place] = mean[place] @ lost + short[place]
+    else:
+        lost = xp.linalg.solve(xp.eye(len(mean)) - xp.asarray(mean).at[0].set(0.0), short)
+    points = (Z + z * lost * (2 - lost))[:, None]
+    return lost[table.models], _filled(about, replace(table, mean=mean, origin=points), -1).diagonal()
+
+
+def about(full: Any, mean: Any, point: Any, noise: Any, _v2: Any) -> tuple[Any, Any]:
     """As `_event`, for points of a known second moment."""
     row = mean @ full
     inherited = row @ mean

@@ -249,14 +249,16 @@ class KernelDensity:
     bandwidths of models 1, 2, ... The truth has the covariance ``variance`` times the identity; only its first two
     moments matter. The model's mean is that of its data, its covariance that of its data (divisor n) plus :math:`h^2`.
 
-    ``held_out``: on how many points of the truth, drawn once for each chain, simulated models are scored; 0: on none. Theory
-    does not depend on it.
+    ``held_out``: on how many points of the truth, drawn once for each chain, simulated models are scored; 0: on none.
+    ``compared``: whether the densities of simulated models are compared with that of a normal truth everywhere, in a time that
+    grows with the square of their points. Theory depends on neither.
     """
 
     bandwidth: Any
     dimension: int = 1
     variance: Any = 1.0
     held_out: int = 0
+    compared: bool = False
 
     def __post_init__(self) -> None:
         if isinstance(self.bandwidth, (tuple, list)):
@@ -271,6 +273,8 @@ class KernelDensity:
         arg.positive("KernelDensity", "variance", self.variance, "variance of each coordinate")
         if isinstance(self.held_out, bool) or self.held_out != 0:
             object.__setattr__(self, "held_out", arg.size("KernelDensity", "held_out", self.held_out, of="points"))
+        if not isinstance(self.compared, bool):
+            raise arg.refuse("KernelDensity", "compared", self.compared, "True or False")
 
     @property
     def v2(self) -> int:

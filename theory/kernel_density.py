@@ -6,12 +6,10 @@ from enum import Enum
 from typing import Any, assert_never
 
 import numpy as np
-from sympy import Expr
 
 from . import algebra, recursion
 from . import arguments as arg
 from .assumption import SAMPLES, TWO_REAL
-from .derivation import POOLED
 from .family import KernelDensity
 from .lower import evaluate
 from .smoothing import (
@@ -54,6 +52,11 @@ KERNELS = Assumption(
     lambda family, _: isinstance(family, KernelDensity),
     "ask for the diversity and the error of other families",
 )
+SUBSAMPLED = Assumption(
+    TWO_REAL.text,
+    lambda family, workflow: not isinstance(workflow, AccumulateSubsample) or TWO_REAL.holds(family, workflow),
+    TWO_REAL.remedy,
+)
 _COMMON = (SAMPLES, KERNELS, TWO_MOMENTS)
 
 KERNEL_REPLACE = Theorem(
@@ -84,23 +87,11 @@ KERNEL_FIXED = Theorem(
 )
 KERNEL_FRESH = Theorem(
     "kernel-density-fresh-real",
-    "With N new real points beside n synthetic ones, pooled, a kernel density's second moment settles at h^2 (N+n)/N above "
-    "that of the truth, and its error stays bounded.",
+    "With weight w on N new real points a kernel density's second moment settles at h^2/w above that of the truth, pooled "
+    "(w = N/(N+n)) as beside a fixed real set, and its error stays bounded.",
     "error",
     "KernelDensity",
-    "FreshReal",
-    Evidence.IDENTITY,
-    _COMMON,
-    ("derived",),
-    derive_smoothed(FreshReal, POOLED),
-    prove_smoothed(FreshReal, POOLED),
-)
-KERNEL_FRESH_WEIGHTED = Theorem(
-    "kernel-density-fresh-real-weighted",
-    "With weight w on N new real points a kernel density's second moment settles at h^2/w above that of the truth.",
-    "error",
-    "KernelDensity",
-    "FreshReal with a weight",
+    "FreshReal, pooled or with a weight",
     Evidence.IDENTITY,
     _COMMON,
     ("derived",),
@@ -109,27 +100,16 @@ KERNEL_FRESH_WEIGHTED = Theorem(
 )
 KERNEL_ACCUMULATE = Theorem(
     "kernel-density-accumulate",
-    "Keeping all data, a kernel density's error settles although its spread grows like h^2 ln m without end.",
+    "Keeping all data, a kernel density's error settles although its spread grows like h^2 ln m without end; trained on M points "
+    "of that data, its error grows without end too, like h^2 ln(m)/M.",
     "error",
     "KernelDensity",
-    "Accumulate",
+    "Accumulate, AccumulateSubsample",
     Evidence.RECURSION,
-    _COMMON,
+    (*_COMMON, SUBSAMPLED),
     (f"{B_} (qualitative)", "derived"),
     None,
-    prove_pool(Accumulate),
-)
-KERNEL_SUBSAMPLE = Theorem(
-    "kernel-density-subsample",
-    "Trained on M points of all data kept, a kernel density's error grows without end too, like h^2 ln(m)/M.",
-    "error",
-    "KernelDensity",
-    "AccumulateSubsample",
-    Evidence.RECURSION,
-    (*_COMMON, TWO_REAL),
-    (f"{B_} (qualitative)", "derived"),
-    None,
-    prove_pool(AccumulateSubsample),
+    lambda: prove_pool(Accumulate)() + prove_pool(AccumulateSubsample)(),
 )
 KERNEL_ALGEBRA = Theorem(
     "kernel-density-algebra",
@@ -147,40 +127,18 @@ KERNEL_ALGEBRA = Theorem(
 KERNEL_SECOND = Theorem(
     "kernel-density-second-moment",
     "Where data accumulates, subsampled or not, a kernel density's second moment about the truth is that of the truth "
-    "plus h^2 (1 + psi(N/n+m) - psi(N/n+1)): it grows like h^2 ln m.",
+    "plus h^2 (1 + psi(N/n+m) - psi(N/n+1)): it grows like h^2 ln m. With bandwidths h_t it stays bounded exactly when "
+    "sum h_t^2/t is finite, under replace exactly when sum h_t^2 is: any power decay is fast enough for the one only.",
     "second_moment",
     "KernelDensity",
-    "Accumulate, AccumulateSubsample",
-    Evidence.IDENTITY,
-    _COMMON,
-    (f"{B_} (qualitative)", "derived"),
-    lambda: Derived(second_moment(Accumulate)),
-    prove_second,
-)
-KERNEL_BANDWIDTH = Theorem(
-    "kernel-density-bandwidth",
-    "With bandwidths h_t the second moment stays bounded under replace exactly when sum h_t^2 is finite, where data "
-    "accumulates exactly when sum h_t^2/t is: any power decay is fast enough.",
-    "second_moment",
-    "KernelDensity",
-    "Replace, Accumulate, AccumulateSubsample",
+    "Replace, Accumulate, AccumulateSubsample (the formula: where data accumulates, one bandwidth)",
     Evidence.IDENTITY,
     _COMMON,
     (f"{B_} (qualitative: a bandwidth that shrinks fast enough)", "derived"),
-    None,
-    prove_bandwidth,
+    lambda: Derived(second_moment(Accumulate)),
+    lambda: prove_second() + prove_bandwidth(),
 )
-KERNEL = (
-    KERNEL_REPLACE,
-    KERNEL_FIXED,
-    KERNEL_FRESH,
-    KERNEL_FRESH_WEIGHTED,
-    KERNEL_ACCUMULATE,
-    KERNEL_SUBSAMPLE,
-    KERNEL_ALGEBRA,
-    KERNEL_SECOND,
-    KERNEL_BANDWIDTH,
-)
+KERNEL = (KERNEL_REPLACE, KERNEL_FIXED, KERNEL_FRESH, KERNEL_ACCUMULATE, KERNEL_ALGEBRA, KERNEL_SECOND)
 
 
 def theorem_of(family: KernelDensity, workflow: Workflow) -> Theorem:
@@ -192,14 +150,10 @@ def theorem_of(family: KernelDensity, workflow: Workflow) -> Theorem:
             return KERNEL_REPLACE
         case FixedReal():
             return KERNEL_FIXED
-        case FreshReal(weight=None):
-            return KERNEL_FRESH
         case FreshReal():
-            return KERNEL_FRESH_WEIGHTED
-        case Accumulate():
+            return KERNEL_FRESH
+        case Accumulate() | AccumulateSubsample():
             return KERNEL_ACCUMULATE
-        case AccumulateSubsample():
-            return KERNEL_SUBSAMPLE
         case SlidingWindow() | RandomPast() | Schedule():
             return KERNEL_ALGEBRA
     assert_never(workflow)
@@ -254,8 +208,7 @@ def value(moment: Moment, f: KernelDensity, workflow: Workflow, generation: Any)
     """The moment of generations from 1 on, where the bandwidth and the sizes stay the same."""
     forms = theorem_of(f, workflow)
     if moment is Moment.SECOND:
-        weight = _weight(workflow)
-        return evaluate(second_moment(type(workflow), weight), _values(f, workflow) | {m: generation})
+        return evaluate(second_moment(type(workflow)), _values(f, workflow) | {m: generation})
     if forms.derive is not None:
         form = forms.derived.expression if moment is Moment.ERROR else forms.derived.diversity
         return evaluate(form, _values(f, workflow) | {m: generation})
@@ -298,13 +251,10 @@ def _values(f: KernelDensity, workflow: Workflow) -> dict[Any, Any]:
     values = {V: 1.0, H: _added(f, f.bandwidth), N: workflow.real, n: workflow.synthetic}
     if isinstance(workflow, AccumulateSubsample):
         values[M] = workflow.train
-    if isinstance(workflow, FreshReal) and workflow.weight is not None:
-        values[w] = workflow.weight
+    if isinstance(workflow, FreshReal):
+        pooled = workflow.real / (workflow.real + workflow.synthetic)
+        values[w] = pooled if workflow.weight is None else workflow.weight
     return values
-
-
-def _weight(workflow: Workflow) -> Expr:
-    return POOLED if isinstance(workflow, FreshReal) and workflow.weight is None else w
 
 
 def _given(f: KernelDensity, workflow: Workflow) -> tuple[tuple[Any, ...], tuple[Any, ...]]:

@@ -33,9 +33,11 @@ from . import (
 from . import arguments as arg
 from .family import Family, KernelDensity
 from .gaussian import MOMENTS
+from .integrated_error import INTEGRATED
 from .kernel_density import KERNEL, second_moment_of
 from .least_norm import LEAST_NORM
 from .regression import REGRESSION
+from .smoothing_last import LAST
 from .theorem import Theorem
 from .unbiased import UNBIASED
 from .workflow import AccumulateSubsample, FixedReal, FreshReal, Replace, Workflow
@@ -80,6 +82,8 @@ THEOREMS: tuple[Theorem, ...] = (
     *REGRESSION,
     LEAST_NORM,
     *KERNEL,
+    INTEGRATED,
+    LAST,
     worth.WORTH,
     plateau.CONTAMINATION,
     pilot.PILOT,

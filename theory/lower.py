@@ -182,6 +182,36 @@ def iterated(start: Lowered, step: Lowered, read: Lowered) -> Lowered:
     return broadcast
 
 
+def swept(start: Lowered, step: Lowered, read: Lowered) -> Lowered:
+    """A recursion whose letters change with the generation, by one loop over them: see `recursion.varied`."""
+    import jax
+    import jax.numpy as jnp
+
+    def sweep(given: tuple[Any, ...], rows: tuple[Any, ...]) -> Any:
+        dtype = jnp.result_type(float)
+        given = tuple(jnp.asarray(each, dtype) for each in given)
+        rows = tuple(jnp.asarray(each, dtype) for each in rows)
+
+        def generation(state: Any, inputs: Any) -> Any:
+            now, *here = inputs
+            return step(*state, now, *given, *here), read(*state, now, *given, *here)
+
+        first = start(*given, *(row[0] for row in rows))
+        shape = jnp.broadcast_shapes(*(jnp.shape(each) for each in (*given, *(row[0] for row in rows))))
+        state = tuple(jnp.broadcast_to(jnp.asarray(each, dtype), shape) for each in first)
+        generations = jnp.arange(1, rows[0].shape[0] + 1, dtype=dtype)
+        return jax.lax.scan(generation, state, (generations, *rows))[1]
+
+    return sweep
+
+
+def spread_out(function: Callable[[Any], Any], values: Any) -> Any:
+    """``function`` of each entry along the last axis of some JAX arrays, all of them at once (``vmap``)."""
+    import jax
+
+    return jax.vmap(function, in_axes=-1, out_axes=-1)(jax.tree.map(jax.numpy.asarray, values))
+
+
 def scanned(event: Callable[..., tuple[Any, Any]], table: Any, v2: Any) -> Any:
     """The covariance of all events by one loop over them (the workflow algebra for JAX)."""
     import jax
@@ -226,7 +256,14 @@ def register() -> None:
         jax.tree_util.register_pytree_with_keys(kind, flatten, partial(unflatten, kind))
 
 
-STATIC = {"unbiased", "dimension", "replacement", "redrawn", "models"}  # fields that choose a formula or a shape
+STATIC = {
+    "unbiased",
+    "dimension",
+    "replacement",
+    "redrawn",
+    "compared",
+    "models",
+}  # fields that choose a formula or a shape
 
 
 class _WhenJaxComes:

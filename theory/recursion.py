@@ -14,7 +14,7 @@ from sympy import Expr, Poly, Symbol, cancel, diff, fraction
 
 from . import arguments as arg
 from .law import Law, law
-from .lower import Lowered, iterated, lower
+from .lower import Lowered, iterated, lower, swept
 from .symbols import M, N, V, m, n, q, v2
 from .workflow import AccumulateSubsample, RandomPast, SlidingWindow, Workflow
 
@@ -38,6 +38,22 @@ def value(one: Law, read: Expr, letters: tuple[Symbol, ...], given: tuple[Any, .
     """The expression ``read`` of the law's state, over V, at each generation (whole, at least 1), broadcast."""
     module = "jax" if arg.is_jax(*given, generation) else "numpy"
     return _iterated(_lowered(one, read, letters, module), given, generation)
+
+
+def varied(one: Law, read: Expr, letters: tuple[Symbol, ...], given: tuple[Any, ...], rows: tuple[Any, ...]) -> Any:
+    """``read`` of generations 1, 2, ..., an axis of its own before the others: the last of the ``letters`` change with them.
+
+    ``given``: what the first letters are, of all generations; ``rows``: of the others, with an axis of generations first.
+    """
+    module = "jax" if arg.is_jax(*given, *rows) else "numpy"
+    start, step, show = _lowered(one, read, letters, module)
+    if module == "jax":
+        return swept(start, step, show)(given, rows)
+    found, state = [], start(*given, *(row[0] for row in rows))
+    for now, here in enumerate(zip(*rows, strict=True), start=1):
+        found.append(show(*state, float(now), *given, *here))
+        state = step(*state, float(now), *given, *here)
+    return np.stack(found)
 
 
 def _iterated(steps: tuple[Any, Any, Any], given: tuple[Any, ...], generation: Any) -> Any:

@@ -148,17 +148,17 @@ def _check_without_smoothing(workflow: type, weight: Expr = w, replacement: bool
 def _check_inflow(kept: Expr) -> tuple[Expr, Expr, Expr]:
     """What is left of the recursions of R and of what it adds to T, and of the form of their difference: all 0."""
     total, passed = GeometricSum(kept, m).doit(), HomogeneousSum(kept, b, m).doit()
-    rise = _vanishing(total.subs(m, m + 1) - kept * total - 1)
-    left = _vanishing(passed.subs(m, m + 1) - b * passed - total)
+    rise = vanishing(total.subs(m, m + 1) - kept * total - 1)
+    left = vanishing(passed.subs(m, m + 1) - b * passed - total)
     spread = GeometricSum(b, m).doit() + kept * (1 - kept) * passed
-    apart = _vanishing(total - (kept**2 - b) * passed - spread)
-    starts = _vanishing(total.subs(m, 1) - 1), _vanishing(passed.subs(m, 1))
+    apart = vanishing(total - (kept**2 - b) * passed - spread)
+    starts = vanishing(total.subs(m, 1) - 1), vanishing(passed.subs(m, 1))
     if any((rise, left, apart, *starts)):
         raise Unsolved(f"inflow: {rise}, {left}, {apart}, {starts}")
     return rise, left, apart
 
 
-def _vanishing(expression: Expr) -> Expr:
+def vanishing(expression: Expr) -> Expr:
     """The expression with b^(m+1) = b b^m, as a rational function."""
     return cancel(together(expression.expand(power_exp=True)))
 
