@@ -71,6 +71,10 @@ def _safe_error(f: Any, w: Any, m: np.ndarray) -> np.ndarray:
 UNOBSERVED: dict[str, str] = {}  # theorems without an observable, and why
 TOLERANCE = 0.2
 KEPT = 0.9
+NEW, OLD = (
+    (12, 30, 8, 20, 20, 15, 40, 10),
+    (25, 10, 40, 15, 5, 30, 20),
+)  # real and synthetic sizes of successive generations
 _SIX, _THREE = theory.Categorical(P6), theory.Categorical(P3)
 
 
@@ -140,6 +144,10 @@ def _cells() -> tuple[Cell, ...]:
              lambda f, w, m: np.full(len(m), f.v / w.real * (1 + (w.real - 1) / w.train)), ">=", True),
         Cell("min-real", _SIX, t.FreshReal(int(t.min_real(_SIX, t.FreshReal(1, 30), KEPT)), 30), 16, "diversity",
              _at(lambda f, w: f.v, KEPT), ">=", True),
+        Cell("optimal-weights", _SIX, t.fresh_schedule(NEW, OLD, t.optimal_weights(_SIX, NEW, OLD).weight), len(NEW), "error",
+             lambda f, w, m: t.optimal_weights(f, NEW, OLD).error),
+        Cell("contaminated-stream", _SIX, t.contaminated_stream([12] * 10, 0.6), 10, "error",
+             lambda f, w, m: t.stream_error(f, 12, 0.6, m)),
         Cell("regression-replace", plane, t.Replace(30, real=24), 12, "error", error),
         Cell("regression-replace-growing", plane, t.Replace(tuple(range(24, 57, 4)), real=20), 10, "error", error),
         Cell("regression-fresh-real", plane, t.FreshReal(20, 30), 12, "error", error),

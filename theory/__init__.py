@@ -8,6 +8,7 @@ from .answers import diversity, error, explain, gain, gain_limit, second_moment
 from .arguments import InputError
 from .bounds import l1_drift_upper_bound
 from .collapse import collapse_probability, collapse_time, collapse_time_limit, collapse_time_upper_bound
+from .contamination import contaminated_stream, stream_error
 from .family import (
     Bigram,
     Binomial,
@@ -24,6 +25,7 @@ from .family import (
     Zipf,
 )
 from .immigration import min_real
+from .kalman import OptimalWeights, fresh_schedule, optimal_weights
 from .ledger import theorems
 from .logarithm import log_mean, log_variance, log_variance_spread
 from .safe import SyntheticLimit, max_synthetic
@@ -64,6 +66,7 @@ __all__ = [
     "LogisticRegression",
     "NegativeBinomial",
     "OptimalWeight",
+    "OptimalWeights",
     "Poisson",
     "RandomPast",
     "Replace",
@@ -81,10 +84,12 @@ __all__ = [
     "collapse_time",
     "collapse_time_limit",
     "collapse_time_upper_bound",
+    "contaminated_stream",
     "covariance",
     "diversity",
     "error",
     "explain",
+    "fresh_schedule",
     "gain",
     "gain_limit",
     "l1_drift_upper_bound",
@@ -94,7 +99,9 @@ __all__ = [
     "max_synthetic",
     "min_real",
     "optimal_weight",
+    "optimal_weights",
     "second_moment",
+    "stream_error",
     "survivors",
     "theorems",
 ]

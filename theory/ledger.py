@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from . import arguments as arg
-from . import bounds, collapse, errors, immigration, logarithm, safe, survival, weight
+from . import bounds, collapse, contamination, errors, immigration, kalman, logarithm, safe, survival, weight
 from .family import Family, KernelDensity
 from .kernel_density import KERNEL, second_moment_of
 from .regression import REGRESSION
@@ -41,6 +41,8 @@ THEOREMS: tuple[Theorem, ...] = (
     survival.SURVIVORS_THINNED,
     *safe.SAFE,
     immigration.MIN_REAL,
+    kalman.KALMAN,
+    contamination.STREAM,
     *REGRESSION,
     *KERNEL,
 )
