@@ -6,6 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
+from modelcollapse import theory
+
 
 @dataclass(frozen=True)
 class Trial:
@@ -24,4 +28,18 @@ class Trial:
 
 def trials() -> tuple[Trial, ...]:
     """One trial for each theorem that has one, in any order."""
-    return ()
+    t = theory
+    tokens, sizes, share = t.Categorical([0.4, 0.3, 0.2, 0.1]), (20, 20, 30), 0.6
+    known = (t.Unknown(), t.Detector(true_real=0.9, false_real=0.2), t.Known())
+
+    def streamed(key: Any, chains: int) -> np.ndarray:
+        from modelcollapse.simulate import provenance
+
+        return provenance.errors(key, chains, tokens, sizes, share, known)[..., -1]
+
+    return (
+        Trial(
+            "effective-size", "origin unknown, detected, known", "error", streamed,
+            lambda: [tokens.v / t.effective_size(tokens, sizes, share, one).samples[-1] for one in known],
+        ),
+    )  # fmt: skip

@@ -28,6 +28,7 @@ from .immigration import min_real
 from .kalman import OptimalWeights, fresh_schedule, optimal_weights
 from .ledger import theorems
 from .logarithm import log_mean, log_variance, log_variance_spread
+from .provenance import Detector, EffectiveSize, Known, Scores, Unknown, effective_size, information
 from .safe import SyntheticLimit, max_synthetic
 from .selection import Curation, Temperature, TopP, Verifier
 from .survival import survivors
@@ -53,6 +54,8 @@ __all__ = [
     "Binomial",
     "Categorical",
     "Curation",
+    "Detector",
+    "EffectiveSize",
     "Evidence",
     "Family",
     "FixedReal",
@@ -62,6 +65,7 @@ __all__ = [
     "GaussianMixture",
     "InputError",
     "KernelDensity",
+    "Known",
     "LinearRegression",
     "LogisticRegression",
     "NegativeBinomial",
@@ -71,12 +75,14 @@ __all__ = [
     "RandomPast",
     "Replace",
     "Schedule",
+    "Scores",
     "Selected",
     "SlidingWindow",
     "SyntheticLimit",
     "Temperature",
     "Theorem",
     "TopP",
+    "Unknown",
     "Verifier",
     "Workflow",
     "Zipf",
@@ -87,11 +93,13 @@ __all__ = [
     "contaminated_stream",
     "covariance",
     "diversity",
+    "effective_size",
     "error",
     "explain",
     "fresh_schedule",
     "gain",
     "gain_limit",
+    "information",
     "l1_drift_upper_bound",
     "log_mean",
     "log_variance",

@@ -69,7 +69,8 @@ def stream_error(f: Family, batch: Any, share: Any, generation: Any) -> Any:
     whole = arg.generation("stream_error", generation)
     given = {n: batch, alpha: share, v2: f.v2}
     xp = arg.namespace(whole, *given.values(), f.v)
-    found = evaluate(V / n, given | {V: f.v}) * gamma_sum(xp, *(evaluate(each, given) for each in _roots()), whole)
+    s1, s0 = (evaluate(each, given) for each in _roots())
+    found = evaluate(V / n, given | {V: f.v}) * gamma_sum(xp, s1, s0, whole)
     return or_nan(arg.scalar(found), f, generation=generation)
 
 
@@ -99,10 +100,10 @@ def contaminated_stream(sizes: Sequence[Any], share: Any, weight: Sequence[Any] 
 
 def stream(owner: str, sizes: Any, share: Any) -> tuple[list[Any], list[Any]]:
     """Sizes of batches 1..M and synthetic shares of 2..M, checked."""
-    if not hasattr(sizes, "__len__") or not len(sizes):
+    if not np.ndim(sizes) or not len(sizes):
         raise arg.refuse(owner, "sizes", sizes, "the samples of each batch, (M,)")
     batches = [arg.size(owner, "sizes", each) for each in sizes]
-    shares = list(share) if hasattr(share, "__len__") else [share] * (len(batches) - 1)
+    shares = list(share) if np.ndim(share) else [share] * (len(batches) - 1)
     if len(shares) != len(batches) - 1:
         raise arg.refuse(owner, "share", share, f"one number, or {len(batches) - 1}: batch 1 is real")
     for each in shares:

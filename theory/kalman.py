@@ -59,7 +59,7 @@ def optimal_weights(f: Family, real: Sequence[Any], synthetic: Any, drift: Any =
     """
     families.check("optimal_weights", f)
     sizes, drawn = _sizes(real, synthetic)
-    later = drawn[-1] if drawn else sizes[-1] if hasattr(synthetic, "__len__") else synthetic
+    later = drawn[-1] if drawn else sizes[-1] if np.ndim(synthetic) else synthetic
     if not arg.is_traced(drift) and (arg.numbers("optimal_weights", "drift", drift, DRIFT) < 0).any():
         raise arg.refuse("optimal_weights", "drift", drift, DRIFT)
     KALMAN.require("optimal_weights", f, FreshReal(sizes[-1], later))
@@ -105,10 +105,10 @@ DRIFT = "the variance that the truth gains in a generation, at least 0"
 
 def _sizes(real: Any, synthetic: Any) -> tuple[list[Any], list[Any]]:
     """Sizes of generations 1..M and of 2..M, checked."""
-    if not hasattr(real, "__len__") or not len(real):
+    if not np.ndim(real) or not len(real):
         raise arg.refuse("optimal_weights", "real", real, "the new real samples of each generation, (M,)")
     sizes = [arg.size("optimal_weights", "real", each) for each in real]
-    drawn = list(synthetic) if hasattr(synthetic, "__len__") else [synthetic] * (len(sizes) - 1)
+    drawn = list(synthetic) if np.ndim(synthetic) else [synthetic] * (len(sizes) - 1)
     if len(drawn) != len(sizes) - 1:
         raise arg.refuse(
             "optimal_weights", "synthetic", synthetic, f"one number, or {len(sizes) - 1}: generation 1 has none"

@@ -5,7 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 from . import arguments as arg
-from . import bounds, collapse, contamination, errors, immigration, kalman, logarithm, safe, survival, weight
+from . import (
+    bounds,
+    collapse,
+    contamination,
+    errors,
+    immigration,
+    kalman,
+    logarithm,
+    provenance,
+    safe,
+    survival,
+    weight,
+)
 from .family import Family, KernelDensity
 from .kernel_density import KERNEL, second_moment_of
 from .regression import REGRESSION
@@ -43,6 +55,7 @@ THEOREMS: tuple[Theorem, ...] = (
     immigration.MIN_REAL,
     kalman.KALMAN,
     contamination.STREAM,
+    provenance.EFFECTIVE,
     *REGRESSION,
     *KERNEL,
 )
