@@ -37,7 +37,19 @@ def trials() -> tuple[Trial, ...]:
 
         return provenance.errors(key, chains, tokens, sizes, share, known)[..., -1]
 
+    chained = (t.Replace(8, real=12), t.FixedReal(8, 12), t.FreshReal(8, 12), t.Accumulate(8, 12))
+
+    def nearer(key: Any, chains: int) -> np.ndarray:
+        from modelcollapse.simulate import known_variance
+
+        each = [np.abs(known_variance.errors(key, chains, w, 4)) for w in chained]
+        return np.stack([seen[:, -1] < seen[:, 0] for seen in each], axis=1)
+
     return (
+        Trial(
+            "beats-real", "replace, fixed, fresh, accumulate", "nearer", nearer,
+            lambda: [t.beats_real(w, 4) for w in chained],
+        ),
         Trial(
             "effective-size", "origin unknown, detected, known", "error", streamed,
             lambda: [tokens.v / t.effective_size(tokens, sizes, share, one).samples[-1] for one in known],

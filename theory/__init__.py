@@ -6,6 +6,7 @@ Names follow the public contract: families and workflows are records, questions 
 from .algebra import covariance
 from .answers import diversity, error, explain, gain, gain_limit, second_moment
 from .arguments import InputError
+from .beats_real import beats_real
 from .bounds import l1_drift_upper_bound
 from .collapse import collapse_probability, collapse_time, collapse_time_limit, collapse_time_upper_bound
 from .contamination import contaminated_stream, stream_error
@@ -86,6 +87,7 @@ __all__ = [
     "Verifier",
     "Workflow",
     "Zipf",
+    "beats_real",
     "collapse_probability",
     "collapse_time",
     "collapse_time_limit",

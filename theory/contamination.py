@@ -60,7 +60,7 @@ def stream_error(f: Family, batch: Any, share: Any, generation: Any) -> Any:
     >>> from modelcollapse import theory
     >>> f = theory.Poisson(1.0)
     >>> [round(10 * t * theory.stream_error(f, batch=10, share=0.25, generation=t), 3) for t in (1, 2, 1000)]
-    [1.0, 1.3, 2.002]
+    [1.0, 1.291, 1.972]
     """
     families.check("stream_error", f)
     arg.size("stream_error", "batch", batch)
@@ -71,7 +71,7 @@ def stream_error(f: Family, batch: Any, share: Any, generation: Any) -> Any:
     xp = arg.namespace(whole, *given.values(), f.v)
     s1, s0 = (evaluate(each, given) for each in _roots())
     found = evaluate(V / n, given | {V: f.v}) * gamma_sum(xp, s1, s0, whole)
-    return or_nan(arg.scalar(found), f, generation=generation)
+    return inside(or_nan(arg.scalar(found), f, generation=generation), [batch], [share])
 
 
 def contaminated_stream(sizes: Sequence[Any], share: Any, weight: Sequence[Any] | None = None) -> Schedule:
@@ -116,6 +116,16 @@ def check_share(owner: str, share: Any) -> None:
     arg.probability(owner, "share", share, SHARE)
     if not arg.is_traced(share) and np.any(np.asarray(share, float) >= 1):
         raise arg.refuse(owner, "share", share, f"{SHARE}; a stream without real data is Accumulate")
+
+
+def inside(result: Any, sizes: list[Any], shares: list[Any]) -> Any:
+    """The result where all traced sizes and shares are allowed, NaN elsewhere."""
+    allowed = [each >= 1 for each in sizes if arg.is_traced(each)]
+    allowed += [(each >= 0) & (each < 1) for each in shares if arg.is_traced(each)]
+    if not allowed:
+        return result
+    xp = arg.namespace(*allowed)
+    return xp.where(xp.stack(xp.broadcast_arrays(*allowed)).all(0), result, xp.nan)
 
 
 def noise() -> Expr:

@@ -18,6 +18,7 @@ from . import (
     survival,
     weight,
 )
+from .beats_real import BEATS
 from .family import Family, KernelDensity
 from .kernel_density import KERNEL, second_moment_of
 from .regression import REGRESSION
@@ -56,6 +57,7 @@ THEOREMS: tuple[Theorem, ...] = (
     kalman.KALMAN,
     contamination.STREAM,
     provenance.EFFECTIVE,
+    BEATS,
     *REGRESSION,
     *KERNEL,
 )

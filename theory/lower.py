@@ -15,7 +15,7 @@ from functools import cache, lru_cache, partial
 from typing import Any
 
 import numpy as np
-from sympy import Dummy, Expr, Max, Symbol, Tuple, exp, lambdify, log
+from sympy import Dummy, Expr, Max, Symbol, Tuple, atan2, exp, lambdify, log
 from sympy.core.function import Function
 from sympy.printing.numpy import NumPyPrinter
 
@@ -23,7 +23,7 @@ from . import arguments as arg
 from . import family, selection, stable, workflow
 from .symbols import j
 
-KNOWN = (exp, log, Max)
+KNOWN = (exp, log, Max, atan2)
 Lowered = Callable[..., Any]
 
 
@@ -86,7 +86,7 @@ def _elementary(expression: Expr | Tuple, letters: tuple[Symbol, ...], module: s
     if unknown or strange:
         raise ValueError(f"cannot be lowered to arrays: {', '.join(map(str, [*unknown, *strange]))}")
     library = _library(module)
-    names = {name: getattr(library, name) for name in ("exp", "log", "sqrt", "amax")}
+    names = {name: getattr(library, name) for name in ("exp", "log", "sqrt", "amax", "arctan2", "pi")}
     names |= {name: partial(function, library) for name, function in table.items()}
     printer = NumPyPrinter({"fully_qualified_modules": False, "user_functions": {name: name for name in table}})
     return lambdify(letters, expression, modules=[names], printer=printer, cse=True)

@@ -24,7 +24,7 @@ from sympy import Expr, diff, factor, simplify
 from . import arguments as arg
 from . import family as families
 from .assumption import ANY, COMMON, always
-from .contamination import check_share, noise, stream
+from .contamination import check_share, inside, noise, stream
 from .family import Family
 from .lower import evaluate
 from .solve import Step, Unsolved
@@ -109,7 +109,7 @@ def information(share: Any, provenance: Provenance) -> Any:
     [0.09, 0.217, 0.3]
     """
     check_share("information", share)
-    return arg.scalar(_summed("information", one_worth(), share, provenance))
+    return inside(arg.scalar(_summed("information", one_worth(), share, provenance)), [], [share, *_rates(provenance)])
 
 
 def effective_size(f: Family, sizes: Sequence[Any], share: Any, provenance: Provenance) -> EffectiveSize:
@@ -149,7 +149,14 @@ def effective_size(f: Family, sizes: Sequence[Any], share: Any, provenance: Prov
         error = evaluate(_next(), values)
         found.append(1.0 / error)
     samples, weight = (or_nan(xp.stack([xp.asarray(each) for each in row]), f) for row in (found, weights))
-    return EffectiveSize(samples, weight)
+    allowed = batches, [*shares, *_rates(provenance)]
+    return EffectiveSize(inside(samples, *allowed), inside(weight, *allowed))
+
+
+def _rates(provenance: Provenance) -> list[Any]:
+    """Chances of a detector that a trace may carry; 1 is one of them."""
+    found = [each for row in chances("provenance", provenance) for each in row if arg.is_traced(each)]
+    return [each * (1 - 1e-12) for each in found]
 
 
 def chances(owner: str, provenance: Provenance) -> tuple[list[Any], list[Any]]:
