@@ -40,7 +40,7 @@ from .solve import Step, Unsolved
 from .symbols import P, Q, T, V, a, alpha, j, m, n, nu, v2
 from .theorem import Assumption, Derived, Evidence, Printed, Theorem, concrete
 from .traced import or_nan
-from .workflow import Accumulate, Schedule
+from .workflow import Accumulate, Schedule, whole_sets
 
 SHARE = "the share of synthetic samples in a batch, at least 0 and below 1"
 
@@ -221,7 +221,7 @@ STREAM = Theorem(
         *COMMON,
         Assumption(
             f"v2 is at most {ROOM} times the number of samples in a batch",
-            lambda f, w: concrete(lambda each: np.all(each <= ROOM))(f.v2 / w.synthetic),
+            lambda f, w: concrete(lambda each: np.all(each <= ROOM))(f.v2 / whole_sets(w)[0]),
             "use larger batches, or a Schedule (computed by the algebra)",
         ),
         Assumption("batch 1 is real, and all others have the same size and share", always, ""),

@@ -106,7 +106,7 @@ def information(share: Any, provenance: Provenance) -> Any:
     >>> from modelcollapse import theory
     >>> each = (theory.Unknown(), theory.Detector(true_real=0.9, false_real=0.1), theory.Known())
     >>> [round(theory.information(0.7, provenance), 3) for provenance in each]
-    [0.09, 0.217, 0.3]
+    [0.09, 0.216, 0.3]
     """
     check_share("information", share)
     return inside(arg.scalar(_summed("information", one_worth(), share, provenance)), [], [share, *_rates(provenance)])
@@ -129,8 +129,8 @@ def effective_size(f: Family, sizes: Sequence[Any], share: Any, provenance: Prov
 
     >>> from modelcollapse import theory
     >>> f, sizes = theory.Categorical([0.5, 0.3, 0.2]), [50] + 20 * [200]  # 50 + 4000 (1 - 0.7)^2 = 410
-    >>> round(theory.effective_size(f, sizes, 0.7, theory.Unknown()).samples[-1], 1)
-    411.1
+    >>> theory.effective_size(f, sizes, 0.7, theory.Unknown()).samples[-1:].round(1).tolist()
+    [411.1]
     """
     families.check("effective_size", f)
     batches, shares = stream("effective_size", sizes, share)
