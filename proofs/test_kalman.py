@@ -110,6 +110,15 @@ def test_sizes_that_stay(real, synthetic, f):
         assert late.weight[-1] == pytest.approx(found.limit.weight, rel=1e-12)
 
 
+@pytest.mark.parametrize("drift", [1e-6, 0.1, 50.0])
+def test_weights_settle_where_the_truth_moves(drift):
+    """At the root that the answer names, also with a drift; with a large one old data is worth nothing."""
+    found = theory.optimal_weights(theory.Poisson(2.0), [40] * 400, 25, drift=drift)
+    assert found.weight[-1] == pytest.approx(found.limit.weight, rel=1e-12)
+    assert found.error[-1] == pytest.approx(found.limit.error, rel=1e-12)
+    assert found.limit.weight > theory.optimal_weights(theory.Poisson(2.0), [40], 25).limit.weight
+
+
 def test_the_golden_ratio_as_printed():
     """He2025: as the exact root at v2 = 0, above it for the categorical."""
     (printed,) = kalman.KALMAN.printed

@@ -96,6 +96,19 @@ def test_where_nothing_is_known_it_is_a_schedule(curvature, rows):
         np.testing.assert_allclose(found.weight, [float(each) for each in weights], rtol=1e-13)
 
 
+@pytest.mark.parametrize("name", DETECTORS)
+@pytest.mark.parametrize("f", [theory.Categorical([0.5, 0.5]), theory.Poisson(2.0), theory.Gamma(2, 1.0)], ids=repr)
+def test_the_function_follows_the_law(name, f):
+    """The numbers of users beside the same steps as fractions."""
+    share, detector, sizes = Fraction(2, 5), DETECTORS[name], (6, 4, 9)
+    told, wavers = sums(share, detector, Fraction(f.v2))
+    errors = [Fraction(1, 6)]
+    for size in sizes[1:]:
+        errors.append(following(errors[-1], size, 1, told, wavers))
+    found = theory.effective_size(f, sizes, float(share), theory.Scores(*detector)).samples
+    np.testing.assert_allclose(found, [float(1 / each) for each in errors], rtol=1e-13)
+
+
 @given(shares, chances, chances)
 @settings(max_examples=100)
 def test_a_detector_lies_between_nothing_and_everything_known(share, true, false):
