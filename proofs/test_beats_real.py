@@ -51,6 +51,23 @@ def test_under_replace_it_is_one_angle():
         np.testing.assert_allclose(found, np.arctan(2 / np.sqrt(grown * real)) / math.pi, rtol=1e-14)
 
 
+def test_three_hundred_generations_and_sizes_far_apart():
+    """To rounding where a determinant of the covariance would have no digit left, and where models are the same."""
+    assert theory.beats_real(theory.Replace(20), 300) == pytest.approx(
+        math.atan(2 / math.sqrt(299)) / math.pi, rel=1e-13
+    )
+    for size, real in ((2**53, 1), (1, 2**53)):
+        exact = mpmath.atan(2 * mpmath.sqrt(mpmath.mpf(size) / real)) / mpmath.pi
+        assert theory.beats_real(theory.Replace(size, real=real), 2) == pytest.approx(float(exact), rel=1e-13)
+    assert theory.beats_real(theory.Schedule([5], [[1, 0, 0]], [[1], [1]]), 2) == 0
+
+
+@pytest.mark.parametrize("w", WORKFLOWS, ids=lambda w: type(w).__name__)
+def test_what_models_are_made_of_gives_their_covariance(w):
+    made, variance = algebra.influence(w, 4)
+    np.testing.assert_allclose((made * variance) @ made.T, algebra.covariance(w, 0, 4).astype(float), rtol=1e-13)
+
+
 def test_above_one_half_exactly_where_the_error_falls():
     """By the sign of what the error has grown by."""
     for w in WORKFLOWS:
@@ -66,6 +83,8 @@ def test_jax_gives_the_same_number_and_a_finite_gradient():
 
     assert float(chance(jnp.asarray(20.0))) == pytest.approx(chance(20), rel=1e-12)
     assert np.isfinite(jax.jit(jax.grad(chance))(20.0))
+    assert np.isfinite(jax.grad(lambda size: theory.beats_real(theory.Replace(size), 1))(20.0))
+    assert np.isnan(jax.jit(chance)(0.5))
 
 
 @pytest.mark.parametrize("generation", [0, 301, 2.5, -1])

@@ -66,6 +66,12 @@ def test_to_rounding(curvature, batch, share):
         assert max(abs(each / golden[when - 1] - 1) for each, when in zip(found, at, strict=True)) < 1e-14
 
 
+def test_without_real_data_it_accumulates():
+    for f in FAMILIES.values():
+        found = theory.stream_error(f, 4, 1, np.arange(1, 60))
+        np.testing.assert_allclose(found, theory.error(f, theory.Accumulate(4, 4), np.arange(1, 60)), rtol=1e-13)
+
+
 def test_as_written_in_gamma_functions():
     """The closed form of the ledger by mpmath, at 40 digits, where its Gamma functions still fit."""
     names: dict = {}
@@ -132,14 +138,16 @@ def test_jax_gives_the_same_numbers_and_finite_gradients():
 @pytest.mark.parametrize(
     ("call", "fragment"),
     [
-        (lambda: theory.stream_error(FAMILIES[0], 5, 1, 3), "share=1"),
+        (lambda: theory.stream_error(FAMILIES[0], 5, 1.1, 3), "share=1.1"),
         (lambda: theory.stream_error(FAMILIES[0], 5, -0.1, 3), "share=-0.1"),
         (lambda: theory.stream_error(FAMILIES[0], 0, 0.5, 3), "batch=0"),
         (lambda: theory.stream_error(FAMILIES[0], 5, 0.5, 2.5), "generation=2.5"),
         (lambda: theory.stream_error(theory.Gamma(0.01, 1.0), 5, 0.5, 3), "larger batches"),
         (lambda: theory.stream_error(theory.LinearRegression(3), 5, 0.5, 3), "LinearRegression"),
         (lambda: theory.contaminated_stream([], 0.5), "sizes"),
-        (lambda: theory.contaminated_stream([5, 5], [0.5, 0.5]), "batch 1 is real"),
+        (lambda: theory.contaminated_stream([[5, 5], [1]], 0.5), "sizes"),
+        (lambda: theory.contaminated_stream([5, 5], 0.5, [1]), "each of the 2 models"),
+        (lambda: theory.contaminated_stream([5, 5], [0.5, 0.5]), "the first batch is real"),
     ],
 )
 def test_what_is_refused(call, fragment):

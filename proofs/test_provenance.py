@@ -16,7 +16,7 @@ from sympy import lambdify
 
 from modelcollapse import theory
 from modelcollapse.theory import algebra, provenance
-from modelcollapse.theory.symbols import T, V, alpha, iota, kappa, n, q0, q1, v2
+from modelcollapse.theory.symbols import T, V, alpha, iota, n, q0, q1, v2, varkappa
 
 COIN = (Fraction(1, 3), Fraction(2, 3))
 DETECTORS = {
@@ -29,8 +29,8 @@ shares = st.floats(0, 0.999)
 chances = st.floats(0, 1)
 worth = lambdify((alpha, q1, q0), provenance.one_worth(), modules="math")
 wavering = lambdify((alpha, q1, q0, v2), provenance.one_wavering(), modules="math")
-following = lambdify((T, n, V, iota, kappa), provenance.EFFECTIVE.derived.expression, modules="math")
-weighing = lambdify((T, n, V, iota, kappa, alpha), provenance.newest_weight(), modules="math")
+following = lambdify((T, n, V, iota, varkappa), provenance.EFFECTIVE.derived.expression, modules="math")
+weighing = lambdify((T, n, V, iota, varkappa, alpha), provenance.newest_weight(), modules="math")
 
 
 def sums(share, detector, curvature):
@@ -170,6 +170,20 @@ def test_weights_of_generations_remove_the_transition():
         assert found[-1] / (20 * 4000) == pytest.approx((1 - share) ** 2, rel=2e-2)
         plain = f.v / theory.stream_error(f, 20, share, np.arange(1, 4001))
         assert (found >= plain * (1 - 1e-12)).all()
+
+
+def test_arrays_and_the_ends_of_the_range():
+    """Every entry as it is alone; of nothing real nothing is learnt."""
+    true, gamma = np.array([0.9, 0.8, 0.7]), theory.Gamma(np.array([1.0, 2.0, 3.0]), 1.0)
+    many = theory.effective_size(gamma, [5, 6, 7], [0.5, 0.2], theory.Detector(true, 0.1)).samples
+    for place in range(3):
+        alone = theory.effective_size(
+            theory.Gamma(place + 1.0, 1.0), [5, 6, 7], [0.5, 0.2], theory.Detector(true[place], 0.1)
+        )
+        np.testing.assert_allclose(many[:, place], alone.samples, rtol=1e-14)
+    for known in (theory.Unknown(), theory.Detector(0.9, 0.0), theory.Known()):
+        assert theory.information(1, known) == 0
+        assert theory.information(1e-300, known) == 1
 
 
 def test_jax_gives_the_same_numbers_and_finite_gradients():

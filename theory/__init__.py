@@ -26,7 +26,6 @@ from .family import (
     Zipf,
 )
 from .immigration import min_real
-from .kalman import OptimalWeights, fresh_schedule, optimal_weights
 from .ledger import theorems
 from .logarithm import log_mean, log_variance, log_variance_spread
 from .provenance import Detector, EffectiveSize, Known, Scores, Unknown, effective_size, information
@@ -34,7 +33,7 @@ from .safe import SyntheticLimit, max_synthetic
 from .selection import Curation, Temperature, TopP, Verifier
 from .survival import survivors
 from .theorem import Evidence, Theorem
-from .weight import OptimalWeight, optimal_weight
+from .weight import OptimalWeight, OptimalWeights, fresh_schedule, optimal_weight, optimal_weights
 from .workflow import (
     Accumulate,
     AccumulateSubsample,

@@ -7,7 +7,6 @@ that the workflow algebra gives, and :math:`|e_m| < |e_1|` where :math:`e_m - e_
 
 from __future__ import annotations
 
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -21,9 +20,11 @@ from .lower import evaluate
 from .solve import Step, Unsolved
 from .symbols import P, Q, T, a, b, k, y
 from .theorem import Assumption, Derived, Evidence, Theorem
+from .traced import or_nan
 from .workflow import Workflow
 
-LATEST = 300  # generations: the covariance of all of them takes a second
+LATEST = 300  # generations: what all of them are made of takes a second
+NOTHING = 1e-28  # noise below it, beside the first error, is rounding
 
 
 def beats_real(w: Workflow, generation: Any) -> Any:
@@ -47,15 +48,19 @@ def beats_real(w: Workflow, generation: Any) -> Any:
     arg.static("beats_real", generation=generation)
     if np.min(whole) < 1 or np.max(whole) > LATEST:
         raise arg.refuse("beats_real", "generation", generation, f"1 (the first model itself) to {LATEST}")
-    joint = algebra.covariance(w, 0, int(np.max(whole)))
+    made, variance = algebra.influence(w, int(np.max(whole)))
     at = np.asarray(whole, int) - 1
-    first, cross, last = joint[0, 0], joint[0][at], joint.diagonal()[at]
-    if not arg.is_jax(joint):  # of whole sizes: fractions, of which nothing cancels
-        under = 1 / Fraction(first) if joint.dtype == object else 1 / first
-        spread = np.asarray((first * last - cross * cross) * under**2, float)
-        return arg.scalar(evaluate(_chance(), {P: spread, Q: np.asarray((last - first) * under, float)}))
-    xp = arg.namespace(joint)
-    return evaluate(_chance(), {P: xp.maximum(first * last - cross * cross, 0.0) / first**2, Q: (last - first) / first})
+    xp = arg.namespace(made, variance)
+    first, last = made[0], made[at]
+
+    def mean(products: Any) -> Any:
+        return (products * variance).sum(-1) / (first * first * variance).sum()
+
+    passed = mean(first * last)[..., None]  # how much of the first error a later one has
+    noise, grown = mean((last - passed * first) ** 2), mean((last - first) * (last + first))
+    same = (at == 0) | (noise < NOTHING)
+    chance = evaluate(_chance(), {P: xp.where(same, 1.0, noise), Q: grown})
+    return arg.scalar(or_nan(xp.where(same, (grown < 0) * 1.0, chance), w))
 
 
 def _chance() -> Expr:

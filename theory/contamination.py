@@ -33,6 +33,7 @@ from sympy import (
 from . import arguments as arg
 from . import family as families
 from .assumption import ANY, COMMON, always
+from .batches import later, series, weights
 from .family import Family
 from .gamma_sum import ROOM, gamma_sum
 from .lower import evaluate
@@ -42,7 +43,7 @@ from .theorem import Assumption, Derived, Evidence, Printed, Theorem, concrete
 from .traced import or_nan
 from .workflow import Accumulate, Schedule, whole_sets
 
-SHARE = "the share of synthetic samples in a batch, at least 0 and below 1"
+SHARE = "the share of synthetic samples in a batch"
 
 
 def stream_error(f: Family, batch: Any, share: Any, generation: Any) -> Any:
@@ -51,11 +52,12 @@ def stream_error(f: Family, batch: Any, share: Any, generation: Any) -> Any:
     .. math:: T_t = \Big(1 - \frac{1-\alpha}{t}\Big)^2 T_{t-1} + \frac{V + \alpha (1 + v_2 - \alpha) T_{t-1}}{n\,t^2},
               \qquad T_1 = \frac Vn
 
-    ``share``: the chance :math:`\alpha` of a sample to be one of the newest model, below 1. ``generation``: the number t of
+    ``share``: the chance :math:`\alpha` of a sample to be one of the newest model; with 1
+    the stream is `Accumulate`. ``generation``: the number t of
     batches, whole, any shape; 0 is the truth. Over :math:`V/(nt)`, the error of as many real samples, it tends to
     :math:`1/(1-2\alpha)` below one half and grows without bound from there on.
 
-    Raises InputError for a share outside [0, 1). Source: Amin2026 (mean estimation, transition at one half), derived.
+    Raises InputError for a share outside [0, 1]. Source: Amin2026 (mean estimation, transition at one half), derived.
 
     >>> from modelcollapse import theory
     >>> f = theory.Poisson(1.0)
@@ -64,7 +66,7 @@ def stream_error(f: Family, batch: Any, share: Any, generation: Any) -> Any:
     """
     families.check("stream_error", f)
     arg.size("stream_error", "batch", batch)
-    check_share("stream_error", share)
+    arg.probability("stream_error", "share", share, SHARE)
     STREAM.require("stream_error", f, Accumulate(batch, batch))
     whole = arg.generation("stream_error", generation)
     given = {n: batch, alpha: share, v2: f.v2}
@@ -77,8 +79,8 @@ def stream_error(f: Family, batch: Any, share: Any, generation: Any) -> Any:
 def contaminated_stream(sizes: Sequence[Any], share: Any, weight: Sequence[Any] | None = None) -> Schedule:
     """The `Schedule` of a stream of batches of these ``sizes`` (M,), the first real, with a ``share`` of synthetic samples.
 
-    ``share``: one number, or (M-1,) for batches 2..M. ``weight`` (M,): model t is ``weight[t-1]`` times the mean of batch t and
-    the rest of it model t-1; None: the mean of all data.
+    ``share``: one number, or (M-1,) for batches 2..M. ``weight`` (M,), the first 1: model t is ``weight[t-1]`` times the mean of
+    batch t and the rest of it model t-1; None: the mean of all data.
 
     >>> from modelcollapse import theory
     >>> w = theory.contaminated_stream([10, 10], 0.25)
@@ -88,11 +90,12 @@ def contaminated_stream(sizes: Sequence[Any], share: Any, weight: Sequence[Any] 
     batches, shares = stream("contaminated_stream", sizes, share)
     source = np.zeros((len(batches), len(batches) + 1), object)
     source[0, 0] = 1
+    news = None if weight is None else weights("contaminated_stream", weight, len(batches))
     rows, total = [[1, *[0] * (len(batches) - 1)]], batches[0]
     for model in range(1, len(batches)):
         source[model, 0], source[model, model] = 1 - shares[model - 1], shares[model - 1]
         total = total + batches[model]
-        new = arg.ratio(batches[model], total) if weight is None else weight[model]
+        new = arg.ratio(batches[model], total) if news is None else news[model]
         rows.append([each * (1 - new) for each in rows[-1]])
         rows[-1][model] = new
     return Schedule(batches, source.tolist(), rows)
@@ -100,28 +103,19 @@ def contaminated_stream(sizes: Sequence[Any], share: Any, weight: Sequence[Any] 
 
 def stream(owner: str, sizes: Any, share: Any) -> tuple[list[Any], list[Any]]:
     """Sizes of batches 1..M and synthetic shares of 2..M, checked."""
-    if not np.ndim(sizes) or not len(sizes):
-        raise arg.refuse(owner, "sizes", sizes, "the samples of each batch, (M,)")
-    batches = [arg.size(owner, "sizes", each) for each in sizes]
-    shares = list(share) if np.ndim(share) else [share] * (len(batches) - 1)
-    if len(shares) != len(batches) - 1:
-        raise arg.refuse(owner, "share", share, f"one number, or {len(batches) - 1}: batch 1 is real")
-    for each in shares:
-        check_share(owner, each)
-    return batches, shares
+    batches = series(owner, "sizes", sizes, "the samples of each batch")
+    return batches, later(owner, "share", share, len(batches) - 1, _share)
 
 
-def check_share(owner: str, share: Any) -> None:
-    """Refuse what is no share of synthetic samples below 1."""
-    arg.probability(owner, "share", share, SHARE)
-    if not arg.is_traced(share) and np.any(np.asarray(share, float) >= 1):
-        raise arg.refuse(owner, "share", share, f"{SHARE}; a stream without real data is Accumulate")
+def _share(owner: str, argument: str, value: Any) -> Any:
+    """One share, or an array of shares of as many streams."""
+    return arg.probability(owner, argument, value, SHARE)
 
 
-def inside(result: Any, sizes: list[Any], shares: list[Any]) -> Any:
-    """The result where all traced sizes and shares are allowed, NaN elsewhere."""
+def inside(result: Any, sizes: Sequence[Any], chances: Sequence[Any]) -> Any:
+    """The result where all traced sizes are at least 1 and all traced chances between 0 and 1, NaN elsewhere."""
     allowed = [each >= 1 for each in sizes if arg.is_traced(each)]
-    allowed += [(each >= 0) & (each < 1) for each in shares if arg.is_traced(each)]
+    allowed += [(each >= 0) & (each <= 1) for each in chances if arg.is_traced(each)]
     if not allowed:
         return result
     xp = arg.namespace(*allowed)

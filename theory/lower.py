@@ -86,7 +86,7 @@ def _elementary(expression: Expr | Tuple, letters: tuple[Symbol, ...], module: s
     if unknown or strange:
         raise ValueError(f"cannot be lowered to arrays: {', '.join(map(str, [*unknown, *strange]))}")
     library = _library(module)
-    names = {name: getattr(library, name) for name in ("exp", "log", "sqrt", "amax", "arctan2", "pi")}
+    names = {name: getattr(library, name) for name in ("exp", "log", "sqrt", "amax", "maximum", "arctan2", "pi")}
     names |= {name: partial(function, library) for name, function in table.items()}
     printer = NumPyPrinter({"fully_qualified_modules": False, "user_functions": {name: name for name in table}})
     return lambdify(letters, expression, modules=[names], printer=printer, cse=True)

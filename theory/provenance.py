@@ -24,15 +24,16 @@ from sympy import Expr, diff, factor, simplify
 from . import arguments as arg
 from . import family as families
 from .assumption import ANY, COMMON, always
-from .contamination import check_share, inside, noise, stream
+from .contamination import SHARE, inside, noise, stream
 from .family import Family
-from .lower import evaluate
+from .lower import evaluate, lower
 from .solve import Step, Unsolved
-from .symbols import T, V, alpha, iota, kappa, n, q0, q1, v2, w
+from .symbols import T, V, alpha, iota, n, q0, q1, v2, varkappa, w
 from .theorem import Assumption, Derived, Evidence, Theorem
 from .traced import or_nan
 from .workflow import Accumulate
 
+LETTERS = (n, V, T, iota, varkappa, alpha)
 ROUNDING = 1e-9  # chances written as decimals sum to one up to this
 
 
@@ -108,8 +109,9 @@ def information(share: Any, provenance: Provenance) -> Any:
     >>> [round(theory.information(0.7, provenance), 3) for provenance in each]
     [0.09, 0.216, 0.3]
     """
-    check_share("information", share)
-    return inside(arg.scalar(_summed("information", one_worth(), share, provenance)), [], [share, *_rates(provenance)])
+    arg.probability("information", "share", share, SHARE)
+    worth = _summed("information", one_worth(), share, provenance)
+    return inside(arg.scalar(worth), [], [share, *_flat(provenance)])
 
 
 def effective_size(f: Family, sizes: Sequence[Any], share: Any, provenance: Provenance) -> EffectiveSize:
@@ -135,28 +137,30 @@ def effective_size(f: Family, sizes: Sequence[Any], share: Any, provenance: Prov
     families.check("effective_size", f)
     batches, shares = stream("effective_size", sizes, share)
     EFFECTIVE.require("effective_size", f, Accumulate(batches[0], batches[-1]))
-    xp = arg.namespace(*batches, *shares, f.v2, *chances("effective_size", provenance)[0])
-    error, weights = 1.0 / xp.asarray(batches[0]), [xp.asarray(1.0)]
-    found = [1.0 / error]
-    seen: dict[Any, Any] = {}
-    for batch, each in zip(batches[1:], shares, strict=True):
-        key = id(each) if arg.is_jax(each) else each
-        if key not in seen:
-            worth = _summed("effective_size", one_worth(), each, provenance, f.v2)
-            seen[key] = worth, _summed("effective_size", one_wavering(), each, provenance, f.v2) - worth**2
-        values = {n: batch, V: 1.0, T: error, iota: seen[key][0], kappa: seen[key][1], alpha: each}
-        weights.append(evaluate(newest_weight(), values))
-        error = evaluate(_next(), values)
-        found.append(1.0 / error)
-    samples, weight = (or_nan(xp.stack([xp.asarray(each) for each in row]), f) for row in (found, weights))
-    allowed = batches, [*shares, *_rates(provenance)]
-    return EffectiveSize(inside(samples, *allowed), inside(weight, *allowed))
+    rates = _flat(provenance)
+    xp = arg.namespace(*batches, *shares, f.v2, *rates)
+    uncertain = xp.stack(xp.broadcast_arrays(*map(xp.asarray, shares))) * 1.0 if shares else xp.zeros(0)
+    inner = max(np.ndim(each) for each in (uncertain[:1].sum(0), f.v2, *rates))
+    uncertain = uncertain.reshape(len(shares), *[1] * (inner - uncertain.ndim + 1), *uncertain.shape[1:])
+    if not arg.is_traced(uncertain) and (uncertain == 1).any():
+        raise arg.refuse(
+            "effective_size", "share", share, f"{SHARE}, below 1 here: leave out a batch without real data"
+        )
+    worth = _summed("effective_size", one_worth(), uncertain, provenance, f.v2)
+    wavers = _summed("effective_size", one_wavering(), uncertain, provenance, f.v2) - worth**2
+    gain, following = (lower(each, LETTERS, "numpy" if xp is np else "jax") for each in (newest_weight(), _next()))
+    weight, error = [xp.asarray(1.0)], [1.0 / xp.asarray(batches[0])]
+    for place, batch in enumerate(batches[1:]):
+        given = 1.0 * batch, 1.0, error[-1], worth[place], wavers[place], uncertain[place]
+        weight.append(gain(*given))
+        error.append(following(*given))
+    samples, weights = (xp.stack(xp.broadcast_arrays(*each)) for each in (error, weight))
+    return EffectiveSize(*(inside(or_nan(each, f), batches, [*shares, *rates]) for each in (1 / samples, weights)))
 
 
-def _rates(provenance: Provenance) -> list[Any]:
-    """Chances of a detector that a trace may carry; 1 is one of them."""
-    found = [each for row in chances("provenance", provenance) for each in row if arg.is_traced(each)]
-    return [each * (1 - 1e-12) for each in found]
+def _flat(provenance: Provenance) -> list[Any]:
+    """All chances of a detector."""
+    return [each for row in chances("provenance", provenance) for each in row]
 
 
 def chances(owner: str, provenance: Provenance) -> tuple[list[Any], list[Any]]:
@@ -183,12 +187,15 @@ def likelihood_ratio(share: Any, provenance: Provenance) -> np.ndarray:
 
 def _summed(owner: str, term: Expr, share: Any, provenance: Provenance, curvature: Any = 0) -> Any:
     """A term summed over the outputs that can occur."""
-    total = 0.0
+    total: Any = 0.0
     for real, synthetic in zip(*chances(owner, provenance), strict=True):
         xp = arg.namespace(real, synthetic, share)
-        never = (xp.asarray(real) == 0) * xp.ones_like(xp.asarray(share) * 1.0)  # tells nothing of the truth
-        given = {q1: xp.where(never, 1.0, real), q0: xp.where(never, 1.0, synthetic), alpha: share, v2: curvature}
-        total = total + xp.where(never, 0.0, evaluate(term, given))
+        told = (xp.asarray(real) > 0) & (
+            (xp.asarray(share) < 1) | (xp.asarray(synthetic) > 0)
+        )  # else 0, in the limit too
+        given = {q1: real, q0: synthetic, alpha: share}
+        given = {letter: xp.where(told, each, 0.5) for letter, each in given.items()} | {v2: curvature}
+        total = total + xp.where(told, evaluate(term, given), 0.0)
     return total
 
 
@@ -214,7 +221,7 @@ def one_wavering() -> Expr:
 @cache
 def _gain() -> Expr:
     """Of the debiased mean of a batch, whose variance is (iota V + kappa T)/(n iota^2), beside the model before."""
-    return factor(T / (T + (iota * V + kappa * T) / (n * iota**2)))
+    return factor(T / (T + (iota * V + varkappa * T) / (n * iota**2)))
 
 
 @cache
@@ -243,8 +250,8 @@ def _prove() -> tuple[Step, ...]:
     waver = simplify(one_wavering() - q * a**2 * (a + v2 * (1 - a)))
     unknown = simplify((one_wavering() - one_worth() ** 2).subs({q1: 1, q0: 1}) - (1 - alpha) ** 2 * (noise().diff(T)))
     known = simplify(one_worth().subs({q1: 1, q0: 0}) - (1 - alpha))
-    flat = simplify(diff((1 - w) ** 2 * T + w**2 * (iota * V + kappa * T) / (n * iota**2), w).subs(w, _gain()))
-    size = simplify(V / _next() - V / T - n * iota / (1 + kappa * T / (iota * V)))
+    flat = simplify(diff((1 - w) ** 2 * T + w**2 * (iota * V + varkappa * T) / (n * iota**2), w).subs(w, _gain()))
+    size = simplify(V / _next() - V / T - n * iota / (1 + varkappa * T / (iota * V)))
     binary = one_worth() + one_worth().subs({q1: 1 - q1, q0: 1 - q0}, simultaneous=True)
     least = simplify((1 - alpha) * a - (1 - alpha) ** 2 / (1 - alpha + alpha * q0 / q1))
     checks = (simplify(square - claimed), worth, waver, unknown, known, flat, size, least)
@@ -258,7 +265,7 @@ def _prove() -> tuple[Step, ...]:
         Step("and the variance iota V + kappa T, one output's part of kappa + iota^2", one_wavering(), "kappa: "),
         Step("Over iota it tells of the truth without bias; the best gain of n items beside the model before", _gain(), "g = "),
         Step("leaves the error", _next(), "T' = "),
-        Step("so that V/T, the effective size, grows by", n * iota / (1 + kappa * T / (iota * V)), "N' - N = "),
+        Step("so that V/T, the effective size, grows by", n * iota / (1 + varkappa * T / (iota * V)), "N' - N = "),
         Step("that is n iota at leading order; a = 1 - alpha throughout where nothing is known", (1 - alpha) ** 2, "iota = "),
         Step("a is 0 or 1 where everything is known", 1 - alpha, "iota = "),
         Step("A detector that calls items real with the chances q_1 and q_0", binary, "iota = "),

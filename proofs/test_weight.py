@@ -17,8 +17,8 @@ from sympy import lambdify
 from modelcollapse import theory
 from modelcollapse.proofs import enumeration
 from modelcollapse.proofs.rational import exactly
-from modelcollapse.theory import algebra, kalman
-from modelcollapse.theory.symbols import N, T, V, n, tau, v2
+from modelcollapse.theory import algebra, weight
+from modelcollapse.theory.symbols import N, T, V, moved, n, v2
 
 REAL, SYNTHETIC = (3, 5, 2, 7, 4), (4, 2, 6, 3)
 FAMILIES = {-1: theory.Categorical([0.5, 0.3, 0.2]), 0: theory.Poisson(1.0), Fraction(1, 3): theory.Gamma(3, 2.0)}
@@ -29,7 +29,7 @@ weights = st.fractions(0, 1, max_denominator=20)
 
 @cache
 def gain():
-    return lambdify((T, N, n, V, v2, tau), kalman.KALMAN.derived.expression, modules="math")
+    return lambdify((T, N, n, V, v2, moved), weight.WEIGHT.derived.expression, modules="math")
 
 
 def best(curvature, real=REAL, synthetic=SYNTHETIC, drift=0) -> tuple[list, list]:
@@ -101,10 +101,10 @@ def test_sizes_that_stay(real, synthetic, f):
     one = theory.optimal_weight(f, theory.FreshReal(real, synthetic))
     assert found.limit.weight == pytest.approx(one.weight, rel=1e-13)
     assert found.limit.error == pytest.approx(one.error, rel=1e-13)
-    weight = Fraction(found.limit.weight)
-    at = {N: real, n: synthetic, v2: Fraction(f.v2).limit_denominator(100), V: 1, tau: 0}
-    at[T] = weight / real
-    assert abs(exactly(kalman.KALMAN.derived.expression, at) / weight - 1) < Fraction(1, 10**9)
+    root = Fraction(found.limit.weight)
+    at = {N: real, n: synthetic, v2: Fraction(f.v2).limit_denominator(100), V: 1, moved: 0}
+    at[T] = root / real
+    assert abs(exactly(weight.WEIGHT.derived.expression, at) / root - 1) < Fraction(1, 10**9)
     if real + synthetic < 100:
         late = theory.optimal_weights(f, [real] * 400, synthetic)
         assert late.weight[-1] == pytest.approx(found.limit.weight, rel=1e-12)
@@ -119,9 +119,26 @@ def test_weights_settle_where_the_truth_moves(drift):
     assert found.limit.weight > theory.optimal_weights(theory.Poisson(2.0), [40], 25).limit.weight
 
 
+def test_far_ends():
+    """In units of V, and with no difference of near numbers: a steep variance function, tiny V, a truth that runs away."""
+    for shape in (1e-4, 1e-8):
+        found = Fraction(theory.optimal_weight(theory.Gamma(shape, 1.0), theory.FreshReal(1, 1)).weight)
+        steep = 1 / Fraction(shape)
+        beside = [
+            (1 + steep) * at**2 + (1 - steep) * at - 1 for at in (found * (1 + Fraction(s, 10**14)) for s in (-1, 1))
+        ]
+        assert beside[0] < 0 < beside[1]
+    for mean in (1e-300, 1e300):
+        assert theory.optimal_weights(theory.Poisson(mean), [5], 5).limit.weight == pytest.approx((5**0.5 - 1) / 2)
+    assert theory.optimal_weights(theory.Poisson(1.0), [5, 5], 5, drift=1e300).limit.weight == 1
+    both = theory.optimal_weights(theory.Gamma(np.array([1.0, 2.0]), 1.0), [5, 4], 3).weight
+    one = theory.optimal_weights(theory.Gamma(2.0, 1.0), [5, 4], 3).weight
+    np.testing.assert_allclose(both[:, 1], one, rtol=1e-15)
+
+
 def test_the_golden_ratio_as_printed():
     """He2025: as the exact root at v2 = 0, above it for the categorical."""
-    (printed,) = kalman.KALMAN.printed
+    (printed,) = weight.WEIGHT.printed
     at = {N: 1, n: 1}
     golden = float(printed.formula.subs(at))
     assert golden == pytest.approx((5**0.5 - 1) / 2)
@@ -150,8 +167,13 @@ def test_jax_gives_the_same_numbers_and_finite_gradients():
     [
         (lambda: theory.optimal_weights(FAMILIES[0], [], 5), "real"),
         (lambda: theory.optimal_weights(FAMILIES[0], 5, 5), "real=5"),
+        (lambda: theory.optimal_weights(FAMILIES[0], [[1, 2], [3]], 5), "real="),
+        (lambda: theory.optimal_weights(FAMILIES[0], [5, 5], 5, drift=[1, 2]), "one number"),
+        (lambda: theory.fresh_schedule([5, 5], 5, [1]), "each of the 2 models"),
+        (lambda: theory.fresh_schedule([5, 5], 5, None), "weight=None"),
+        (lambda: theory.fresh_schedule([5, 0], 5, [1, 0.5]), "fresh_schedule"),
         (lambda: theory.optimal_weights(FAMILIES[0], [5, 0], 5), "real=0"),
-        (lambda: theory.optimal_weights(FAMILIES[0], [5, 5], [5, 5]), "generation 1 has none"),
+        (lambda: theory.optimal_weights(FAMILIES[0], [5, 5], [5, 5]), "the first batch is real"),
         (lambda: theory.optimal_weights(FAMILIES[0], [5, 5], 5, drift=-1), "drift=-1"),
         (lambda: theory.optimal_weights(FAMILIES[-1], [5, 5], 5, drift=0.1), "theory.Poisson"),
         (lambda: theory.optimal_weights(theory.LinearRegression(3), [9, 9], 9), "LinearRegression"),
