@@ -135,6 +135,13 @@ def test_jax_gives_the_same_numbers_and_finite_gradients():
         assert slopes[1] == pytest.approx((high - low) / 1e-6, rel=1e-4)
 
 
+def test_what_is_not_allowed_is_no_number_inside_jit():
+    f = theory.Poisson(1.0)
+    stream = jax.jit(lambda batch, share: theory.stream_error(f, batch, share, 5))
+    assert np.isnan([stream(0.5, 0.5), stream(5.0, 1.5), stream(5.0, -0.5)]).all()
+    assert np.isfinite([stream(1.0, 0.0), stream(5.0, 1.0)]).all()
+
+
 @pytest.mark.parametrize(
     ("call", "fragment"),
     [

@@ -151,8 +151,8 @@ def influence(workflow: Workflow, generations: int) -> tuple[Any, Any]:
 
     >>> from .workflow import Replace
     >>> share, variance = influence(Replace(20, real=10), 2)
-    >>> [[round(float(each), 3) for each in row] for row in (share[1], variance)]  # truth, batch, model, batch, model
-    [[1.0, 1.0, 0.0, 1.0, 0.0], [0.0, 0.1, 0.0, 0.05, 0.0]]
+    >>> share[1].tolist(), variance.round(3).tolist()  # of truth, batch, model, batch, model
+    ([1.0, 1.0, 1.0, 1.0, 1.0], [0.0, 0.1, 0.0, 0.05, 0.0])
     """
     schedule = workflow.schedule(generations)
     tables = schedule.size, schedule.source, schedule.weight
