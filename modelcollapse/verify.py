@@ -69,6 +69,10 @@ def _safe_error(f: Any, w: Any, m: np.ndarray) -> np.ndarray:
 
 TOLERANCE = 0.2
 KEPT = 0.9
+NEW, OLD = (
+    (12, 30, 8, 20, 20, 15, 40, 10),
+    (25, 10, 40, 15, 5, 30, 20),
+)  # real and synthetic sizes of successive generations
 _SIX, _THREE = theory.Categorical(P6), theory.Categorical(P3)
 
 
@@ -94,11 +98,9 @@ def _cells() -> tuple[Cell, ...]:
         source=[[1, 0, 0, 0, 0], [0, 1, 0, 0, 0], [0.3, 0.3, 0.4, 0, 0], [0, 0, 0.5, 0.5, 0]],
         weight=[[1, 0, 0, 0], [0.5, 0.5, 0, 0], [0.2, 0.3, 0.5, 0], [0.1, 0, 0.5, 0.4]],
     )
-    weighted = t.FreshReal(real=20, synthetic=30)
     nearly = t.Teacher(20, shared=8)
     plane, kernel = t.LinearRegression(3, 2.0), t.KernelDensity(0.5, dimension=2, variance=3.0)
     shrinking = t.KernelDensity(tuple(1 / m for m in range(1, 13)))
-    best = t.FreshReal(real=20, synthetic=30, weight=float(t.optimal_weight(_SIX, weighted).weight))
     return (
         Cell("drift-identity", t.NegativeBinomial(6, 2.0), t.Accumulate(12, 8), 12, "diversity", diversity),
         Cell("workflow-algebra", _SIX, odd, 4, "error", error),
@@ -119,8 +121,8 @@ def _cells() -> tuple[Cell, ...]:
         Cell("fixed-real-l1-upper-bound", _SIX, t.FixedReal(20, 40), 12, "drift", t.l1_drift_upper_bound, "<="),
         Cell("fresh-real", t.Gaussian(dimension=3), t.FreshReal(12, 30), 12, "error", error),
         Cell("fresh-real-weighted", t.Poisson(3.0), t.FreshReal(12, 30, weight=0.6), 12, "error", error),
-        Cell("optimal-weight", _SIX, best, 16, "error", lambda f, w, m: np.full(len(m), t.optimal_weight(f, w).error),
-             last_only=True),
+        Cell("optimal-weight", _SIX, t.fresh_schedule(NEW, OLD, t.optimal_weights(_SIX, NEW, OLD).weight), len(NEW), "error",
+             lambda f, w, m: t.optimal_weights(f, NEW, OLD).error),
         Cell("accumulate", t.Gamma(3, 2.0), t.Accumulate(20, 15), 20, "error", error),
         Cell("accumulate-subsample", _SIX, t.AccumulateSubsample(20, 12, train=15), 20, "error", error),
         Cell("accumulate-bootstrap", t.Gaussian(), t.AccumulateSubsample(20, 12, train=15, replacement=True), 20, "error",
@@ -145,6 +147,8 @@ def _cells() -> tuple[Cell, ...]:
         Cell("half-life", t.Gaussian(4, unbiased=True), t.Replace(20), 20, "log_variance",
              lambda f, w, m: -np.log(2) * m / t.half_life(f, w)),
         Cell("unbiased-variance", t.Gaussian(2, 3.0, unbiased=True), t.FixedReal(8, 14), 12, "diversity", diversity),
+        Cell("contaminated-stream", _SIX, t.contaminated_stream([12] * 10, 0.6), 10, "error",
+             lambda f, w, m: t.stream_error(f, 12, 0.6, m)),
         Cell("regression-replace", plane, t.Replace(30, real=24), 12, "error", error),
         Cell("regression-replace-growing", plane, t.Replace(tuple(range(24, 57, 4)), real=20), 10, "error", error),
         Cell("regression-fresh-real", plane, t.FreshReal(20, 30), 12, "error", error),

@@ -19,9 +19,9 @@ from modelcollapse.proofs.rational import exactly, iterated
 from modelcollapse.proofs.schedules import ODD
 from modelcollapse.theory import algebra, quadrature, recursion
 from modelcollapse.theory.characteristic import LAWS, characteristic, derive_replace
-from modelcollapse.theory.symbols import M, N, Z, e, g, m, n, w, z
+from modelcollapse.theory.symbols import M, N, Z, e, ec, m, n, w, zp
 
-KEPT, TRUTH = Fraction(2, 3), Fraction(3, 7)  # e and z at one frequency
+KEPT, TRUTH = Fraction(2, 3), Fraction(3, 7)  # e and z_phi at one frequency
 WORKFLOWS = [
     theory.Replace(3, real=5),
     theory.FixedReal(4, 3),
@@ -84,7 +84,7 @@ def by_algebra(workflow, kept: list[Fraction], truth: Fraction) -> list[tuple[Fr
 
 
 def values(workflow, kept=KEPT, truth=TRUTH):
-    found = {N: workflow.real, n: workflow.synthetic, e: kept, g: 1 - kept, z: truth, Z: 1 - truth}
+    found = {N: workflow.real, n: workflow.synthetic, e: kept, ec: 1 - kept, zp: truth, Z: 1 - truth}
     if isinstance(workflow, theory.AccumulateSubsample):
         found[M] = workflow.train
     if isinstance(workflow, theory.FreshReal):
@@ -120,7 +120,7 @@ def test_odd_schedules_are_the_points_waves(name):
 def test_one_frequency_keeps_twelve_digits(law, real, synthetic):
     """Where nearly nothing, a half and nearly everything is smoothed away, over three hundred generations, at sixty digits."""
     one = characteristic(*law)
-    letters = (N, n, M, w, e, g, z, Z)
+    letters = (N, n, M, w, e, ec, zp, Z)
     steps = [lambdify((*one.state, m, *letters), each, "mpmath") for each in (*one.step, one.error)]
     start = [lambdify(letters, each, "mpmath") for each in one.start]
     taken = [mpmath.mpf(each) for each in ("1e-12", "0.5", "0.999")]

@@ -8,6 +8,7 @@ from .algebra import covariance
 from .answers import diversity, error, explain, gain, gain_limit, second_moment
 from .arguments import InputError
 from .bandwidth import OptimalBandwidths, ReportBandwidth, optimal_bandwidths, report_bandwidth
+from .beats_real import beats_real
 from .bounds import l1_drift_upper_bound
 from .collapse import collapse_probability, collapse_time, collapse_time_limit, collapse_time_upper_bound
 from .coverage import effective_corpus, missing
@@ -38,18 +39,20 @@ from .narrowed import SamplingBias, sampling_bias, sampling_error, spread_kept
 from .no_free_lunch import RaoBlackwell, rao_blackwell
 from .pilot import Limits, Pilot, at_limits, estimate_worth
 from .plateau import Contamination, contamination
+from .provenance import Detector, EffectiveSize, Known, Scores, Unknown, effective_size, information
 from .safe import SyntheticLimit, max_synthetic
 from .selection import Curation, Temperature, TopP, Verifier
 from .self_distillation import Distillation, Ridge, best_distillation, best_penalty, self_distillation_error
 from .smoothing_last import integrated_error_lower_bound
 from .source import Source, worth_of_sources
 from .stopping import StoppingRound, stopping_round
+from .stream import contaminated_stream, stream_error
 from .survival import loss_probability, survivors
 from .teacher import Helpful, Teacher, helpful_synthetic, taught, teacher_error
 from .temperature import TemperatureWindow, temperature_window
 from .theorem import Evidence, Theorem
 from .verified import Verification, verification, verified_accuracy, verified_accuracy_limit
-from .weight import OptimalWeight, optimal_weight
+from .weight import OptimalWeight, OptimalWeights, fresh_schedule, optimal_weight, optimal_weights
 from .workflow import (
     Accumulate,
     AccumulateSubsample,
@@ -74,7 +77,9 @@ __all__ = [
     "Categorical",
     "Contamination",
     "Curation",
+    "Detector",
     "Distillation",
+    "EffectiveSize",
     "Evidence",
     "Family",
     "FixedReal",
@@ -85,12 +90,14 @@ __all__ = [
     "Helpful",
     "InputError",
     "KernelDensity",
+    "Known",
     "Limits",
     "LinearRegression",
     "LogisticRegression",
     "NegativeBinomial",
     "OptimalBandwidths",
     "OptimalWeight",
+    "OptimalWeights",
     "Pilot",
     "Poisson",
     "RandomPast",
@@ -100,6 +107,7 @@ __all__ = [
     "Ridge",
     "SamplingBias",
     "Schedule",
+    "Scores",
     "Selected",
     "SlidingWindow",
     "Source",
@@ -110,31 +118,37 @@ __all__ = [
     "TemperatureWindow",
     "Theorem",
     "TopP",
+    "Unknown",
     "Verification",
     "Verifier",
     "Workflow",
     "Zipf",
     "at_limits",
+    "beats_real",
     "best_distillation",
     "best_penalty",
     "collapse_probability",
     "collapse_time",
     "collapse_time_limit",
     "collapse_time_upper_bound",
+    "contaminated_stream",
     "contamination",
     "covariance",
     "curated_share",
     "diversity",
     "effective_corpus",
+    "effective_size",
     "error",
     "estimate_worth",
     "explain",
     "extinction_time",
+    "fresh_schedule",
     "gain",
     "gain_limit",
     "half_life",
     "harmless_share",
     "helpful_synthetic",
+    "information",
     "integrated_error",
     "integrated_error_lower_bound",
     "kullback_leibler",
@@ -154,6 +168,7 @@ __all__ = [
     "optimal_bandwidths",
     "optimal_share",
     "optimal_weight",
+    "optimal_weights",
     "pooled_error",
     "rao_blackwell",
     "real_equivalents",
@@ -165,6 +180,7 @@ __all__ = [
     "self_distillation_error",
     "spread_kept",
     "stopping_round",
+    "stream_error",
     "survivors",
     "taught",
     "teacher_error",

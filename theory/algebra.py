@@ -145,6 +145,30 @@ def _event(full: Any, mean: Any, origin: Any, noise: Any, v2: Any) -> tuple[Any,
     return row, inherited + noise * (1 + (1 + v2) * (origin @ full.diagonal()) - inherited)
 
 
+def influence(workflow: Workflow, generations: int) -> tuple[Any, Any]:
+    r"""What models 1..M are made of at v2 = 0: the share (M, E) of each event's own noise in each, and its variance (E,).
+
+    Model m errs by :math:`\sum_e s_{me} \xi_e`. Differences of models computed from it do not cancel, as those of the entries
+    of `covariance` may.
+
+    >>> from .workflow import Replace
+    >>> share, variance = influence(Replace(20, real=10), 2)
+    >>> share[1].tolist(), variance.round(3).tolist()  # of truth, batch, model, batch, model
+    ([1.0, 1.0, 1.0, 1.0, 1.0], [0.0, 0.1, 0.0, 0.05, 0.0])
+    """
+    schedule = workflow.schedule(generations)
+    tables = schedule.size, schedule.source, schedule.weight
+    size, source, weight = (
+        each if arg.is_jax(each) else np.asarray(each, float) for each in tables
+    )  # fractions: minutes
+    table = events(replace(schedule, size=size, source=source, weight=weight))
+    full = _filled(_event, replace(table, models=np.arange(len(table.mean))), 0.0)
+    xp = arg.namespace(full)
+    inherited = ((table.mean @ full) * table.mean).sum(1)
+    variance = table.noise * (1 + table.origin @ full.diagonal() - inherited)
+    return xp.linalg.inv(xp.eye(len(full)) - xp.tril(table.mean, -1))[table.models], variance
+
+
 def smoothed(workflow: Workflow, added: Any, generations: int) -> tuple[Any, Any]:
     r"""Error and second moment about the truth, in units of V, of kernel densities 1..M: two arrays (M,).
 

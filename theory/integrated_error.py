@@ -20,7 +20,7 @@ from .law import Law
 from .lower import evaluate
 from .quadrature import frequencies
 from .solve import Step, Unsolved
-from .symbols import M, N, Z, e, g, m, n, w, z
+from .symbols import M, N, Z, e, ec, m, n, w, zp
 from .theorem import Assumption, Evidence, Theorem
 from .traced import or_nan
 from .workflow import (
@@ -100,7 +100,7 @@ def plane(
     widest = xp.sqrt(outer + generations * most**2)
     s, weights = frequencies(widest, xp.minimum(least, xp.sqrt(inner)), f.dimension, finer)
     full, short = _truth_at(f, truth, s)
-    return s, weights, {z: full, Z: short}
+    return s, weights, {zp: full, Z: short}
 
 
 def _widths(owner: str, f: KernelDensity, workflow: Workflow, whole: Any) -> tuple[Any, bool]:
@@ -156,8 +156,8 @@ def error_at(workflow: Workflow, s: Any, known: dict[Any, Any], widths: Any, gen
     """E|e psi - phi|^2 at each generation and frequency."""
     if isinstance(workflow, Schedule | SlidingWindow):
         kept, taken = kernels(widths, s)
-        lost, variance = algebra.waves(workflow, kept, taken, known[z], known[Z])
-        return known[z] * (taken + kept * lost) ** 2 + kept**2 * variance
+        lost, variance = algebra.waves(workflow, kept, taken, known[zp], known[Z])
+        return known[zp] * (taken + kept * lost) ** 2 + kept**2 * variance
     return run(workflow, _law(workflow).error, s, known, widths, generation)
 
 
@@ -171,11 +171,11 @@ def run(workflow: Workflow, read: Expr | None, s: Any, known: dict[Any, Any], wi
     read = law.error if read is None else read
     kept, taken = kernels(widths, s)
     if generation is not None:
-        values = {letter: _column(each) for letter, each in sizes.items()} | known | {e: kept[0], g: taken[0]}
+        values = {letter: _column(each) for letter, each in sizes.items()} | known | {e: kept[0], ec: taken[0]}
         if isinstance(workflow, Replace) and read == _law(workflow).error:
             return evaluate(INTEGRATED.derived.expression, values | {m: _column(generation)})
         return recursion.value(law, read, tuple(values), tuple(values.values()), _column(generation))
-    rows = {e: kept, g: taken}
+    rows = {e: kept, ec: taken}
     if isinstance(sizes[n], tuple):
         xp = arg.namespace(*sizes[n], s)
         drawn = (*sizes.pop(n), 1.0)[: len(widths)]  # the last model draws no more
@@ -216,14 +216,14 @@ def _sizes(workflow: Workflow) -> dict[Any, Any]:
 
 def _prove() -> tuple[Step, ...]:
     """The laws at one frequency, the closed form of Replace, and what its terms are in space."""
-    share, points = 1 - 1 / n, (Z + z - z) / N + z
-    for when in range(1, 5):  # E|e psi - phi|^2 as a polynomial in e and z
+    share, points = 1 - 1 / n, (Z + zp - zp) / N + zp
+    for when in range(1, 5):  # E|e psi - phi|^2 as a polynomial in e and z_phi
         seen = (
             share ** (when - 1) * e ** (2 * when - 2) * points + sum((share * e**2) ** j for j in range(when - 1)) / n
         )
-        plain = e**2 * seen - 2 * e**when * z + z
+        plain = e**2 * seen - 2 * e**when * zp + zp
         left = (
-            derive_replace().expression.doit().subs({m: when, Z: 1 - z}).subs(g, 1 - e) - plain.subs(Z, 1 - z)
+            derive_replace().expression.doit().subs({m: when, Z: 1 - zp}).subs(ec, 1 - e) - plain.subs(Z, 1 - zp)
         ).expand()
         if left.simplify() != 0:
             raise Unsolved(f"replace, generation {when}: {left}")
@@ -234,7 +234,7 @@ def _prove() -> tuple[Step, ...]:
         *prove_characteristic(),
         *prove_replace(),
         Step(
-            "It is a polynomial in e and z; for normal laws each term e^i z^k integrates to (4 pi (i h^2/2 + k sigma^2))^-d/2"
+            "It is a polynomial in e and z_phi; for normal laws e^i z_phi^k integrates to (4 pi (i h^2/2 + k sigma^2))^-d/2"
         ),
     )
 

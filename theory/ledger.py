@@ -19,9 +19,11 @@ from . import (
     no_free_lunch,
     pilot,
     plateau,
+    provenance,
     safe,
     self_distillation,
     stopping,
+    stream,
     survival,
     teacher,
     temperature,
@@ -31,6 +33,7 @@ from . import (
     zipf,
 )
 from . import arguments as arg
+from .beats_real import BEATS
 from .family import Family, KernelDensity
 from .gaussian import MOMENTS
 from .integrated_error import INTEGRATED
@@ -43,24 +46,14 @@ from .unbiased import UNBIASED
 from .workflow import AccumulateSubsample, FixedReal, FreshReal, Replace, Workflow
 
 THEOREMS: tuple[Theorem, ...] = (
+    # means under every workflow
     errors.DRIFT,
     errors.ALGEBRA,
     errors.REPLACE,
     errors.REPLACE_SIZES,
-    collapse.PROBABILITY,
-    collapse.TIME,
-    collapse.DIFFUSION,
-    collapse.UPPER_BOUND,
-    logarithm.LOG_VARIANCE,
-    logarithm.SPREAD,
-    logarithm.LOG_MEAN,
-    l1.L1_ERROR,
-    l1.L1_DRIFT,
     errors.FIXED_REAL,
-    bounds.DRIFT_BOUND,
     errors.FRESH_REAL,
     errors.FRESH_WEIGHTED,
-    weight.WEIGHT,
     errors.ACCUMULATE,
     errors.SUBSAMPLE,
     errors.BOOTSTRAP,
@@ -68,15 +61,46 @@ THEOREMS: tuple[Theorem, ...] = (
     errors.RANDOM_PAST,
     errors.RANDOM_PAST_RECURSION,
     errors.SLIDING_WINDOW,
+    *safe.SAFE,
+    BEATS,
+    # diversity and tails
+    collapse.PROBABILITY,
+    collapse.TIME,
+    collapse.DIFFUSION,
+    collapse.UPPER_BOUND,
+    l1.L1_ERROR,
+    l1.L1_DRIFT,
+    bounds.DRIFT_BOUND,
     survival.SURVIVORS_CHAIN,
     survival.SURVIVORS_KEPT,
     survival.SURVIVORS_THINNED,
     extinction.EXTINCTION,
     coverage.COVERAGE,
     zipf.ZIPF,
-    *safe.SAFE,
     immigration.MIN_REAL,
     absence.ABSENCE,
+    # worth of synthetic data
+    worth.WORTH,
+    plateau.CONTAMINATION,
+    pilot.PILOT,
+    teacher.TEACHER,
+    no_free_lunch.NO_FREE_LUNCH,
+    self_distillation.SELF_DISTILLATION,
+    # weights and streams
+    weight.WEIGHT,
+    stream.STREAM,
+    provenance.EFFECTIVE,
+    # selection
+    verified.VERIFICATION,
+    verified.ACCURACY,
+    stopping.STOPPING,
+    temperature.WINDOW,
+    narrowed.BIAS,
+    curated.CURATED,
+    # families
+    logarithm.LOG_VARIANCE,
+    logarithm.SPREAD,
+    logarithm.LOG_MEAN,
     *MOMENTS,
     UNBIASED,
     *REGRESSION,
@@ -84,18 +108,6 @@ THEOREMS: tuple[Theorem, ...] = (
     *KERNEL,
     INTEGRATED,
     LAST,
-    worth.WORTH,
-    plateau.CONTAMINATION,
-    pilot.PILOT,
-    teacher.TEACHER,
-    no_free_lunch.NO_FREE_LUNCH,
-    self_distillation.SELF_DISTILLATION,
-    verified.VERIFICATION,
-    verified.ACCURACY,
-    stopping.STOPPING,
-    temperature.WINDOW,
-    narrowed.BIAS,
-    curated.CURATED,
 )
 
 

@@ -22,7 +22,7 @@ from .integrated_error import NORMAL, check_truth, kernels, over_frequencies, pl
 from .kernel_density import KERNELS
 from .lower import evaluate
 from .solve import Step, Unsolved
-from .symbols import B, C, D, N, S, T, Z, a, e, g, m, n, w, y, z
+from .symbols import Bp, Cp, D, N, Sp, T, Z, a, e, ec, m, n, w, y, zp
 from .theorem import Assumption, Evidence, Theorem
 from .traced import or_nan
 from .workflow import Accumulate, FixedReal, Replace, Workflow
@@ -33,7 +33,7 @@ def integrated_error_lower_bound(
 ) -> Any:
     r"""What model m would err if its data were drawn without smoothing, and all smoothing done once, by what m smoothings leave.
 
-    .. math:: (2\pi)^{-d} \int z (1-\mu_m)^2 + \mu_m^2 (1 - z)\, T_m\, ds \;\le\; E\int (f_m - f)^2,
+    .. math:: (2\pi)^{-d} \int z_\phi (1-\mu_m)^2 + \mu_m^2 (1 - z_\phi)\, T_m\, ds \;\le\; E\int (f_m - f)^2,
 
     :math:`\mu_m` the share of the truth's wave that is left in model m, :math:`T_m` the error over v of a family with v2 = -1
     under the same workflow. Under Replace that smoothing is one kernel of the variance :math:`\sum_{t \le m} h_t^2`. So
@@ -58,7 +58,7 @@ def bound_at(workflow: Workflow, s: Any, known: dict[Any, Any], widths: Any, gen
     models = np.arange(1, len(lost) + 1) if generation is None else generation
     plain = error(Gaussian(), workflow, models)
     plain = plain[..., None] if np.ndim(plain) else plain
-    return known[z] * lost**2 + left**2 * known[Z] * plain
+    return known[zp] * lost**2 + left**2 * known[Z] * plain
 
 
 def unsmoothed_slope(
@@ -66,36 +66,36 @@ def unsmoothed_slope(
 ) -> Callable[[float], tuple[Any, Any]]:
     """Of a bandwidth the integrated error of model m, where data is drawn without smoothing, and its slope in (h^2)/2."""
     plain = error(Gaussian(), workflow, generation)
-    form = z * g**2 + e**2 * Z * T
-    slope = (form.subs(g, 1 - e).diff(e) * -e).subs(1 - e, g)
+    form = zp * ec**2 + e**2 * Z * T
+    slope = (form.subs(ec, 1 - e).diff(e) * -e).subs(1 - e, ec)
 
     def at(bandwidth: float) -> tuple[Any, Any]:
         s, weights, known = plane(f, truth, bandwidth, bandwidth, 1)
         kept, taken = kernels(np.array([bandwidth]), s)
-        values = known | {e: kept[0], g: taken[0], T: plain}
+        values = known | {e: kept[0], ec: taken[0], T: plain}
         return (evaluate(form, values) * weights).sum(-1), (evaluate(slope, values) * s**2 * weights).sum(-1)
 
     return at
 
 
 def _ratio(workflow: type, variance: Expr) -> Expr:
-    """S/(1-B)^2 of the next generation, where it is ``variance`` over (1-B)^2 in this one; a the share of Accumulate."""
+    """S_psi/(1-B_psi)^2 of the next generation, where it is ``variance`` over (1-B_psi)^2 now; a the share of Accumulate."""
     one = characteristic(workflow)
-    covariance = {C: (1 - B) * Z / N}  # under a fixed real set, which this solves
-    return (one.step[1].subs(covariance).subs(S, variance) / (1 - one.step[0]) ** 2).subs({g: 1 - e, Z: 1 - z})
+    covariance = {Cp: (1 - Bp) * Z / N}  # under a fixed real set, which this solves
+    return (one.step[1].subs(covariance).subs(Sp, variance) / (1 - one.step[0]) ** 2).subs({ec: 1 - e, Z: 1 - zp})
 
 
 def rise(workflow: type) -> Expr:
-    """By how much smoothing raises S/(1-B)^2 in one generation, where it is D above T, that without smoothing."""
+    """By how much smoothing raises S_psi/(1-B_psi)^2 in one generation, where it is D above T, that without smoothing."""
     moves = {Replace: 1, Accumulate: n / (N + m * n)}[workflow]
     left = 1 - moves * (1 - e)
     slower = e / left
-    added = moves**2 / n * ((1 / (left * (1 - B)) ** 2 - 1) + (T + z) * (1 - slower**2))
+    added = moves**2 / n * ((1 / (left * (1 - Bp)) ** 2 - 1) + (T + zp) * (1 - slower**2))
     return D * (1 - moves**2 * slower**2 / n) + added
 
 
 def _prove_moving(workflow: type) -> Step:
-    found = _ratio(workflow, (T + D) * (1 - B) ** 2) - _ratio(workflow, T).subs({B: 0, e: 1})
+    found = _ratio(workflow, (T + D) * (1 - Bp) ** 2) - _ratio(workflow, T).subs({Bp: 0, e: 1})
     left = cancel((found - rise(workflow)).subs(N, n / a - m * n))  # a = n/(N+mn) in the place of N: few letters
     if left != 0:
         raise Unsolved(f"{workflow.__name__}: {left} left of the rise")
@@ -103,28 +103,28 @@ def _prove_moving(workflow: type) -> Step:
 
 
 def _prove_fixed() -> tuple[Step, ...]:
-    """With the share y = e (1-B) that a model keeps of the truth's wave the ratio falls up to y = 1."""
+    """With the share y = e (1-B_psi) that a model keeps of the truth's wave the ratio falls up to y = 1."""
     share, real = n / (N + n), N / (N + n)
     one = characteristic(FixedReal)
-    kept = cancel((one.step[2].subs(C, (1 - B) * Z / N) - (1 - one.step[0]) * Z / N).subs(g, 1 - e))
-    old = (1 - z) / N
-    found = _ratio(FixedReal, (1 - B) ** 2 * (old + T)) - old
+    kept = cancel((one.step[2].subs(Cp, (1 - Bp) * Z / N) - (1 - one.step[0]) * Z / N).subs(ec, 1 - e))
+    old = (1 - zp) / N
+    found = _ratio(FixedReal, (1 - Bp) ** 2 * (old + T)) - old
     a0 = a**2 / n
-    slope = a**2 * ((1 - 1 / n) * T - (z + old) / n)
+    slope = a**2 * ((1 - 1 / n) * T - (zp + old) / n)
     claimed = (a0 + slope * y**2) / (w + a * y) ** 2
-    left = cancel(found - claimed.subs({y: e * (1 - B), a: share, w: real}, simultaneous=True))
+    left = cancel(found - claimed.subs({y: e * (1 - Bp), a: share, w: real}, simultaneous=True))
     falling = cancel(claimed.diff(y) - 2 * (slope * w * y - a * a0) / (w + a * y) ** 3)
-    settled = (a0 * (1 - z - old)) / (1 - a**2 * (1 - 1 / n))
+    settled = (a0 * (1 - zp - old)) / (1 - a**2 * (1 - 1 / n))
     resting = cancel(claimed.subs({y: 1, w: 1 - a}).subs(T, settled) - settled)
-    most = a0 / (1 - a**2 * (1 - 1 / n))  # at z = 0 and many real samples
+    most = a0 / (1 - a**2 * (1 - 1 / n))  # at z_phi = 0 and many real samples
     room = a / n * (1 - a * (1 - 1 / n)) / (1 - a**2 * (1 - 1 / n))
     margin = cancel(a / n - (1 - a) * (1 - 1 / n) * most - room)
     if any((kept, left, falling, resting, margin)):
         raise Unsolved(f"fixed real: {kept}, {left}, {falling}, {resting}, {margin}")
     return (
-        Step("FixedReal: C = (1-B) Z/N solves its law; what remains", kept, "residual: "),
+        Step("FixedReal: C_psi = (1-B_psi) Z/N solves its law; what remains", kept, "residual: "),
         Step(
-            "The ratio is Z/N and T, which becomes, with y = e (1-B), the real share w and a = 1 - w",
+            "The ratio is Z/N and T, which becomes, with y = e (1-B_psi), the real share w and a = 1 - w",
             claimed,
             "T(m+1) = ",
         ),
@@ -141,15 +141,18 @@ def _prove() -> tuple[Step, ...]:
     """By induction over generations: relative to what is left of the truth's wave the variance is least without smoothing."""
     return (
         Step(
-            "A report that keeps the share r of a wave errs z (1 - r (1-B))^2 + r^2 S: by r (1-B) and S/(1-B)^2 alone"
+            "A report that keeps the share r of a wave errs z_phi (1 - r (1-B_psi))^2 + r^2 S_psi: "
+            "by r (1-B_psi) and S_psi/(1-B_psi)^2 alone"
         ),
-        Step("So the claim is that S/(1-B)^2 is least without smoothing: then a report that keeps r (1-B) errs less"),
+        Step(
+            "So the claim is that S_psi/(1-B_psi)^2 is least without smoothing: then a report that keeps r (1-B_psi) errs less"
+        ),
         _prove_moving(Accumulate),
         _prove_moving(Replace),
-        Step("No term is below 0, since e <= 1, B >= 0, and e <= 1 - a (1 - e) for a <= 1"),
+        Step("No term is below 0, since e <= 1, B_psi >= 0, and e <= 1 - a (1 - e) for a <= 1"),
         *_prove_fixed(),
         Step(
-            "Without smoothing B = 0, and S is (1-z) T/V of the plain law at v2 = -1 (kernel-density-integrated-error)"
+            "Without smoothing B_psi = 0, and S_psi is (1-z_phi) T/V of the plain law, v2 = -1 (kernel-density-integrated-error)"
         ),
     )
 

@@ -38,13 +38,15 @@ L = _letter("L", "drift sum: sum over generations of log(1 + v2 a_i)/v2, which i
 R = _letter("R", "second moment of a smoothed model about the truth, summed over coordinates", nonnegative=True)
 H = _letter("H", "spread that one smoothing adds: bandwidth^2, summed over coordinates", positive=True)
 e = _letter("e", "share of a wave that a kernel leaves: its characteristic function at one frequency", positive=True)
-g = _letter("g", "share of a wave that a kernel takes, 1 - e", nonnegative=True)
-z = _letter("z", "squared modulus of the characteristic function of the truth at one frequency", nonnegative=True)
-Z = _letter("Z", "variance of a wave at a sample of the truth, 1 - z", nonnegative=True)
-B = _letter("B", "share of the truth's wave that the data has lost: 1 - E psi/phi", nonnegative=True)
-S = _letter("S", "variance of the characteristic function of the data", nonnegative=True)
-X = _letter("X", "share of the truth's wave that is left in the data, 1 - B", positive=True)
-C = _letter("C", "its covariance with that of the first, real set", nonnegative=True)
+ec = _letter("e_c", "share of a wave that a kernel takes, 1 - e", nonnegative=True)
+zp = _letter("z_phi", "squared modulus of the characteristic function of the truth at one frequency", nonnegative=True)
+Z = _letter("Z", "variance of a wave at a sample of the truth, 1 - z_phi", nonnegative=True)
+Bp = _letter("B_psi", "share of the truth's wave that the data has lost: 1 - E psi/phi", nonnegative=True)
+Sp = _letter("S_psi", "variance of the characteristic function of the data", nonnegative=True)
+X = _letter("X", "share of the truth's wave that is left in the data, 1 - B_psi", positive=True)
+Cp = _letter(
+    "C_psi", "covariance of the characteristic function of the data with that of the first, real set", nonnegative=True
+)
 d = _letter("d", "dimension: number of covariates of a regression", positive=True)
 f = _letter("f", "N - d - 1: real samples beyond the dimension and one; one fit errs V/f", positive=True)
 aspect = _letter("gamma", "dimensions over samples, d/n", positive=True)
@@ -65,7 +67,9 @@ C = _letter("C", "count: how often a token is seen in the real set", positive=Tr
 z = _letter("z", "chance that is asked for", positive=True)
 beta = _letter("beta", "exponent of Zipf's law, above 1", positive=True)
 beta_1 = _letter("beta_1", "exponent of a narrowed tail, at least that of the truth", positive=True)
-alpha = _letter("alpha", "share of synthetic data: n/(N+n), or their weight in the fit", positive=True)
+alpha = _letter(
+    "alpha", "share of synthetic data: n/(N+n), their weight in the fit, or of the samples of a batch", positive=True
+)
 B = _letter("B", "worth of a synthetic source: V over its squared bias, in real samples", positive=True)
 Bc = _letter("B_c", "worth of what synthetic sources have in common: V over their squared common bias", positive=True)
 Bi = _letter(
@@ -103,5 +107,12 @@ u1 = _letter("u_1", "squared error of the mean of a Gaussian model, in units of 
 u2 = _letter("u_2", "trace of Delta, the covariance of a model over the true variance, less the identity", real=True)
 u3 = _letter("u_3", "e' Delta e, with e the error of the mean", real=True)
 u4 = _letter("u_4", "trace of Delta^2", nonnegative=True)
+moved = _letter(
+    "q_theta", "drift of the truth: the variance that it gains from one generation to the next", nonnegative=True
+)
+q1 = _letter("q_1", "chance of an output of a detector at a real item", nonnegative=True)
+q0 = _letter("q_0", "chance of the same output at a synthetic item", nonnegative=True)
+iota = _letter("iota", "information: how many real samples one item of a batch is worth", positive=True)
+varkappa = _letter("varkappa", "by how much the noise of an item grows with the error of the model before", real=True)
 x = Function("x")
 u = Function("u")

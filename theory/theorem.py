@@ -136,6 +136,11 @@ class _Mpmath(MpmathPrinter):
     def _print_zeta(self, function: Any) -> str:
         return f"mpmath.zeta({', '.join(map(self._print, function.args))})"
 
+    def _print_Sum(self, total: Any) -> str:
+        term, *limits = total.args
+        loops = "".join(f" for {self._print(i)} in range({self._print(a)}, {self._print(b + 1)})" for i, a, b in limits)
+        return f"mpmath.fsum({self._print(term)}{loops})"
+
     def _print_polygamma(self, function: Any) -> str:
         return f"mpmath.psi({', '.join(map(self._print, function.args))})"
 

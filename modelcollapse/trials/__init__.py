@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import distances, selection, tails, worth
+from . import distances, selection, streams, tails, worth
 from .trial import Trial
 
 __all__ = ["Trial", "trials"]
@@ -10,4 +10,4 @@ __all__ = ["Trial", "trials"]
 
 def trials() -> tuple[Trial, ...]:
     """One trial for each theorem that has one, in any order."""
-    return (*tails.trials(), *worth.trials(), *selection.trials(), *distances.trials())
+    return (*tails.trials(), *worth.trials(), *streams.trials(), *selection.trials(), *distances.trials())
