@@ -16,7 +16,8 @@ from rich.table import Table
 from .terminal import percent
 
 if TYPE_CHECKING:
-    from modelcollapse.theory import Theorem
+    from modelcollapse.theory import Applicability, Family, Theorem
+    from modelcollapse.theory.workflow import AnyWorkflow
 
     from .plan import OrderPlan, Plan, Row
     from .questions import Answer
@@ -185,6 +186,31 @@ def theorems(every: Sequence[Theorem]) -> None:
     letters = {letter: MEANING[letter] for letter in ("N", "n", "M", "m", "V", "v_2", "T", "G_0")}
     out.print("[dim]Letters: " + escape("; ".join(f"{name}: {meaning}" for name, meaning in letters.items())) + ".[/]")
     out.print(f"{len(every)} theorems; one in full: modelcollapse theorems NAME --derivation")
+
+
+def applicability(f: Family, w: AnyWorkflow, rows: Sequence[Applicability]) -> None:
+    """Which theorems hold for a problem, then why the others do not."""
+    from modelcollapse.theory.arguments import shown
+
+    out = console()
+    holding = [each for each in rows if each.applies]
+    out.print(f"{escape(shown(f))} under {escape(shown(w))}")
+    table = titled(out, f"{len(holding)} of {len(rows)} theorems hold there")
+    for head in ("theorem", "answers", "evidence", "answered as well by"):
+        table.add_column(head, no_wrap=True)
+    for each in holding:
+        table.add_row(each.name, each.theorem.quantity, each.theorem.evidence.value, each.superseded_by)
+    if holding:
+        out.print(table)
+    table = titled(out, "The others do not")
+    table.add_column("theorem", no_wrap=True)
+    for head in ("because", "instead"):
+        table.add_column(head)
+    for each in rows:
+        if not each.applies:
+            table.add_row(each.name, escape(each.why_not), escape(each.instead))
+    if len(holding) < len(rows):
+        out.print(table)
 
 
 def theorem(one: Theorem, *, derivation: bool) -> None:

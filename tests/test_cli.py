@@ -14,7 +14,7 @@ import jax
 import numpy as np
 import pytest
 
-from modelcollapse import cli, plan, report, theory
+from modelcollapse import cli, plan, problem, report, theory
 
 TEXT = "the cat sat on the mat and the dog sat on the log while a bird sang " * 40
 RARE = "once upon midnight dreary"
@@ -247,6 +247,24 @@ def test_a_plan_for_given_numbers_needs_neither_jax_nor_matplotlib() -> None:
         (["plan", "--count", "50", "--real", "20"], ["--count 50", "from 1 to 19"]),
         (["plan", "--count", "5", "--real", "100", "--zipf", "1"], ["--vocabulary is missing"]),
         (["plan", "--corpus", "builtin:pydoc", "--order", "1", "--rare", "0.1"], ["--rare 0.1", "leave it out"]),
+        (["theorems", "--family", "poisson"], ["--workflow is missing"]),
+        (["theorems", "--workflow", "replace"], ["--family is missing"]),
+        (["theorems", "--family", "poisson", "--workflow", "replace"], ["--synthetic is missing"]),
+        (["theorems", "--family", "poisson", "--workflow", "fixd", "--real", "4"], ["--workflow fixd", "fixed-real"]),
+        (["theorems", "--family", "cats", "--workflow", "fixed", "--real", "4"], ["--family cats", "categorical"]),
+        (
+            ["theorems", "--family", "gamma", "--mean", "1,2", "--workflow", "fixed", "--real", "4"],
+            ["--mean 1,2", "one"],
+        ),
+        (
+            ["theorems", "--family", "gamma", "--workflow", "fixed", "--real", "4", "--train", "3"],
+            ["--train 3", "leave"],
+        ),
+        (["theorems", "--family", "gamma", "--workflow", "window", "--real", "4"], ["--real 4", "one size"]),
+        (
+            ["theorems", "--family", "gamma", "--workflow", "fixed", "--real", "4", "--latex"],
+            ["--latex", "leave it out"],
+        ),
         (["theorems", "acumulate"], ["acumulate", "accumulate"]),
         (["theorems", "--derivation"], ["--derivation", "name"]),
         (["theorems", "survivors", "--latex"], ["survivors", "--derivation"]),
@@ -334,6 +352,52 @@ def test_every_theorem_is_listed_and_can_be_shown_with_its_steps(capsys: pytest.
     code, out, _ = run(capsys, "theorems", "fixed-real", "--derivation")
     assert code == 0
     assert "One generation" in out and "why it differs" in out
+
+
+def test_the_theorems_of_a_problem_are_what_python_says(capsys: pytest.CaptureFixture[str]) -> None:
+    options = (
+        "--family",
+        "categorical",
+        "--vocabulary",
+        "50",
+        "--workflow",
+        "fresh-real",
+        "--real",
+        "100",
+        "--synthetic",
+        "1e3",
+    )
+    record = json.loads(run(capsys, "theorems", *options, "--json")[1])
+    expected = theory.applicability(theory.Categorical(np.full(50, 1 / 50)), theory.FreshReal(100, 1000))
+    assert record["theorems"] == [each.as_record() for each in expected]
+    assert (record["family"], record["workflow"]) == ("Categorical", "FreshReal")
+    code, out, _ = run(capsys, "theorems", *options)
+    holding, others = out.split("The others do not")
+    first = [line.split()[0] for line in holding.splitlines() if line.startswith(" ") and line.strip()][2:]
+    assert code == 0 and first == [each.name for each in expected if each.applies]
+    assert all(f" {each.name} " in others for each in expected if not each.applies)
+    one = json.loads(run(capsys, "theorems", "replace", *options, "--json")[1])["theorems"]
+    assert [(each["applies"], each["why_not"]) for each in one] == [(False, "it assumes that the workflow is Replace")]
+
+
+@pytest.mark.parametrize(
+    ("options", "workflow"),
+    [
+        ("--workflow replace --synthetic 9", theory.Replace(9)),
+        ("--workflow replace --synthetic 9 --real 5", theory.Replace(9, real=5)),
+        ("--workflow FixedReal --real 9", theory.FixedReal(9, 9)),
+        ("--workflow fresh --real 9 --synthetic 5 --weight 0.4", theory.FreshReal(9, 5, 0.4)),
+        ("--workflow accumulate --real 9 --synthetic 5", theory.Accumulate(9, 5)),
+        ("--workflow subsample --real 9 --train 5", theory.AccumulateSubsample(9, 9, 5)),
+        ("--workflow bootstrap --real 9", theory.AccumulateSubsample(9, 9, 9, replacement=True)),
+        ("--workflow sliding-window --synthetic 9 --models 4", theory.SlidingWindow(9, 4)),
+        ("--workflow past --synthetic 9", theory.RandomPast(9)),
+    ],
+)
+def test_a_problem_is_named_as_elsewhere(options: str, workflow: theory.Workflow) -> None:
+    words = options.split()
+    given = {name.removeprefix("--"): text for name, text in zip(words[::2], words[1::2], strict=True)}
+    assert problem.of({"family": "gaussian", "dimension": "2", **given}) == (theory.Gaussian(2), workflow)
 
 
 def test_every_theorem_has_a_cell_in_verify_and_its_oracle_may_be_judged() -> None:

@@ -6,6 +6,7 @@ Names follow the public contract: families and workflows are records, questions 
 from .absence import loss_probability_limit, min_real_present
 from .algebra import covariance
 from .answers import diversity, error, explain, gain, gain_limit, second_moment
+from .applicability import Applicability, applicability
 from .arguments import InputError
 from .bounds import l1_drift_upper_bound
 from .collapse import collapse_probability, collapse_time, collapse_time_limit, collapse_time_upper_bound
@@ -66,6 +67,7 @@ __all__ = [
     "Accumulate",
     "AccumulateSubsample",
     "Amount",
+    "Applicability",
     "Bigram",
     "Binomial",
     "Categorical",
@@ -109,6 +111,7 @@ __all__ = [
     "Verifier",
     "Workflow",
     "Zipf",
+    "applicability",
     "at_limits",
     "best_distillation",
     "best_penalty",

@@ -51,6 +51,22 @@ SMALL = Assumption(
 )
 
 
+CHAINED = Assumption(
+    f"the workflow is Replace, with at most {alleles.LARGEST} samples (Binomial: trials) and no more tokens than memory holds",
+    lambda family, workflow: isinstance(workflow, Replace) and _by_chain(family, workflow),
+    "collapse-time-limit answers larger ones",
+)
+
+
+def _by_chain(family: Family, workflow: Workflow) -> bool:
+    """Whether the time is worked out by the chain: few samples, and of a truth not too many tokens."""
+    first, size = _chain_sizes(family, workflow)
+    if max(first, size) > alleles.LARGEST:
+        return False
+    corpus = getattr(family, "counts", None) is not None
+    return corpus or not isinstance(family, Categorical) or len(family.p) * (first + 1) <= alleles.MOST
+
+
 def _chain_sizes(family: Family, workflow: Workflow) -> tuple[int, int]:
     """Size of the first training set and of the later ones, in single yes-or-no draws."""
     assert isinstance(workflow, Replace)
@@ -145,7 +161,7 @@ def collapse_time(f: Family, w: Workflow) -> float:
         check_corpus("collapse_time", f, w)
     first, size = _chain_sizes(f, w)
     shares = _shares(f)
-    if max(first, size) > alleles.LARGEST or (counts is None and len(shares) * (first + 1) > alleles.MOST):
+    if not _by_chain(f, w):
         return float(collapse_time_limit(f, w))
     ahead = alleles.time_from_count(first, size)
     waits = ahead[counts] if counts is not None else alleles.averaged(shares, first, ahead)
@@ -327,6 +343,7 @@ TIME = Theorem(
         Printed(_LEAST, "Seddik2024, eq. 8, lower bound", "a bound"),
         Printed(_MOST, "Seddik2024, eq. 8, upper bound", "a bound of order n^2; the truth is of order n"),
     ),
+    scope=(CHAINED,),
 )
 DIFFUSION = Theorem(
     "collapse-time-limit",

@@ -12,7 +12,21 @@ from typing import assert_never
 from sympy import Expr, Integer
 
 from . import kernel_density, least_norm, regression, unbiased
-from .assumption import ANY, COMMON, CONSERVED, GENTLE, TWO_REAL, TWO_SAMPLES
+from .assumption import (
+    ANY,
+    COMMON,
+    CONSERVED,
+    GENTLE,
+    NO_REPLACEMENT,
+    ONE_SIZE,
+    OWN_WEIGHT,
+    POOLED_WEIGHT,
+    SIZES,
+    TWO_REAL,
+    TWO_SAMPLES,
+    WITH_REPLACEMENT,
+    under,
+)
 from .derivation import (
     POOLED,
     derive_accumulate,
@@ -29,7 +43,7 @@ from .derivation import (
 )
 from .family import Family, KernelDensity, LinearRegression
 from .symbols import N, V, m, n, v2
-from .theorem import Evidence, Printed, Theorem
+from .theorem import Assumption, Evidence, Printed, Theorem
 from .workflow import (
     Accumulate,
     AccumulateSubsample,
@@ -66,6 +80,7 @@ REPLACE = Theorem(
     (f"{A}, Theorem 1, eq. 6 (v2 = -1)", "derived"),
     derive_affine(Replace),
     prove_affine(Replace),
+    scope=(under(Replace), ONE_SIZE),
 )
 REPLACE_SIZES = Theorem(
     "replace-growing",
@@ -79,6 +94,7 @@ REPLACE_SIZES = Theorem(
     ("Xu2025 (superlinear growth)", f"{C_}, Appendix E (sizes i n)", "derived"),
     derive_sizes,
     prove_sizes,
+    scope=(under(Replace), SIZES),
 )
 FIXED_REAL = Theorem(
     "fixed-real",
@@ -100,6 +116,7 @@ FIXED_REAL = Theorem(
             "minus sign the formula misses S = 1 when S_0 = 1, and exact enumeration",
         ),
     ),
+    scope=(under(FixedReal),),
 )
 FRESH_REAL = Theorem(
     "fresh-real",
@@ -113,6 +130,7 @@ FRESH_REAL = Theorem(
     ("derived", "Alemohammad2024 (qualitative)"),
     derive_affine(FreshReal, POOLED),
     prove_affine(FreshReal, POOLED),
+    scope=(under(FreshReal), POOLED_WEIGHT),
 )
 FRESH_WEIGHTED = Theorem(
     "fresh-real-weighted",
@@ -126,6 +144,7 @@ FRESH_WEIGHTED = Theorem(
     ("derived", "He2025 (golden ratio)"),
     derive_affine(FreshReal),
     prove_affine(FreshReal),
+    scope=(under(FreshReal), OWN_WEIGHT),
 )
 ACCUMULATE = Theorem(
     "accumulate",
@@ -139,6 +158,7 @@ ACCUMULATE = Theorem(
     (f"{C_}, Theorem 2 (v2 = 0, regression)", "DeyDonoho2024", "derived"),
     derive_accumulate,
     prove_product(Accumulate, v2),
+    scope=(under(Accumulate),),
 )
 SUBSAMPLE = Theorem(
     "accumulate-subsample",
@@ -152,6 +172,7 @@ SUBSAMPLE = Theorem(
     (f"{B_} (qualitative)", "derived"),
     derive_drawn(AccumulateSubsample, False),
     prove_product(AccumulateSubsample, Integer(-1)),
+    scope=(under(AccumulateSubsample), NO_REPLACEMENT),
 )
 BOOTSTRAP = Theorem(
     "accumulate-bootstrap",
@@ -165,6 +186,7 @@ BOOTSTRAP = Theorem(
     ("derived",),
     derive_drawn(AccumulateSubsample, True),
     prove_product(AccumulateSubsample, Integer(-1), True),
+    scope=(under(AccumulateSubsample), WITH_REPLACEMENT),
 )
 SUBSAMPLE_RECURSION = Theorem(
     "accumulate-subsample-recursion",
@@ -177,6 +199,7 @@ SUBSAMPLE_RECURSION = Theorem(
     ("derived",),
     None,
     prove_recursion(AccumulateSubsample),
+    scope=(under(AccumulateSubsample),),
 )
 RANDOM_PAST = Theorem(
     "random-past",
@@ -190,6 +213,7 @@ RANDOM_PAST = Theorem(
     (f"{A}, section 4.2 (randomly sampled data, simulated)", "derived"),
     derive_drawn(RandomPast),
     prove_product(RandomPast, Integer(-1)),
+    scope=(under(RandomPast),),
 )
 RANDOM_PAST_RECURSION = Theorem(
     "random-past-recursion",
@@ -203,6 +227,7 @@ RANDOM_PAST_RECURSION = Theorem(
     ("derived",),
     None,
     prove_recursion(RandomPast),
+    scope=(under(RandomPast),),
 )
 SLIDING_WINDOW = Theorem(
     "sliding-window",
@@ -216,9 +241,15 @@ SLIDING_WINDOW = Theorem(
     (f"{A}, section 4.2 (most recent models, simulated)", "derived"),
     None,
     prove_window,
+    scope=(under(SlidingWindow),),
 )
 
 
+ONE_BEFORE = Assumption(
+    "a generation moves the model before it by a share of its noise (Replace, Accumulate)",
+    lambda _, workflow: isinstance(workflow, Replace | Accumulate),
+    "workflow-algebra holds for every workflow",
+)
 DRIFT = Theorem(
     "drift-identity",
     "A generation that moves theta by a times the noise of k samples multiplies G = V + v2 T by 1 + v2 a^2/k: "
@@ -231,6 +262,7 @@ DRIFT = Theorem(
     ("derived", "DeyDonoho2024 (v2 = 0, large samples)"),
     None,
     prove_drift,
+    scope=(ONE_BEFORE,),
 )
 
 

@@ -10,7 +10,7 @@ from sympy import Expr
 
 from . import algebra, recursion
 from . import arguments as arg
-from .assumption import SAMPLES, TWO_REAL
+from .assumption import ONE_SIZE, OWN_WEIGHT, POOLED_WEIGHT, SAMPLES, TWO_REAL, under
 from .derivation import POOLED
 from .family import KernelDensity
 from .lower import evaluate
@@ -54,6 +54,16 @@ KERNELS = Assumption(
     lambda family, _: isinstance(family, KernelDensity),
     "ask for the diversity and the error of other families",
 )
+ONE_BANDWIDTH = Assumption(
+    "all generations have one bandwidth",
+    lambda family, _: isinstance(family, KernelDensity) and not isinstance(family.bandwidth, tuple),
+    "with a tuple of bandwidths kernel-density-algebra holds",
+)
+BANDWIDTHS = Assumption(
+    "the bandwidths of the generations are given one by one, as a tuple",
+    lambda family, _: isinstance(family, KernelDensity) and isinstance(family.bandwidth, tuple),
+    "with one bandwidth for all theorems of their own hold",
+)
 _COMMON = (SAMPLES, KERNELS, TWO_MOMENTS)
 
 KERNEL_REPLACE = Theorem(
@@ -68,6 +78,7 @@ KERNEL_REPLACE = Theorem(
     (f"{B_} (qualitative)", "derived"),
     derive_smoothed(Replace),
     prove_smoothed(Replace),
+    scope=(KERNELS, under(Replace), ONE_SIZE, ONE_BANDWIDTH),
 )
 KERNEL_FIXED = Theorem(
     "kernel-density-fixed-real",
@@ -81,6 +92,7 @@ KERNEL_FIXED = Theorem(
     ("derived",),
     derive_smoothed(FixedReal),
     prove_smoothed(FixedReal),
+    scope=(KERNELS, under(FixedReal), ONE_BANDWIDTH),
 )
 KERNEL_FRESH = Theorem(
     "kernel-density-fresh-real",
@@ -94,6 +106,7 @@ KERNEL_FRESH = Theorem(
     ("derived",),
     derive_smoothed(FreshReal, POOLED),
     prove_smoothed(FreshReal, POOLED),
+    scope=(KERNELS, under(FreshReal), POOLED_WEIGHT, ONE_BANDWIDTH),
 )
 KERNEL_FRESH_WEIGHTED = Theorem(
     "kernel-density-fresh-real-weighted",
@@ -106,6 +119,7 @@ KERNEL_FRESH_WEIGHTED = Theorem(
     ("derived",),
     derive_smoothed(FreshReal),
     prove_smoothed(FreshReal),
+    scope=(KERNELS, under(FreshReal), OWN_WEIGHT, ONE_BANDWIDTH),
 )
 KERNEL_ACCUMULATE = Theorem(
     "kernel-density-accumulate",
@@ -118,6 +132,7 @@ KERNEL_ACCUMULATE = Theorem(
     (f"{B_} (qualitative)", "derived"),
     None,
     prove_pool(Accumulate),
+    scope=(KERNELS, under(Accumulate), ONE_BANDWIDTH),
 )
 KERNEL_SUBSAMPLE = Theorem(
     "kernel-density-subsample",
@@ -130,6 +145,7 @@ KERNEL_SUBSAMPLE = Theorem(
     (f"{B_} (qualitative)", "derived"),
     None,
     prove_pool(AccumulateSubsample),
+    scope=(KERNELS, under(AccumulateSubsample), ONE_BANDWIDTH),
 )
 KERNEL_ALGEBRA = Theorem(
     "kernel-density-algebra",
@@ -156,6 +172,7 @@ KERNEL_SECOND = Theorem(
     (f"{B_} (qualitative)", "derived"),
     lambda: Derived(second_moment(Accumulate)),
     prove_second,
+    scope=(KERNELS, under(Accumulate, AccumulateSubsample), ONE_BANDWIDTH),
 )
 KERNEL_BANDWIDTH = Theorem(
     "kernel-density-bandwidth",
@@ -169,6 +186,7 @@ KERNEL_BANDWIDTH = Theorem(
     (f"{B_} (qualitative: a bandwidth that shrinks fast enough)", "derived"),
     None,
     prove_bandwidth,
+    scope=(KERNELS, under(Replace, Accumulate, AccumulateSubsample), BANDWIDTHS),
 )
 KERNEL = (
     KERNEL_REPLACE,

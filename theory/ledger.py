@@ -125,7 +125,7 @@ def answering(question: Any, f: Family, w: Workflow) -> Theorem:
         case "survivors" | "loss_probability":
             theorem = survival.theorem_of(f, w)
         case "collapse_time":
-            theorem = collapse.TIME if collapse.SMALL.holds(f, w) else collapse.DIFFUSION
+            theorem = collapse.TIME if collapse.CHAINED.holds(f, w) else collapse.DIFFUSION
         case "effective_corpus":
             theorem = coverage.COVERAGE
         case "l1_error_upper_bound":
@@ -141,7 +141,7 @@ def answering(question: Any, f: Family, w: Workflow) -> Theorem:
             if not found:
                 raise arg.refuse("explain", "question", name, "one of " + ", ".join(sorted(QUESTIONS)))
             theorem = found[0]
-    return theorem.require("explain", f, w)
+    return theorem.stated_for("explain", f, w)
 
 
 QUESTIONS = {each.quantity for each in THEOREMS} | {

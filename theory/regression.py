@@ -35,7 +35,7 @@ from sympy import (
 )
 
 from . import arguments as arg
-from .assumption import SAMPLES
+from .assumption import ONE_SIZE, POOLED_WEIGHT, SAMPLES, SIZES, under
 from .family import Family, LinearRegression
 from .law import Law, law
 from .solve import Step, Unsolved, affine, linear_in, solve_affine
@@ -297,6 +297,16 @@ REGRESSIONS = Assumption(
     lambda family, _: isinstance(family, LinearRegression),
     "other families have theorems of their own",
 )
+REDRAWN = Assumption(
+    "the family is a LinearRegression whose covariates are redrawn every generation",
+    lambda family, _: isinstance(family, LinearRegression) and family.redrawn,
+    "on one design theorems of their own hold",
+)
+RELABELLED = Assumption(
+    "the family is a LinearRegression on one design (redrawn=False)",
+    lambda family, _: isinstance(family, LinearRegression) and not family.redrawn,
+    "with redrawn covariates theorems of their own hold",
+)
 _REDRAWN = (SAMPLES, REGRESSIONS, NORMAL, KNOWN, ENOUGH)
 
 REGRESSION_REPLACE = Theorem(
@@ -311,6 +321,7 @@ REGRESSION_REPLACE = Theorem(
     ("Dohmatob2024Regression, as quoted by Gerstgrasser2024, eq. 4", "derived"),
     _affine(Replace),
     _prove_replace,
+    scope=(REGRESSIONS, REDRAWN, under(Replace), ONE_SIZE),
 )
 REGRESSION_SIZES = Theorem(
     "regression-replace-growing",
@@ -323,6 +334,7 @@ REGRESSION_SIZES = Theorem(
     (f"{C_}, Appendix E (sizes i n, one design)", "derived"),
     lambda: Derived(V * L, V),
     _prove_sizes,
+    scope=(REGRESSIONS, REDRAWN, under(Replace), SIZES),
 )
 REGRESSION_ACCUMULATE = Theorem(
     "regression-accumulate",
@@ -336,6 +348,7 @@ REGRESSION_ACCUMULATE = Theorem(
     ("derived", f"{C_} (one design)"),
     _accumulated,
     _prove_accumulate,
+    scope=(REGRESSIONS, REDRAWN, under(Accumulate)),
 )
 REGRESSION_FRESH = Theorem(
     "regression-fresh-real",
@@ -349,6 +362,7 @@ REGRESSION_FRESH = Theorem(
     ("derived",),
     _affine(FreshReal),
     _prove_fresh,
+    scope=(REGRESSIONS, REDRAWN, under(FreshReal), POOLED_WEIGHT),
 )
 REGRESSION_DESIGN = Theorem(
     "regression-one-design",
@@ -362,6 +376,10 @@ REGRESSION_DESIGN = Theorem(
     (f"{C_}, Theorems 1 and 2, eq. 4", "derived"),
     lambda: Derived(V * inflation(), V),
     _prove_design,
+    scope=(
+        REGRESSIONS,
+        RELABELLED,
+    ),
 )
 REGRESSION = (REGRESSION_REPLACE, REGRESSION_SIZES, REGRESSION_FRESH, REGRESSION_ACCUMULATE, REGRESSION_DESIGN)
 
