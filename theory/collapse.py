@@ -17,9 +17,10 @@ from . import workflow as workflows
 from .assumption import MATCHED, QUADRATIC, SAMPLES
 from .family import Binomial, Categorical, Family, Gamma, Gaussian, NegativeBinomial, Poisson
 from .lower import evaluate
+from .printed import Printed, Setting
 from .solve import Step, Unsolved
 from .symbols import G0, N, m, n, p, s, u
-from .theorem import Assumption, Derived, Evidence, Printed, Theorem
+from .theorem import Assumption, Derived, Evidence, Theorem
 from .workflow import Accumulate, FixedReal, Replace, Schedule, Workflow
 
 
@@ -297,6 +298,14 @@ _CHAIN = (
     Step("Token i has everything exactly when all others are lost, and these events exclude each other"),
 )
 
+
+def _time(f: Family, w: Any, _generation: None) -> float:
+    return collapse_time(f, w)
+
+
+_SIX = Categorical([0.4, 0.25, 0.15, 0.1, 0.06, 0.04])
+_SETTINGS = tuple(Setting(_SIX, Replace(size), 5 * size) for size in (20, 100, 400))
+_ENDLESS = tuple(Setting(_SIX, Replace(size)) for size in (20, 100, 400))
 PROBABILITY = Theorem(
     "collapse-probability",
     "The chance of total collapse by generation m is the sum over tokens of the chance that all others "
@@ -314,11 +323,17 @@ PROBABILITY = Theorem(
             1 - n * G0 * (1 - 1 / n) ** m,
             "Seddik2024, eq. 7, lower bound",
             "a bound that is negative until m exceeds n ln(n G_0); the exact value costs one matrix",
+            "<=",
+            collapse_probability,
+            _SETTINGS,
         ),
         Printed(
             1 - G0 / (1 - 1 / s) * (1 - 1 / n) ** m,
             "Seddik2024, eq. 7, upper bound",
             "a bound; the exact value costs one matrix",
+            ">=",
+            collapse_probability,
+            _SETTINGS,
         ),
     ),
 )
@@ -340,8 +355,15 @@ TIME = Theorem(
         ),
     ),
     (
-        Printed(_LEAST, "Seddik2024, eq. 8, lower bound", "a bound"),
-        Printed(_MOST, "Seddik2024, eq. 8, upper bound", "a bound of order n^2; the truth is of order n"),
+        Printed(_LEAST, "Seddik2024, eq. 8, lower bound", "a bound", "<=", _time, _ENDLESS),
+        Printed(
+            _MOST,
+            "Seddik2024, eq. 8, upper bound",
+            "a bound of order n^2; the truth is of order n",
+            ">=",
+            _time,
+            _ENDLESS,
+        ),
     ),
     scope=(CHAINED,),
 )

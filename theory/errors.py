@@ -7,9 +7,9 @@ All hold for every family with a quadratic variance function, or say for which. 
 
 from __future__ import annotations
 
-from typing import assert_never
+from typing import Any, assert_never
 
-from sympy import Expr, Integer
+from sympy import Expr, Integer, cancel, gammasimp, pi, simplify, sqrt
 
 from . import kernel_density, least_norm, regression, unbiased
 from .assumption import (
@@ -33,6 +33,7 @@ from .derivation import (
     derive_affine,
     derive_drawn,
     derive_sizes,
+    end_of_product,
     prove_affine,
     prove_algebra,
     prove_drift,
@@ -41,9 +42,10 @@ from .derivation import (
     prove_sizes,
     prove_window,
 )
-from .family import Family, KernelDensity, LinearRegression
-from .symbols import N, V, m, n, v2
-from .theorem import Assumption, Evidence, Printed, Theorem
+from .family import Categorical, Family, KernelDensity, LinearRegression
+from .printed import Printed, Setting
+from .symbols import N, V, m, n, nu, v2
+from .theorem import Assumption, Evidence, Theorem
 from .workflow import (
     Accumulate,
     AccumulateSubsample,
@@ -54,6 +56,7 @@ from .workflow import (
     Schedule,
     SlidingWindow,
     Workflow,
+    first_size,
 )
 
 A, B_, C_ = "Seddik2024", "Kazdan2024", "Gerstgrasser2024"
@@ -68,6 +71,32 @@ def _variation_as_printed() -> Expr:
     return first + (1 - 1 / N) * (1 - V) / over * (1 + alpha - alpha / N * beta**m)
 
 
+def _variation() -> Expr:
+    """The collision probability S(m+1) beside a fixed real set."""
+    diversity: Expr = derive_affine(FixedReal)().diversity
+    return 1 - diversity.doit().subs(v2, -1).subs(m, m + 1)
+
+
+def _diversity(f: Family, w: Workflow, generation: int) -> Any:
+    from .answers import diversity
+
+    return diversity(f, w, generation)
+
+
+def _settled(f: Family, w: Workflow, _generation: None) -> Any:
+    """The limit of the error."""
+    from .answers import gain_limit
+
+    return gain_limit(f, w) * f.v / first_size(w)
+
+
+def _equal_batches() -> Expr:
+    """The limit of the error under Accumulate with N = n and v2 = -1, in elementary functions."""
+    in_root = end_of_product(Accumulate, Integer(-1)).subs(N, n).subs(n, 1 / nu**2)
+    return simplify(gammasimp(cancel(in_root))).subs(nu, 1 / sqrt(N))
+
+
+_TOKENS = (0.4, 0.25, 0.15, 0.1, 0.06, 0.04)
 REPLACE = Theorem(
     "replace",
     "Replacing the data each generation, G = V + v2 T is multiplied by 1 + v2/n: diversity decays as "
@@ -114,6 +143,14 @@ FIXED_REAL = Theorem(
             f"{A}, eq. 9: S(m+1)",
             "sign of the last term: alpha/N beta^m must be added. With the "
             "minus sign the formula misses S = 1 when S_0 = 1, and exact enumeration",
+            "=",
+            lambda f, w, generation: 1 - _diversity(f, w, generation + 1),
+            (
+                Setting(Categorical(_TOKENS), FixedReal(5, 20), 1),
+                Setting(Categorical(_TOKENS), FixedReal(30, 300), 1),
+                Setting(Categorical(_TOKENS), FixedReal(100, 1000), 10),
+            ),
+            _variation,
         ),
     ),
     scope=(under(FixedReal),),
@@ -158,6 +195,17 @@ ACCUMULATE = Theorem(
     (f"{C_}, Theorem 2 (v2 = 0, regression)", "DeyDonoho2024", "derived"),
     derive_accumulate,
     prove_product(Accumulate, v2),
+    (
+        Printed(
+            pi**2 / 6 * V / N,
+            f"{C_}, Theorem 2; DeyDonoho2024 (efficiency of at least 6/pi^2)",
+            "reached as the batches grow; at each size less, where v2 < 0",
+            ">=",
+            _settled,
+            tuple(Setting(Categorical(_TOKENS), Accumulate(size, size)) for size in (1, 10, 1000)),
+            _equal_batches,
+        ),
+    ),
     scope=(under(Accumulate),),
 )
 SUBSAMPLE = Theorem(

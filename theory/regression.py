@@ -25,6 +25,7 @@ from sympy import (
     factor,
     gamma,
     gammasimp,
+    harmonic,
     oo,
     pi,
     polygamma,
@@ -38,6 +39,7 @@ from . import arguments as arg
 from .assumption import ONE_SIZE, POOLED_WEIGHT, SAMPLES, SIZES, under
 from .family import Family, LinearRegression
 from .law import Law, law
+from .printed import Printed, Setting
 from .solve import Step, Unsolved, affine, linear_in, solve_affine
 from .stable import DigammaSlope
 from .symbols import L, N, T, V, b, c, d, f, j, k, m, n, v2, y
@@ -52,6 +54,7 @@ from .workflow import (
     Schedule,
     SlidingWindow,
     Workflow,
+    first_size,
     whole_sets,
 )
 
@@ -309,6 +312,23 @@ RELABELLED = Assumption(
 )
 _REDRAWN = (SAMPLES, REGRESSIONS, NORMAL, KNOWN, ENOUGH)
 
+
+_SIZES = ((20, 4), (20, 10), (1000, 100))  # samples and dimension
+
+
+def _settled(family: Family, workflow: Workflow, _generation: None) -> float:
+    """The limit of the error."""
+    from .answers import gain_limit
+
+    return float(gain_limit(family, workflow) * family.v / first_size(workflow))
+
+
+def _at(family: Family, workflow: Workflow, generation: int) -> float:
+    from .answers import error
+
+    return float(error(family, workflow, generation))
+
+
 REGRESSION_REPLACE = Theorem(
     "regression-replace",
     "Replacing the data each generation, least squares with redrawn covariates err m times as much as one fit, "
@@ -348,6 +368,17 @@ REGRESSION_ACCUMULATE = Theorem(
     ("derived", f"{C_} (one design)"),
     _accumulated,
     _prove_accumulate,
+    (
+        Printed(
+            pi**2 / 6 * one_fit(N),
+            f"{C_}, Theorem 2",
+            "proved on one design; with redrawn covariates the noise of a larger pool is less than its share",
+            ">=",
+            _settled,
+            tuple(Setting(LinearRegression(d_), Accumulate(size, size)) for size, d_ in _SIZES),
+            lambda: _accumulated().limit.doit().subs({f: N - d - 1, n: N}, simultaneous=True),
+        ),
+    ),
     scope=(REGRESSIONS, REDRAWN, under(Accumulate)),
 )
 REGRESSION_FRESH = Theorem(
@@ -376,6 +407,20 @@ REGRESSION_DESIGN = Theorem(
     (f"{C_}, Theorems 1 and 2, eq. 4", "derived"),
     lambda: Derived(V * inflation(), V),
     _prove_design,
+    (
+        Printed(
+            pi**2 / 6 * one_fit(N),
+            f"{C_}, Theorem 2",
+            "the sum of 1/i^2 over m generations is less than that over all",
+            ">=",
+            _at,
+            tuple(
+                Setting(LinearRegression(d_, redrawn=False), Accumulate(size, size), last)
+                for (size, d_), last in zip(_SIZES, (2, 10, 100), strict=True)
+            ),
+            lambda: one_fit(N) * harmonic(m, 2),
+        ),
+    ),
     scope=(
         REGRESSIONS,
         RELABELLED,

@@ -13,6 +13,7 @@ from sympy.printing.pycode import MpmathPrinter
 
 from . import arguments as arg
 from .family import Family
+from .printed import Printed
 from .solve import Step
 from .workflow import Workflow
 
@@ -34,15 +35,6 @@ class Assumption:
     text: str
     holds: Callable[[Family, Workflow], bool]
     remedy: str
-
-
-@dataclass(frozen=True)
-class Printed:
-    """A formula as a paper prints it, where it differs from the derived one, and why."""
-
-    formula: Expr
-    source: str
-    reason: str
 
 
 @dataclass(frozen=True)

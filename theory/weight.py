@@ -10,8 +10,9 @@ from . import arguments as arg
 from . import family as families
 from .assumption import ANY, COMMON
 from .errors import FRESH_WEIGHTED
-from .family import Family
+from .family import Categorical, Family
 from .lower import evaluate
+from .printed import Printed, Setting
 from .solve import Step, Unsolved
 from .symbols import N, V, n, v2, w
 from .theorem import Assumption, Derived, Evidence, Theorem
@@ -94,4 +95,15 @@ WEIGHT = Theorem(
     ("He2025 (golden ratio)", "derived"),
     _derive,
     _prove,
+    (
+        Printed(
+            (sqrt((N / n) ** 2 + 4 * N / n) - N / n) / 2,
+            "He2025 (Gaussian mean, large samples)",
+            "exact where v2 = 0; at each size another where the variance depends on the mean",
+            "=",
+            lambda f, w, _: optimal_weight(f, w).weight,
+            tuple(Setting(Categorical([0.5, 0.3, 0.2]), FreshReal(N_, n_)) for N_, n_ in ((2, 2), (50, 50), (5, 50))),
+            lambda: _derive().expression,
+        ),
+    ),
 )
