@@ -282,6 +282,7 @@ def _applicability(name: str | None, given: dict[str, str], forms: list[str], as
 @app.command("verify")
 def verify_command(
     names: Annotated[list[str] | None, typer.Argument(help="Theorems to verify; leave out for all.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Every theorem that can be observed, as without names.")] = False,
     chains: Annotated[
         str | None, typer.Option(help="Number of simulated chains. Default: 4096; of tables 256.")
     ] = None,
@@ -308,9 +309,14 @@ def verify_command(
 ) -> None:
     """Check theorems against simulated chains; exit code 1 if one does not hold.
 
-    Examples: modelcollapse verify; modelcollapse verify accumulate fixed-real --chains 100000;
+    All of them take two to three minutes on two cores.
+
+    Examples: modelcollapse verify --all; modelcollapse verify accumulate fixed-real --chains 100000;
     modelcollapse verify --corpus builtin:pydoc --order 1; modelcollapse verify --corpus big.txt --unit words --time 2min
     """
+    if every and (names or corpus is not None):
+        other = " ".join(names) if names else f"--corpus {corpus}"
+        raise refused("all", True, f"verifies every theorem: leave out {other}, or leave out --all")
     if unit is None:
         for name, value in (("memory", memory), ("time", time)):
             if value is not None:

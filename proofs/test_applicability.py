@@ -57,7 +57,7 @@ def ask(quantity: str, f: Any, w: Any) -> Any:
     """The public function of a theorem at a pair, in generation 2."""
     function = getattr(theory, quantity)
     takes = list(inspect.signature(function).parameters)
-    given = {"f": f, "w": w, "generation": 2, "samples": 20}
+    given = {"f": f, "w": w, "generation": 2, "samples": 20, "error": 1.0, "diversity": 0.5}
     return function(**{name: given[name] for name in takes if name in given})
 
 

@@ -7,8 +7,10 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -269,6 +271,8 @@ def test_a_plan_for_given_numbers_needs_neither_jax_nor_matplotlib() -> None:
         (["theorems", "--derivation"], ["--derivation", "name"]),
         (["theorems", "survivors", "--latex"], ["survivors", "--derivation"]),
         (["verify", "nothing"], ["nothing"]),
+        (["verify", "replace", "--all"], ["--all", "leave out replace"]),
+        (["verify", "--all", "--corpus", "builtin:pydoc"], ["--all", "leave out --corpus builtin:pydoc"]),
         (["verify", "--chains", "1"], ["--chains 1", "at least 20"]),
         (["verify", "--seed", "-1"], ["--seed -1"]),
         (["verify", "--budget", "1"], ["--budget 1"]),
@@ -520,6 +524,29 @@ def test_verify_fails_when_a_prediction_is_wrong(
     code, out, _ = run(capsys, "verify", "replace", "--chains", "2000", "--json")
     assert code == 1
     assert not json.loads(out)["verdicts"][0]["passed"]
+
+
+def test_all_verifies_every_theorem_and_one_that_is_broken_ends_it_with_1(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from modelcollapse import verify
+
+    every = verify.cells()
+    asked: list[tuple[str, ...]] = []
+    broken = -1
+
+    def verified(selected: tuple[verify.Cell, ...], **given: Any) -> Iterator[verify.Verdict]:
+        asked.append(tuple(each.theorem for each in selected))
+        for place, each in enumerate(selected):
+            yield verify.Verdict(each.theorem, "", "", "error", "=", 1, 1.0, 1.0, 0.1, 0.0, 5.0, place != broken)
+
+    monkeypatch.setattr(verify, "verify", verified)
+    for options in (["--all"], []):
+        assert run(capsys, "verify", *options, "--json")[0] == 0
+    broken = len(every) - 1
+    for options in (["--all"], []):
+        assert run(capsys, "verify", *options, "--json")[0] == 1
+    assert asked == [tuple(each.theorem for each in every)] * 4
 
 
 def test_pictures_and_results_are_written_where_asked(

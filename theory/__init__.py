@@ -37,6 +37,7 @@ from .narrowed import SamplingBias, sampling_bias, sampling_error, spread_kept
 from .no_free_lunch import RaoBlackwell, rao_blackwell
 from .pilot import Limits, Pilot, at_limits, estimate_worth
 from .plateau import Contamination, contamination
+from .recovery import recovery_error, recovery_time
 from .safe import SyntheticLimit, max_synthetic
 from .selection import Curation, Temperature, TopP, Verifier
 from .self_distillation import Distillation, Ridge, best_distillation, best_penalty, self_distillation_error
@@ -152,6 +153,8 @@ __all__ = [
     "pooled_error",
     "rao_blackwell",
     "real_equivalents",
+    "recovery_error",
+    "recovery_time",
     "runaway_share",
     "sampling_bias",
     "sampling_error",

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from modelcollapse import theory
-from modelcollapse.simulate import curation, narrowed, retrained, tempered, verified
+from modelcollapse.simulate import curation, narrowed, recovery, retrained, tempered, verified
 from modelcollapse.theory import stopping
 
 from .trial import Trial
@@ -22,6 +22,7 @@ def trials() -> tuple[Trial, ...]:
         _temperature_window(),
         _sampling_bias(),
         _curated_share(),
+        _recovery(),
     )
 
 
@@ -153,3 +154,18 @@ def _curated_share() -> Trial:
         return [theory.curated_share(p0, 0.5, theory.Curation(reward, 2)) for p0, reward in cases]
 
     return Trial("curated-share", "pairs, half of the data", "share of the trait", draw, means, "<=")
+
+
+def _recovery() -> Trial:
+    f, w, last = theory.Categorical([0.5, 0.3, 0.2]), theory.FreshReal(6, 24), 12
+
+    def draw(key: Any, chains: int) -> Any:
+        sizes = {"real": int(w.real), "synthetic": int(w.synthetic), "generations": last, "chains": chains}
+        return recovery.recovering(key, f.p, token=2, **sizes)
+
+    def means() -> Any:
+        return theory.recovery_error(f, w, np.arange(1, last + 1), 2 * (1 - f.p[2]) - f.v)
+
+    return Trial(
+        "recovery", "three tokens, the rarest alone at first, FreshReal(6, 24), 12 generations", "error", draw, means
+    )
