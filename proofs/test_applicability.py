@@ -28,6 +28,7 @@ FAMILIES: dict[str, Any] = {
     "negative binomial": theory.NegativeBinomial(4, 2.0),
     "regression": theory.LinearRegression(3),
     "one design": theory.LinearRegression(3, redrawn=False),
+    "one coefficient": theory.LinearRegression(1, redrawn=False),
     "wide regression": theory.LinearRegression(40),
     "wide design": theory.LinearRegression(40, redrawn=False),
     "kernels": theory.KernelDensity(0.5),

@@ -8,6 +8,7 @@ from .algebra import covariance
 from .answers import diversity, error, explain, gain, gain_limit, second_moment
 from .applicability import Applicability, applicability
 from .arguments import InputError
+from .beaten import beats_real
 from .bounds import l1_drift_upper_bound
 from .collapse import collapse_probability, collapse_time, collapse_time_limit, collapse_time_upper_bound
 from .coverage import effective_corpus, missing
@@ -114,6 +115,7 @@ __all__ = [
     "Zipf",
     "applicability",
     "at_limits",
+    "beats_real",
     "best_distillation",
     "best_penalty",
     "collapse_probability",

@@ -6,6 +6,7 @@ from typing import Any
 
 from . import (
     absence,
+    beaten,
     bounds,
     collapse,
     coverage,
@@ -94,6 +95,7 @@ THEOREMS: tuple[Theorem, ...] = (
     narrowed.BIAS,
     curated.CURATED,
     recovery.RECOVERY,
+    beaten.BEATEN,
 )
 
 

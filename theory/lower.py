@@ -16,7 +16,7 @@ from functools import cache, lru_cache, partial
 from typing import Any
 
 import numpy as np
-from sympy import Abs, Dummy, Expr, Max, Symbol, Tuple, erfc, exp, lambdify, log, sin
+from sympy import Abs, Dummy, Expr, Max, Symbol, Tuple, atan, erfc, exp, lambdify, log, sin
 from sympy.core.function import Function
 from sympy.printing.numpy import NumPyPrinter
 
@@ -24,7 +24,7 @@ from . import arguments as arg
 from . import family, selection, stable, workflow
 from .symbols import j
 
-KNOWN = (exp, log, Max, Abs, erfc, sin)
+KNOWN = (exp, log, Max, Abs, erfc, sin, atan)
 Lowered = Callable[..., Any]
 
 
@@ -88,7 +88,7 @@ def _elementary(expression: Expr | Tuple, letters: tuple[Symbol, ...], module: s
     if unknown or strange:
         raise ValueError(f"cannot be lowered to arrays: {', '.join(map(str, [*unknown, *strange]))}")
     library = _library(module)
-    names = {name: getattr(library, name) for name in ("exp", "log", "sqrt", "sin", "amax", "maximum")}
+    names = {name: getattr(library, name) for name in ("exp", "log", "sqrt", "sin", "arctan", "amax", "maximum")}
     names["erfc"] = _erfc(module)
     names |= {name: partial(function, library) for name, function in table.items()}
     own = {name: name for name in (*table, "erfc")}

@@ -35,6 +35,11 @@ T0 = _letter("T_0", "error of the model that a recovery starts from", nonnegativ
 v0 = _letter(
     "v_0", "variance of one sample of the model that a recovery starts from, summed over coordinates", nonnegative=True
 )
+T1 = _letter("T_1", "error of the first model, fitted on real data alone", positive=True)
+wide = _letter(
+    "s_y", "how much wider what is added to the error of the first model is spread than that error", positive=True
+)
+ratio = _letter("r_y", "what is added to the error of the first model, over that error", real=True)
 D = _letter("D", "drift: E||theta_m - theta_1||^2, the error made after the first model", nonnegative=True)
 P = _letter("P", "squared error of the mean of all points in the pool", nonnegative=True)
 Q = _letter("Q", "mean over the pool of the squared distance of a point from theta", nonnegative=True)

@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from modelcollapse import theory
+from modelcollapse import simulate, theory
 from modelcollapse.simulate import distances
 
 from .trial import Trial
 
 
 def trials() -> tuple[Trial, ...]:
-    """Moments of the variance, Wasserstein distance and divergence."""
+    """Moments of the variance, Wasserstein distance and divergence; which of two models is nearer to the truth."""
     t, m = theory, np.arange(1, 9)
     line, space, w = t.Gaussian(variance=2.0), t.Gaussian(2, variance=2.0), t.Replace(60, real=40)
 
@@ -31,4 +31,21 @@ def trials() -> tuple[Trial, ...]:
               lambda: t.wasserstein(line, w, m)),
         Trial("kullback-leibler", "Gaussian(2), Replace(60)", "kullback_leibler", seen("kullback_leibler", space),
               lambda: t.kullback_leibler(space, w, m)),
+        _beats_real(),
     )  # fmt: skip
+
+
+def _beats_real() -> Trial:
+    f, last = theory.LinearRegression(1, redrawn=False), 10
+    workflows = (theory.Replace(12), theory.Accumulate(12, 12))
+
+    def draw(key: Any, chains: int) -> Any:
+        errors = [np.asarray(simulate.chains(f, w, last, chains, key).error) for w in workflows]
+        return np.concatenate([(each[:, 1:] < each[:, :1]) * 1.0 for each in errors], axis=1)
+
+    def means() -> Any:
+        return np.concatenate([theory.beats_real(f, w, np.arange(2, last + 1)) for w in workflows])
+
+    return Trial(
+        "beats-real", "one coefficient, Replace(12) and Accumulate(12, 12), generations 2 to 10", "nearer", draw, means
+    )
