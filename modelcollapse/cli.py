@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from . import options
 from .terminal import bar, number, refused, speak_plainly, whole
 
 if TYPE_CHECKING:
@@ -195,18 +196,70 @@ def plan_command(
 
 @app.command("theorems")
 def theorems_command(
+    context: typer.Context,
     name: Annotated[str | None, typer.Argument(help="One theorem; leave it out for the list.")] = None,
     derivation: Annotated[bool, typer.Option("--derivation", help="Show how it is derived, step by step.")] = False,
     latex: Annotated[bool, typer.Option("--latex", help="Print the closed form as LaTeX.")] = False,
     code: Annotated[bool, typer.Option("--code", help="Print the expression that is computed, as Python.")] = False,
+    family: Annotated[
+        str | None,
+        typer.Option(
+            help="Which theorems hold for this family, under the --workflow? gaussian, categorical, poisson, gamma, binomial, "
+            "negativebinomial, regression, density, zipf, mixture, logistic or bigram, with the parameters below."
+        ),
+    ] = None,
+    workflow: Annotated[
+        str | None,
+        typer.Option(
+            help="With --family: replace, fixed-real, fresh-real, accumulate, accumulate-subsample, bootstrap, sliding-window "
+            "or random-past."
+        ),
+    ] = None,
+    synthetic: Annotated[
+        str | None,
+        typer.Option(help="With --workflow: synthetic samples per generation. Default: as many as real ones."),
+    ] = None,
+    real: Annotated[
+        str | None, typer.Option(help="With --workflow: real samples. Default: as many as synthetic ones.")
+    ] = None,
+    train: Annotated[
+        str | None, typer.Option(help="Training set of accumulate-subsample, at most --real. Default: --real.")
+    ] = None,
+    weight: Annotated[str | None, typer.Option(help="Of the real part of fresh-real. Default: its share.")] = None,
+    models: Annotated[str | None, typer.Option(help="Of a sliding-window. Default: 3.")] = None,
+    dimension: options.Dimension = None,
+    vocabulary: options.Vocabulary = None,
+    zipf: options.Zipf = None,
+    mean: options.Mean = None,
+    shape: options.Shape = None,
+    trials: options.Trials = None,
+    probability: options.Probability = None,
+    size: options.Size = None,
+    noise: options.Noise = None,
+    bandwidth: options.Bandwidth = None,
+    exponent: options.Exponent = None,
+    components: options.Components = None,
+    separation: options.Separation = None,
+    signal: options.Signal = None,
+    penalty: options.Penalty = None,
+    corpus: options.Text = None,
+    length: options.Length = None,
     as_json: Json = False,
 ) -> None:
     """List the theorems, or show one: statement, assumptions, sources, closed form, derivation.
 
-    Examples: modelcollapse theorems; modelcollapse theorems accumulate --derivation
+    With --family and --workflow: which of them hold there, and why the others do not.
+
+    Examples: modelcollapse theorems; modelcollapse theorems accumulate --derivation;
+    modelcollapse theorems --family categorical --vocabulary 50 --workflow fresh-real --real 100 --synthetic 1000
     """
     from modelcollapse.theory import ledger
 
+    given: dict[str, Any] = {each: context.params[each] for each in context.params if _typed(context, each)}
+    problem = {each: value for each, value in given.items() if each not in ("name", *FORMS)}
+    if problem:
+        _applicability(name, problem, [each for each in FORMS[:-1] if each in given], as_json)
+        return
     if name is None:
         if derivation or latex or code:
             raise refused(
@@ -238,9 +291,30 @@ def theorems_command(
         report.theorem(theorem, derivation=derivation)
 
 
+FORMS = ("derivation", "latex", "code", "as_json")
+
+
+def _applicability(name: str | None, given: dict[str, str], forms: list[str], as_json: bool) -> None:
+    """Which theorems hold for the family under the workflow that options name, and why the others do not."""
+    from . import problem, report
+
+    if forms:
+        raise refused(forms[0], True, "shows one theorem: leave it out, or leave out the family and its workflow")
+    f, w = problem.of(given)
+    rows = problem.theorems_for(name, f, w)
+    if as_json:
+        _print_json({
+            "family": type(f).__name__, "workflow": type(w).__name__, "applies": sum(each.applies for each in rows),
+            "theorems": [each.as_record() for each in rows],
+        })  # fmt: skip
+        return
+    report.applicability(f, w, rows)
+
+
 @app.command("verify")
 def verify_command(
     names: Annotated[list[str] | None, typer.Argument(help="Theorems to verify; leave out for all.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Every theorem that can be observed, as without names.")] = False,
     chains: Annotated[
         str | None, typer.Option(help="Number of simulated chains. Default: 4096; of tables 256.")
     ] = None,
@@ -267,9 +341,14 @@ def verify_command(
 ) -> None:
     """Check theorems against simulated chains; exit code 1 if one does not hold.
 
-    Examples: modelcollapse verify; modelcollapse verify accumulate fixed-real --chains 100000;
+    All of them take two to three minutes on two cores.
+
+    Examples: modelcollapse verify --all; modelcollapse verify accumulate fixed-real --chains 100000;
     modelcollapse verify --corpus builtin:pydoc --order 1; modelcollapse verify --corpus big.txt --unit words --time 2min
     """
+    if every and (names or corpus is not None):
+        other = " ".join(names) if names else f"--corpus {corpus}"
+        raise refused("all", True, f"verifies every theorem: leave out {other}, or leave out --all")
     if unit is None:
         for name, value in (("memory", memory), ("time", time)):
             if value is not None:
@@ -406,38 +485,23 @@ def sweep_command(
             "commas."
         ),
     ] = "replace,accumulate,subsample",
-    dimension: Annotated[
-        str | None, typer.Option(help="Of gaussian, regression, density and logistic. Default: 1.")
-    ] = None,
-    vocabulary: Annotated[str | None, typer.Option(help="Tokens of the categorical family. Default: 50.")] = None,
-    zipf: Annotated[str | None, typer.Option(help="Exponent of its law; 0: all tokens alike. Default: 0.")] = None,
-    mean: Annotated[str | None, typer.Option(help="Of poisson, gamma and negativebinomial. Default: 1.")] = None,
-    shape: Annotated[str | None, typer.Option(help="Of the gamma family. Default: 1.")] = None,
-    trials: Annotated[str | None, typer.Option(help="Of the binomial family. Default: 10.")] = None,
-    probability: Annotated[str | None, typer.Option(help="Of the binomial family. Default: 0.5.")] = None,
-    size: Annotated[str | None, typer.Option(help="Of the negativebinomial family. Default: 1.")] = None,
-    noise: Annotated[str | None, typer.Option(help="Variance of the noise of a regression. Default: 1.")] = None,
-    bandwidth: Annotated[str | None, typer.Option(help="Of a kernel density of variance 1. Default: 0.5.")] = None,
-    exponent: Annotated[
-        str | None, typer.Option(help="Of Zipf's law without end (zipf), above 1. Default: 1.5.")
-    ] = None,
-    components: Annotated[
-        str | None, typer.Option(help="Of a mixture, on a line, each of variance 1. Default: 2.")
-    ] = None,
-    separation: Annotated[str | None, typer.Option(help="From one component to the next. Default: 4.")] = None,
-    signal: Annotated[
-        str | None, typer.Option(help="Norm of a logistic regression's coefficients. Default: 1.")
-    ] = None,
-    penalty: Annotated[
-        str | None,
-        typer.Option(
-            help="Times half the squared norm in its fit; 0: without, and NaN where classes part. Default: 0."
-        ),
-    ] = None,
-    corpus: Annotated[
-        str | None, typer.Option(help="Text whose bytes a bigram writes, window by window. Default: builtin:pydoc.")
-    ] = None,
-    length: Annotated[str | None, typer.Option(help="Bytes in a window, which is one sample. Default: 64.")] = None,
+    dimension: options.Dimension = None,
+    vocabulary: options.Vocabulary = None,
+    zipf: options.Zipf = None,
+    mean: options.Mean = None,
+    shape: options.Shape = None,
+    trials: options.Trials = None,
+    probability: options.Probability = None,
+    size: options.Size = None,
+    noise: options.Noise = None,
+    bandwidth: options.Bandwidth = None,
+    exponent: options.Exponent = None,
+    components: options.Components = None,
+    separation: options.Separation = None,
+    signal: options.Signal = None,
+    penalty: options.Penalty = None,
+    corpus: options.Text = None,
+    length: options.Length = None,
     temperature: Annotated[
         str | None,
         typer.Option(help="At which models are sampled: an axis. Of categorical, gaussian, zipf and later ones."),

@@ -16,7 +16,9 @@ from rich.table import Table
 from .terminal import percent
 
 if TYPE_CHECKING:
-    from modelcollapse.theory import Theorem
+    from modelcollapse.theory import Applicability, Family, Theorem
+    from modelcollapse.theory.printed import Printed
+    from modelcollapse.theory.workflow import AnyWorkflow
 
     from .plan import OrderPlan, Plan, Row
     from .questions import Answer
@@ -187,6 +189,31 @@ def theorems(every: Sequence[Theorem]) -> None:
     out.print(f"{len(every)} theorems; one in full: modelcollapse theorems NAME --derivation")
 
 
+def applicability(f: Family, w: AnyWorkflow, rows: Sequence[Applicability]) -> None:
+    """Which theorems hold for a problem, then why the others do not."""
+    from modelcollapse.theory.arguments import shown
+
+    out = console()
+    holding = [each for each in rows if each.applies]
+    out.print(f"{escape(shown(f))} under {escape(shown(w))}")
+    table = titled(out, f"{len(holding)} of {len(rows)} theorems hold there")
+    for head in ("theorem", "answers", "evidence", "answered as well by"):
+        table.add_column(head, no_wrap=True)
+    for each in holding:
+        table.add_row(each.name, each.theorem.quantity, each.theorem.evidence.value, each.superseded_by)
+    if holding:
+        out.print(table)
+    table = titled(out, "The others do not")
+    table.add_column("theorem", no_wrap=True)
+    for head in ("because", "instead"):
+        table.add_column(head)
+    for each in rows:
+        if not each.applies:
+            table.add_row(each.name, escape(each.why_not), escape(each.instead))
+    if len(holding) < len(rows):
+        out.print(table)
+
+
 def theorem(one: Theorem, *, derivation: bool) -> None:
     """One theorem in full."""
     out = console()
@@ -198,8 +225,7 @@ def theorem(one: Theorem, *, derivation: bool) -> None:
     if one.derive is not None:
         out.print("closed form (units of v(theta) = V):", escape(str(one.derived.expression.doit())), soft_wrap=True)
     for printed in one.printed:
-        out.print(f"printed in {escape(printed.source)}: {escape(str(printed.formula))}", soft_wrap=True)
-        out.print(f"  why it differs: {escape(printed.reason)}")
+        _printed(out, printed)
     letters = _letters(one)
     if letters:
         out.print("letters: " + escape("; ".join(f"{name}: {meaning}" for name, meaning in letters.items())))
@@ -220,12 +246,27 @@ def _letters(one: Theorem) -> dict[str, str]:
     return {name: MEANING[name] for name in sorted(map(str, one.derived.expression.free_symbols)) if name in MEANING}
 
 
+def _printed(out: Console, one: Printed) -> None:
+    """A formula of a paper, the exact form and their ratio."""
+    kind = {"=": "", ">=": " (a bound from above)", "<=": " (a bound from below)"}[one.relation]
+    record = one.as_record()
+    out.print(f"printed in {escape(one.source)}{kind}: {escape(str(one.formula))}", soft_wrap=True)
+    out.print(f"  why it differs: {escape(one.reason)}")
+    for what, text in (("exact", record["exact"]), ("printed over exact", record["ratio"])):
+        if text is not None:
+            out.print(f"  {what}: {escape(text)}", soft_wrap=True)
+    for each in record["compared"]:
+        at = ", ".join(f"{letter} = {value:.4g}" for letter, value in sorted(each["letters"].items()))
+        numbers = f"printed {each['printed']:.5g}, exact {each['exact']:.5g}, ratio {each['ratio']:.5g}"
+        out.print(f"  {each['workflow'].partition('(')[0]}, {at}: {numbers}", soft_wrap=True)
+
+
 def theorem_json(one: Theorem, *, derivation: bool) -> dict[str, Any]:
     """One theorem as plain data."""
+    from .plan import finite
+
     record = one.as_record()
-    record["printed"] = [
-        {"formula": str(each.formula), "source": each.source, "reason": each.reason} for each in one.printed
-    ]
+    record["printed"] = [finite(each.as_record()) for each in one.printed]
     if one.derive is not None:
         record |= {"expression": str(one.derived.expression.doit()), "latex": one.latex, "code": one.code}
         record["letters"] = _letters(one)

@@ -97,26 +97,13 @@ def axes(
     selection: Selection = Selection(),
 ) -> tuple[dict[str, Any], Any]:  # fmt: skip
     """The axes of a grid, and what makes a cell of its labels."""
-    if family not in FAMILIES:
-        raise refused("family", family, f"name {', '.join(FAMILIES)}")
-    own = FAMILIES[family]
-    for name, value in given.items():
-        if value is not None and name not in own:
-            raise refused(name, value, f"the {family} family has {' and '.join('--' + each for each in own)}")
-    if corpus is not None and family != "bigram":
-        raise refused("corpus", corpus, f"the {family} family has no text; the bigram family has")
-    if corpus == "":
-        raise refused("corpus", corpus, "name a text, or leave it out for builtin:pydoc")
+    own = _own(family, given, corpus)
     for name, families in SELECTED.items():
         if (text := getattr(selection, name)) is not None and family not in families:
             raise refused(name.replace("_", "-"), text, f"is for --family {_either(families)}, not {family}")
     found: dict[str, Any] = {}
     for name in own:
-        text = given.get(name)
-        texts = _parts(name, DEFAULTS[name] if text is None else text)
-        found[name] = [whole(name, each) if name in WHOLE else number(name, each) for each in texts]
-        if name in ARRAYS and max(found[name]) > LARGEST:
-            raise refused(name, text, f"at most {LARGEST:,}")
+        found[name] = _labels(name, given.get(name))
     found["samples"] = [whole("samples", each) for each in _parts("samples", samples)]
     found["workflow"] = _parts("workflows", workflows)
     for name in found["workflow"]:
@@ -151,6 +138,43 @@ def axes(
         return f, theory.Selected(w, tuple(steps)) if steps else w
 
     return found, cell
+
+
+def _own(family: str, given: dict[str, str | None], corpus: str | None) -> tuple[str, ...]:
+    """The parameters that a family has; a refusal of any other that is given."""
+    if family not in FAMILIES:
+        raise refused("family", family, f"name {', '.join(FAMILIES)}")
+    own = FAMILIES[family]
+    for name, value in given.items():
+        if value is not None and name not in own:
+            raise refused(name, value, f"the {family} family has {' and '.join('--' + each for each in own)}")
+    if corpus is not None and family != "bigram":
+        raise refused("corpus", corpus, f"the {family} family has no text; the bigram family has")
+    if corpus == "":
+        raise refused("corpus", corpus, "name a text, or leave it out for builtin:pydoc")
+    return own
+
+
+def _labels(name: str, text: str | None) -> list[Any]:
+    """The values of a family's parameter."""
+    texts = _parts(name, DEFAULTS[name] if text is None else text)
+    found: list[Any] = [whole(name, each) if name in WHOLE else number(name, each) for each in texts]
+    if name in ARRAYS and max(found) > LARGEST:
+        raise refused(name, text, f"at most {LARGEST:,}")
+    return found
+
+
+def one_family(family: str, given: dict[str, str | None], corpus: str | None) -> theory.Family:
+    """The family of options that each have one value.
+
+    >>> one_family("binomial", {"trials": "5"}, None)
+    Binomial(trials=5, p=0.5)
+    """
+    labels = {name: _labels(name, given.get(name)) for name in _own(family, given, corpus)}
+    for name, values in labels.items():
+        if len(values) > 1:
+            raise refused(name, given[name], "one value here")
+    return _family(family, {name: value for name, (value,) in labels.items()}, corpus or "builtin:pydoc")
 
 
 def _verifier(text: str | None) -> list[float] | None:

@@ -7,14 +7,16 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
 import pytest
 
-from modelcollapse import cli, plan, report, theory
+from modelcollapse import cli, plan, problem, report, theory
 
 TEXT = "the cat sat on the mat and the dog sat on the log while a bird sang " * 40
 RARE = "once upon midnight dreary"
@@ -218,10 +220,30 @@ def test_a_plan_for_given_numbers_needs_neither_jax_nor_matplotlib() -> None:
         (["plan", "--real", "100", "--vocabulary", "5", "--tolerance", "1e300"], ["--tolerance 1e300", "at most"]),
         (["plan", "--real", "100", "--vocabulary", "1e7", "--generations", "500"], ["--generations 500", "20 gen"]),
         (["plan", "--nonsense"], ["--nonsense"]),
+        (["theorems", "--family", "poisson"], ["--workflow is missing"]),
+        (["theorems", "--workflow", "replace"], ["--family is missing"]),
+        (["theorems", "--family", "poisson", "--workflow", "replace"], ["--synthetic is missing"]),
+        (["theorems", "--family", "poisson", "--workflow", "fixd", "--real", "4"], ["--workflow fixd", "fixed-real"]),
+        (["theorems", "--family", "cats", "--workflow", "fixed", "--real", "4"], ["--family cats", "categorical"]),
+        (
+            ["theorems", "--family", "gamma", "--mean", "1,2", "--workflow", "fixed", "--real", "4"],
+            ["--mean 1,2", "one"],
+        ),
+        (
+            ["theorems", "--family", "gamma", "--workflow", "fixed", "--real", "4", "--train", "3"],
+            ["--train 3", "leave"],
+        ),
+        (["theorems", "--family", "gamma", "--workflow", "window", "--real", "4"], ["--real 4", "one size"]),
+        (
+            ["theorems", "--family", "gamma", "--workflow", "fixed", "--real", "4", "--latex"],
+            ["--latex", "leave it out"],
+        ),
         (["theorems", "acumulate"], ["acumulate", "accumulate"]),
         (["theorems", "--derivation"], ["--derivation", "name"]),
         (["theorems", "survivors", "--latex"], ["survivors", "--derivation"]),
         (["verify", "nothing"], ["nothing"]),
+        (["verify", "replace", "--all"], ["--all", "leave out replace"]),
+        (["verify", "--all", "--corpus", "builtin:pydoc"], ["--all", "leave out --corpus builtin:pydoc"]),
         (["verify", "--chains", "1"], ["--chains 1", "at least 20"]),
         (["verify", "--seed", "-1"], ["--seed -1"]),
         (["verify", "--budget", "1"], ["--budget 1"]),
@@ -305,6 +327,52 @@ def test_every_theorem_is_listed_and_can_be_shown_with_its_steps(capsys: pytest.
     code, out, _ = run(capsys, "theorems", "fixed-real", "--derivation")
     assert code == 0
     assert "One generation" in out and "why it differs" in out
+
+
+def test_the_theorems_of_a_problem_are_what_python_says(capsys: pytest.CaptureFixture[str]) -> None:
+    options = (
+        "--family",
+        "categorical",
+        "--vocabulary",
+        "50",
+        "--workflow",
+        "fresh-real",
+        "--real",
+        "100",
+        "--synthetic",
+        "1e3",
+    )
+    record = json.loads(run(capsys, "theorems", *options, "--json")[1])
+    expected = theory.applicability(theory.Categorical(np.full(50, 1 / 50)), theory.FreshReal(100, 1000))
+    assert record["theorems"] == [each.as_record() for each in expected]
+    assert (record["family"], record["workflow"]) == ("Categorical", "FreshReal")
+    code, out, _ = run(capsys, "theorems", *options)
+    holding, others = out.split("The others do not")
+    first = [line.split()[0] for line in holding.splitlines() if line.startswith(" ") and line.strip()][2:]
+    assert code == 0 and first == [each.name for each in expected if each.applies]
+    assert all(f" {each.name} " in others for each in expected if not each.applies)
+    one = json.loads(run(capsys, "theorems", "replace", *options, "--json")[1])["theorems"]
+    assert [(each["applies"], each["why_not"]) for each in one] == [(False, "it assumes that the workflow is Replace")]
+
+
+@pytest.mark.parametrize(
+    ("options", "workflow"),
+    [
+        ("--workflow replace --synthetic 9", theory.Replace(9)),
+        ("--workflow replace --synthetic 9 --real 5", theory.Replace(9, real=5)),
+        ("--workflow FixedReal --real 9", theory.FixedReal(9, 9)),
+        ("--workflow fresh --real 9 --synthetic 5 --weight 0.4", theory.FreshReal(9, 5, 0.4)),
+        ("--workflow accumulate --real 9 --synthetic 5", theory.Accumulate(9, 5)),
+        ("--workflow subsample --real 9 --train 5", theory.AccumulateSubsample(9, 9, 5)),
+        ("--workflow bootstrap --real 9", theory.AccumulateSubsample(9, 9, 9, replacement=True)),
+        ("--workflow sliding-window --synthetic 9 --models 4", theory.SlidingWindow(9, 4)),
+        ("--workflow past --synthetic 9", theory.RandomPast(9)),
+    ],
+)
+def test_a_problem_is_named_as_elsewhere(options: str, workflow: theory.Workflow) -> None:
+    words = options.split()
+    given = {name.removeprefix("--"): text for name, text in zip(words[::2], words[1::2], strict=True)}
+    assert problem.of({"family": "gaussian", "dimension": "2", **given}) == (theory.Gaussian(2), workflow)
 
 
 def test_every_theorem_has_a_cell_in_verify_and_its_oracle_may_be_judged() -> None:
@@ -427,6 +495,29 @@ def test_verify_fails_when_a_prediction_is_wrong(
     code, out, _ = run(capsys, "verify", "replace", "--chains", "2000", "--json")
     assert code == 1
     assert not json.loads(out)["verdicts"][0]["passed"]
+
+
+def test_all_verifies_every_theorem_and_one_that_is_broken_ends_it_with_1(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from modelcollapse import verify
+
+    every = verify.cells()
+    asked: list[tuple[str, ...]] = []
+    broken = -1
+
+    def verified(selected: tuple[verify.Cell, ...], **given: Any) -> Iterator[verify.Verdict]:
+        asked.append(tuple(each.theorem for each in selected))
+        for place, each in enumerate(selected):
+            yield verify.Verdict(each.theorem, "", "", "error", "=", 1, 1.0, 1.0, 0.1, 0.0, 5.0, place != broken)
+
+    monkeypatch.setattr(verify, "verify", verified)
+    for options in (["--all"], []):
+        assert run(capsys, "verify", *options, "--json")[0] == 0
+    broken = len(every) - 1
+    for options in (["--all"], []):
+        assert run(capsys, "verify", *options, "--json")[0] == 1
+    assert asked == [tuple(each.theorem for each in every)] * 4
 
 
 def test_pictures_and_results_are_written_where_asked(

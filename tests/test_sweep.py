@@ -233,7 +233,7 @@ REFUSED: dict[str, tuple[Callable[[Path], Any], str]] = {
     "allowed": (lambda p: of(theory.Gaussian, [2, 10**4], memory=1e8), "memory='1e.08'.*dimension 10000 takes.*allow more"),
     "schedule": (lambda p: of(mixture, [10**5], generations=10**5), "cell='dimension 100000'.*bytes"),
     "points": (lambda p: of(points, [10**9], double=True), r"5,000,000,000 points are kept.*in the cell dimension 1000000000$"),
-    "fit": (lambda p: of(theory.LinearRegression, [1, 20]), r"dimension \+ 2 samples.*; in the cell dimension 20$"),
+    "fit": (lambda p: of(theory.LinearRegression, [1, 10]), r"dimension \+ 2 samples.*; in the cell dimension 10$"),
     "family": (lambda p: of(theory.Gaussian, [0]), "at least 1; in the cell dimension 0$"),
 }  # fmt: skip
 

@@ -6,6 +6,7 @@ Names follow the public contract: families and workflows are records, questions 
 from .absence import loss_probability_limit, min_real_present
 from .algebra import covariance
 from .answers import diversity, error, explain, gain, gain_limit, second_moment
+from .applicability import Applicability, applicability
 from .arguments import InputError
 from .bandwidth import OptimalBandwidths, ReportBandwidth, optimal_bandwidths, report_bandwidth
 from .beats_real import beats_real
@@ -40,6 +41,7 @@ from .no_free_lunch import RaoBlackwell, rao_blackwell
 from .pilot import Limits, Pilot, at_limits, estimate_worth
 from .plateau import Contamination, contamination
 from .provenance import Detector, EffectiveSize, Known, Scores, Unknown, effective_size, information
+from .recovery import recovery_error, recovery_time
 from .safe import SyntheticLimit, max_synthetic
 from .selection import Curation, Temperature, TopP, Verifier
 from .self_distillation import Distillation, Ridge, best_distillation, best_penalty, self_distillation_error
@@ -72,6 +74,7 @@ __all__ = [
     "Accumulate",
     "AccumulateSubsample",
     "Amount",
+    "Applicability",
     "Bigram",
     "Binomial",
     "Categorical",
@@ -123,6 +126,7 @@ __all__ = [
     "Verifier",
     "Workflow",
     "Zipf",
+    "applicability",
     "at_limits",
     "beats_real",
     "best_distillation",
@@ -172,6 +176,8 @@ __all__ = [
     "pooled_error",
     "rao_blackwell",
     "real_equivalents",
+    "recovery_error",
+    "recovery_time",
     "report_bandwidth",
     "runaway_share",
     "sampling_bias",

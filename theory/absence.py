@@ -19,7 +19,7 @@ from . import alleles
 from . import arguments as arg
 from . import family as families
 from . import workflow as workflows
-from .assumption import CATEGORICAL, MATCHED, NO_NEW, SAMPLES
+from .assumption import CATEGORICAL, KNOWN_TRUTH, MATCHED, NO_NEW, SAMPLES
 from .family import Categorical, Family
 from .solve import Step, Unsolved
 from .survival import exact_chain
@@ -179,7 +179,7 @@ ABSENCE = Theorem(
     "Categorical",
     "FreshReal",
     Evidence.LIMIT,
-    (SAMPLES, MATCHED, CATEGORICAL, NO_NEW, CHOSEN),
+    (SAMPLES, MATCHED, CATEGORICAL, NO_NEW, CHOSEN, KNOWN_TRUTH),
     ("derived", "Wright 1931 (stationary law)", "Ewens 1972"),
     _derive,
     _prove,

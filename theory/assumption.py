@@ -54,6 +54,11 @@ GENTLE = Assumption(
 CATEGORICAL = Assumption(
     "the family is Categorical", lambda family, _: isinstance(family, Categorical), "other families have no tokens"
 )
+KNOWN_TRUTH = Assumption(
+    "the truth is known (no corpus of which there are counts alone)",
+    lambda family, _: getattr(family, "counts", None) is None,
+    "use Categorical(p) instead of from_counts",
+)
 NO_NEW = Assumption("no token is given probability without having been seen (no smoothing)", always, "")
 CONSERVED = Assumption(
     "the variance function is v(theta) = v(0) - theta^2 up to linear terms (v2 = -1)",
@@ -65,7 +70,48 @@ TWO_REAL = Assumption(
     lambda family, workflow: workflow.replacement or concrete(lambda each: np.all(each >= 2))(workflow.real),
     "use Accumulate for a single real sample, or draw with replacement",
 )
+ONE_SIZE = Assumption(
+    "all generations after the first have one size",
+    lambda _, workflow: not isinstance(getattr(workflow, "synthetic", None), tuple | list),
+    "with a tuple of sizes theorems of their own hold",
+)
+SIZES = Assumption(
+    "the sizes of the generations are given one by one, as a tuple",
+    lambda _, workflow: isinstance(getattr(workflow, "synthetic", None), tuple | list),
+    "with one size for all generations theorems of their own hold",
+)
+POOLED_WEIGHT = Assumption(
+    "the real samples have no weight but their number",
+    lambda _, workflow: getattr(workflow, "weight", None) is None,
+    "with a weight theorems of their own hold",
+)
+OWN_WEIGHT = Assumption(
+    "the real samples have a weight of their own",
+    lambda _, workflow: getattr(workflow, "weight", None) is not None,
+    "without one theorems of their own hold",
+)
+NO_REPLACEMENT = Assumption(
+    "the subsample is drawn without replacement",
+    lambda _, workflow: not getattr(workflow, "replacement", False),
+    "with replacement theorems of their own hold",
+)
+WITH_REPLACEMENT = Assumption(
+    "the subsample is drawn with replacement",
+    lambda _, workflow: getattr(workflow, "replacement", False),
+    "without replacement theorems of their own hold",
+)
 COMMON = (SAMPLES, MATCHED, QUADRATIC, POOLED_SECOND_MOMENT)
+
+
+def under(*kinds: type) -> Assumption:
+    """The workflow is one of these.
+
+    >>> under(Replace).text
+    'the workflow is Replace'
+    """
+    *some, last = (kind.__name__ for kind in kinds)
+    names = f"{', '.join(some)} or {last}" if some else last
+    return Assumption(f"the workflow is {names}", lambda _, workflow: isinstance(workflow, kinds), "")
 
 
 ANY = "every family with a quadratic variance function"

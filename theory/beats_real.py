@@ -109,4 +109,5 @@ BEATS = Theorem(
     ("Xu2025 (random walk)", "derived"),
     _derive,
     _prove,
+    needs="a mean in one dimension, of normal samples whose variance is known",
 )  # fmt: skip

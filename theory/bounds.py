@@ -14,10 +14,12 @@ from . import workflow as workflows
 from .assumption import MATCHED, SAMPLES
 from .errors import FIXED_REAL
 from .family import Categorical, Family
+from .l1 import l1_drift
 from .lower import evaluate
+from .printed import Printed, Setting
 from .solve import Step
 from .symbols import N, V, m, n, s, v2
-from .theorem import Assumption, Derived, Evidence, Printed, Theorem
+from .theorem import Assumption, Derived, Evidence, Theorem
 from .workflow import FixedReal
 
 
@@ -99,6 +101,9 @@ DRIFT_BOUND = Theorem(
             "Seddik2024, Theorem 3",
             "a tail bound integrated with a prefactor exponential in n: its "
             "conclusion that n may only be logarithmic in N is a property of the bound, not of the workflow",
+            ">=",
+            l1_drift,
+            tuple(Setting(Categorical(np.full(52, 1 / 52)), FixedReal(100, size), 20) for size in (10, 50, 100)),
         ),
     ),
 )

@@ -17,9 +17,10 @@ from . import workflow as workflows
 from .assumption import MATCHED, QUADRATIC, SAMPLES
 from .family import Binomial, Categorical, Family, Gamma, Gaussian, NegativeBinomial, Poisson
 from .lower import evaluate
+from .printed import Printed, Setting
 from .solve import Step, Unsolved
 from .symbols import G0, N, m, n, p, s, u
-from .theorem import Assumption, Derived, Evidence, Printed, Theorem
+from .theorem import Assumption, Derived, Evidence, Theorem
 from .workflow import Accumulate, FixedReal, Replace, Schedule, Workflow
 
 
@@ -49,6 +50,22 @@ SMALL = Assumption(
     lambda family, workflow: max(_chain_sizes(family, workflow)) <= alleles.LARGEST,
     "theory.collapse_time answers larger ones by diffusion",
 )
+
+
+CHAINED = Assumption(
+    f"the workflow is Replace, with at most {alleles.LARGEST} samples (Binomial: trials) and no more tokens than memory holds",
+    lambda family, workflow: isinstance(workflow, Replace) and _by_chain(family, workflow),
+    "collapse-time-limit answers larger ones",
+)
+
+
+def _by_chain(family: Family, workflow: Workflow) -> bool:
+    """Whether the time is worked out by the chain: few samples, and of a truth not too many tokens."""
+    first, size = _chain_sizes(family, workflow)
+    if max(first, size) > alleles.LARGEST:
+        return False
+    corpus = getattr(family, "counts", None) is not None
+    return corpus or not isinstance(family, Categorical) or len(family.p) * (first + 1) <= alleles.MOST
 
 
 def _chain_sizes(family: Family, workflow: Workflow) -> tuple[int, int]:
@@ -145,7 +162,7 @@ def collapse_time(f: Family, w: Workflow) -> float:
         check_corpus("collapse_time", f, w)
     first, size = _chain_sizes(f, w)
     shares = _shares(f)
-    if max(first, size) > alleles.LARGEST or (counts is None and len(shares) * (first + 1) > alleles.MOST):
+    if not _by_chain(f, w):
         return float(collapse_time_limit(f, w))
     ahead = alleles.time_from_count(first, size)
     waits = ahead[counts] if counts is not None else alleles.averaged(shares, first, ahead)
@@ -281,6 +298,14 @@ _CHAIN = (
     Step("Token i has everything exactly when all others are lost, and these events exclude each other"),
 )
 
+
+def _time(f: Family, w: Any, _generation: None) -> float:
+    return collapse_time(f, w)
+
+
+_SIX = Categorical([0.4, 0.25, 0.15, 0.1, 0.06, 0.04])
+_SETTINGS = tuple(Setting(_SIX, Replace(size), 5 * size) for size in (20, 100, 400))
+_ENDLESS = tuple(Setting(_SIX, Replace(size)) for size in (20, 100, 400))
 PROBABILITY = Theorem(
     "collapse-probability",
     "The chance of total collapse by generation m is the sum over tokens of the chance that all others "
@@ -298,11 +323,17 @@ PROBABILITY = Theorem(
             1 - n * G0 * (1 - 1 / n) ** m,
             "Seddik2024, eq. 7, lower bound",
             "a bound that is negative until m exceeds n ln(n G_0); the exact value costs one matrix",
+            "<=",
+            collapse_probability,
+            _SETTINGS,
         ),
         Printed(
             1 - G0 / (1 - 1 / s) * (1 - 1 / n) ** m,
             "Seddik2024, eq. 7, upper bound",
             "a bound; the exact value costs one matrix",
+            ">=",
+            collapse_probability,
+            _SETTINGS,
         ),
     ),
 )
@@ -324,9 +355,17 @@ TIME = Theorem(
         ),
     ),
     (
-        Printed(_LEAST, "Seddik2024, eq. 8, lower bound", "a bound"),
-        Printed(_MOST, "Seddik2024, eq. 8, upper bound", "a bound of order n^2; the truth is of order n"),
+        Printed(_LEAST, "Seddik2024, eq. 8, lower bound", "a bound", "<=", _time, _ENDLESS),
+        Printed(
+            _MOST,
+            "Seddik2024, eq. 8, upper bound",
+            "a bound of order n^2; the truth is of order n",
+            ">=",
+            _time,
+            _ENDLESS,
+        ),
     ),
+    scope=(CHAINED,),
 )
 DIFFUSION = Theorem(
     "collapse-time-limit",

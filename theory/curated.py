@@ -189,4 +189,5 @@ CURATED = Theorem(
     ("derived", "Ferbach2024 (curation, gain)"),
     _derive,
     _prove,
+    needs="a Curation, and the share of a favoured trait in the truth",
 )

@@ -168,6 +168,12 @@ def prove_product(workflow: type, curvature: Expr, replacement: bool = False) ->
     return prove
 
 
+def end_of_product(workflow: type, curvature: Expr) -> Expr:
+    """The limit of the error of a law whose G is multiplied, by gamma functions."""
+    start, factor_m, _ = _growth(workflow, curvature)
+    return (start * limit_of_product(product_over_generations(factor_m.subs(m, j))) - V) / curvature
+
+
 def _at_no_curvature(total: Expr) -> Expr:
     """Limit of (G - V)/v2 as v2 -> 0 with v2 = -n nu^2: G is even in nu, so that it is -G''(0)/(2 n)."""
     even = total.subs(v2, -n * nu**2)

@@ -7,18 +7,33 @@ All hold for every family with a quadratic variance function, or say for which. 
 
 from __future__ import annotations
 
-from typing import assert_never
+from typing import Any, assert_never
 
-from sympy import Expr, Integer
+from sympy import Expr, Integer, cancel, gammasimp, pi, simplify, sqrt
 
 from . import kernel_density, least_norm, regression, unbiased
-from .assumption import ANY, COMMON, CONSERVED, GENTLE, TWO_REAL, TWO_SAMPLES
+from .assumption import (
+    ANY,
+    COMMON,
+    CONSERVED,
+    GENTLE,
+    NO_REPLACEMENT,
+    ONE_SIZE,
+    OWN_WEIGHT,
+    POOLED_WEIGHT,
+    SIZES,
+    TWO_REAL,
+    TWO_SAMPLES,
+    WITH_REPLACEMENT,
+    under,
+)
 from .derivation import (
     POOLED,
     derive_accumulate,
     derive_affine,
     derive_drawn,
     derive_sizes,
+    end_of_product,
     prove_affine,
     prove_algebra,
     prove_drift,
@@ -27,9 +42,10 @@ from .derivation import (
     prove_sizes,
     prove_window,
 )
-from .family import Family, KernelDensity, LinearRegression
-from .symbols import N, V, m, n, v2
-from .theorem import Evidence, Printed, Theorem
+from .family import Categorical, Family, KernelDensity, LinearRegression
+from .printed import Printed, Setting
+from .symbols import N, V, m, n, nu, v2
+from .theorem import Assumption, Evidence, Theorem
 from .workflow import (
     Accumulate,
     AccumulateSubsample,
@@ -40,6 +56,7 @@ from .workflow import (
     Schedule,
     SlidingWindow,
     Workflow,
+    first_size,
 )
 
 A, B_, C_ = "Seddik2024", "Kazdan2024", "Gerstgrasser2024"
@@ -54,6 +71,32 @@ def _variation_as_printed() -> Expr:
     return first + (1 - 1 / N) * (1 - V) / over * (1 + alpha - alpha / N * beta**m)
 
 
+def _variation() -> Expr:
+    """The collision probability S(m+1) beside a fixed real set."""
+    diversity: Expr = derive_affine(FixedReal)().diversity
+    return 1 - diversity.doit().subs(v2, -1).subs(m, m + 1)
+
+
+def _diversity(f: Family, w: Workflow, generation: int) -> Any:
+    from .answers import diversity
+
+    return diversity(f, w, generation)
+
+
+def _settled(f: Family, w: Workflow, _generation: None) -> Any:
+    """The limit of the error."""
+    from .answers import gain_limit
+
+    return gain_limit(f, w) * f.v / first_size(w)
+
+
+def _equal_batches() -> Expr:
+    """The limit of the error under Accumulate with N = n and v2 = -1, in elementary functions."""
+    in_root = end_of_product(Accumulate, Integer(-1)).subs(N, n).subs(n, 1 / nu**2)
+    return simplify(gammasimp(cancel(in_root))).subs(nu, 1 / sqrt(N))
+
+
+_TOKENS = (0.4, 0.25, 0.15, 0.1, 0.06, 0.04)
 REPLACE = Theorem(
     "replace",
     "Replacing the data each generation, G = V + v2 T is multiplied by 1 + v2/n: diversity decays as "
@@ -66,6 +109,7 @@ REPLACE = Theorem(
     (f"{A}, Theorem 1, eq. 6 (v2 = -1)", "derived"),
     derive_affine(Replace),
     prove_affine(Replace),
+    scope=(under(Replace), ONE_SIZE),
 )
 REPLACE_SIZES = Theorem(
     "replace-growing",
@@ -79,6 +123,7 @@ REPLACE_SIZES = Theorem(
     ("Xu2025 (superlinear growth)", f"{C_}, Appendix E (sizes i n)", "derived"),
     derive_sizes,
     prove_sizes,
+    scope=(under(Replace), SIZES),
 )
 FIXED_REAL = Theorem(
     "fixed-real",
@@ -98,8 +143,17 @@ FIXED_REAL = Theorem(
             f"{A}, eq. 9: S(m+1)",
             "sign of the last term: alpha/N beta^m must be added. With the "
             "minus sign the formula misses S = 1 when S_0 = 1, and exact enumeration",
+            "=",
+            lambda f, w, generation: 1 - _diversity(f, w, generation + 1),
+            (
+                Setting(Categorical(_TOKENS), FixedReal(5, 20), 1),
+                Setting(Categorical(_TOKENS), FixedReal(30, 300), 1),
+                Setting(Categorical(_TOKENS), FixedReal(100, 1000), 10),
+            ),
+            _variation,
         ),
     ),
+    scope=(under(FixedReal),),
 )
 FRESH_REAL = Theorem(
     "fresh-real",
@@ -113,6 +167,7 @@ FRESH_REAL = Theorem(
     ("derived", "Alemohammad2024 (qualitative)"),
     derive_affine(FreshReal, POOLED),
     prove_affine(FreshReal, POOLED),
+    scope=(under(FreshReal), POOLED_WEIGHT),
 )
 FRESH_WEIGHTED = Theorem(
     "fresh-real-weighted",
@@ -126,6 +181,7 @@ FRESH_WEIGHTED = Theorem(
     ("derived", "He2025 (golden ratio)"),
     derive_affine(FreshReal),
     prove_affine(FreshReal),
+    scope=(under(FreshReal), OWN_WEIGHT),
 )
 ACCUMULATE = Theorem(
     "accumulate",
@@ -139,6 +195,18 @@ ACCUMULATE = Theorem(
     (f"{C_}, Theorem 2 (v2 = 0, regression)", "DeyDonoho2024", "derived"),
     derive_accumulate,
     prove_product(Accumulate, v2),
+    (
+        Printed(
+            pi**2 / 6 * V / N,
+            f"{C_}, Theorem 2; DeyDonoho2024 (efficiency of at least 6/pi^2)",
+            "reached as the batches grow; at each size less, where v2 < 0",
+            ">=",
+            _settled,
+            tuple(Setting(Categorical(_TOKENS), Accumulate(size, size)) for size in (1, 10, 1000)),
+            _equal_batches,
+        ),
+    ),
+    scope=(under(Accumulate),),
 )
 SUBSAMPLE = Theorem(
     "accumulate-subsample",
@@ -152,6 +220,7 @@ SUBSAMPLE = Theorem(
     (f"{B_} (qualitative)", "derived"),
     derive_drawn(AccumulateSubsample, False),
     prove_product(AccumulateSubsample, Integer(-1)),
+    scope=(under(AccumulateSubsample), NO_REPLACEMENT),
 )
 BOOTSTRAP = Theorem(
     "accumulate-bootstrap",
@@ -165,6 +234,7 @@ BOOTSTRAP = Theorem(
     ("derived",),
     derive_drawn(AccumulateSubsample, True),
     prove_product(AccumulateSubsample, Integer(-1), True),
+    scope=(under(AccumulateSubsample), WITH_REPLACEMENT),
 )
 SUBSAMPLE_RECURSION = Theorem(
     "accumulate-subsample-recursion",
@@ -177,6 +247,7 @@ SUBSAMPLE_RECURSION = Theorem(
     ("derived",),
     None,
     prove_recursion(AccumulateSubsample),
+    scope=(under(AccumulateSubsample),),
 )
 RANDOM_PAST = Theorem(
     "random-past",
@@ -190,6 +261,7 @@ RANDOM_PAST = Theorem(
     (f"{A}, section 4.2 (randomly sampled data, simulated)", "derived"),
     derive_drawn(RandomPast),
     prove_product(RandomPast, Integer(-1)),
+    scope=(under(RandomPast),),
 )
 RANDOM_PAST_RECURSION = Theorem(
     "random-past-recursion",
@@ -203,6 +275,7 @@ RANDOM_PAST_RECURSION = Theorem(
     ("derived",),
     None,
     prove_recursion(RandomPast),
+    scope=(under(RandomPast),),
 )
 SLIDING_WINDOW = Theorem(
     "sliding-window",
@@ -216,9 +289,15 @@ SLIDING_WINDOW = Theorem(
     (f"{A}, section 4.2 (most recent models, simulated)", "derived"),
     None,
     prove_window,
+    scope=(under(SlidingWindow),),
 )
 
 
+ONE_BEFORE = Assumption(
+    "a generation moves the model before it by a share of its noise (Replace, Accumulate)",
+    lambda _, workflow: isinstance(workflow, Replace | Accumulate),
+    "workflow-algebra holds for every workflow",
+)
 DRIFT = Theorem(
     "drift-identity",
     "A generation that moves theta by a times the noise of k samples multiplies G = V + v2 T by 1 + v2 a^2/k: "
@@ -231,6 +310,7 @@ DRIFT = Theorem(
     ("derived", "DeyDonoho2024 (v2 = 0, large samples)"),
     None,
     prove_drift,
+    scope=(ONE_BEFORE,),
 )
 
 

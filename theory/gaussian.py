@@ -36,7 +36,7 @@ from . import answers, regression
 from . import arguments as arg
 from . import family as families
 from . import workflow as workflows
-from .assumption import MATCHED, SAMPLES
+from .assumption import MATCHED, ONE_SIZE, SAMPLES
 from .family import Family, Gaussian
 from .law import spread
 from .logarithm import FULL_RANK, GAUSSIAN, direction, one_generation, over_rows, summed
@@ -394,5 +394,6 @@ HALF_LIFE = Theorem(
     ("Suresh2024 (order n)", "derived"),
     lambda: Derived(direction(False), limit=_proportional()),
     _prove_half_life,
+    scope=(ONE_SIZE,),
 )
 MOMENTS = (VARIANCE_MOMENT, WASSERSTEIN, KULLBACK_LEIBLER, HALF_LIFE)

@@ -9,7 +9,7 @@ import numpy as np
 
 from . import algebra, recursion
 from . import arguments as arg
-from .assumption import SAMPLES, TWO_REAL
+from .assumption import ONE_SIZE, SAMPLES, TWO_REAL, under
 from .family import KernelDensity
 from .lower import evaluate
 from .smoothing import (
@@ -57,6 +57,11 @@ SUBSAMPLED = Assumption(
     lambda family, workflow: not isinstance(workflow, AccumulateSubsample) or TWO_REAL.holds(family, workflow),
     TWO_REAL.remedy,
 )
+ONE_BANDWIDTH = Assumption(
+    "all generations have one bandwidth",
+    lambda family, _: isinstance(family, KernelDensity) and not isinstance(family.bandwidth, tuple),
+    "with a tuple of bandwidths kernel-density-algebra holds",
+)
 _COMMON = (SAMPLES, KERNELS, TWO_MOMENTS)
 
 KERNEL_REPLACE = Theorem(
@@ -71,6 +76,7 @@ KERNEL_REPLACE = Theorem(
     (f"{B_} (qualitative)", "derived"),
     derive_smoothed(Replace),
     prove_smoothed(Replace),
+    scope=(KERNELS, under(Replace), ONE_SIZE, ONE_BANDWIDTH),
 )
 KERNEL_FIXED = Theorem(
     "kernel-density-fixed-real",
@@ -84,6 +90,7 @@ KERNEL_FIXED = Theorem(
     ("derived",),
     derive_smoothed(FixedReal),
     prove_smoothed(FixedReal),
+    scope=(KERNELS, under(FixedReal), ONE_BANDWIDTH),
 )
 KERNEL_FRESH = Theorem(
     "kernel-density-fresh-real",
@@ -97,6 +104,7 @@ KERNEL_FRESH = Theorem(
     ("derived",),
     derive_smoothed(FreshReal),
     prove_smoothed(FreshReal),
+    scope=(KERNELS, under(FreshReal), ONE_BANDWIDTH),
 )
 KERNEL_ACCUMULATE = Theorem(
     "kernel-density-accumulate",
@@ -110,6 +118,7 @@ KERNEL_ACCUMULATE = Theorem(
     (f"{B_} (qualitative)", "derived"),
     None,
     lambda: prove_pool(Accumulate)() + prove_pool(AccumulateSubsample)(),
+    scope=(KERNELS, under(Accumulate, AccumulateSubsample), ONE_BANDWIDTH),
 )
 KERNEL_ALGEBRA = Theorem(
     "kernel-density-algebra",
@@ -137,6 +146,7 @@ KERNEL_SECOND = Theorem(
     (f"{B_} (qualitative: a bandwidth that shrinks fast enough)", "derived"),
     lambda: Derived(second_moment(Accumulate)),
     lambda: prove_second() + prove_bandwidth(),
+    scope=(KERNELS, under(Accumulate, AccumulateSubsample), ONE_BANDWIDTH),
 )
 KERNEL = (KERNEL_REPLACE, KERNEL_FIXED, KERNEL_FRESH, KERNEL_ACCUMULATE, KERNEL_ALGEBRA, KERNEL_SECOND)
 

@@ -19,7 +19,7 @@ from . import arguments as arg
 from . import family as families
 from . import workflow as workflows
 from .answers import error
-from .assumption import CATEGORICAL, MATCHED, SAMPLES
+from .assumption import CATEGORICAL, KNOWN_TRUTH, MATCHED, SAMPLES
 from .family import Categorical, Family
 from .lower import evaluate
 from .solve import Step, Unsolved
@@ -246,7 +246,7 @@ L1_ERROR = Theorem(
     "Categorical",
     "Replace, FixedReal, Accumulate; bounds: every workflow",
     Evidence.ENUMERATION,
-    (SAMPLES, MATCHED, CATEGORICAL),
+    (SAMPLES, MATCHED, CATEGORICAL, KNOWN_TRUTH),
     ("derived", "Wright-Fisher"),
     _derive,
     _prove,

@@ -125,6 +125,11 @@ FEW = Assumption(
     _drawn,
     "others are not known there: use at least dimension + 2 samples",
 )
+THIN = Assumption(
+    "the family is a LinearRegression with fewer samples than covariates",
+    lambda family, workflow: isinstance(family, LinearRegression) and thin(family, workflow),
+    "with more samples theorems of their own hold",
+)
 LEAST_NORM = Theorem(
     "regression-least-norm",
     "With n < d samples least squares of least norm keep the share n/d of the signal every generation: replacing the data, the "
@@ -137,4 +142,5 @@ LEAST_NORM = Theorem(
     ("Dohmatob2024Regression (exponential loss without noise)", "derived"),
     _derive,
     _prove,
+    scope=(REGRESSIONS, THIN),
 )

@@ -20,6 +20,7 @@ from . import (
     pilot,
     plateau,
     provenance,
+    recovery,
     safe,
     self_distillation,
     stopping,
@@ -79,6 +80,7 @@ THEOREMS: tuple[Theorem, ...] = (
     zipf.ZIPF,
     immigration.MIN_REAL,
     absence.ABSENCE,
+    recovery.RECOVERY,
     # worth of synthetic data
     worth.WORTH,
     plateau.CONTAMINATION,
@@ -141,7 +143,7 @@ def answering(question: Any, f: Family, w: Workflow) -> Theorem:
         case "survivors" | "loss_probability":
             theorem = survival.theorem_of(f, w)
         case "collapse_time":
-            theorem = collapse.TIME if collapse.SMALL.holds(f, w) else collapse.DIFFUSION
+            theorem = collapse.TIME if collapse.CHAINED.holds(f, w) else collapse.DIFFUSION
         case "effective_corpus":
             theorem = coverage.COVERAGE
         case "l1_error_upper_bound":
@@ -157,7 +159,7 @@ def answering(question: Any, f: Family, w: Workflow) -> Theorem:
             if not found:
                 raise arg.refuse("explain", "question", name, "one of " + ", ".join(sorted(QUESTIONS)))
             theorem = found[0]
-    return theorem.require("explain", f, w)
+    return theorem.stated_for("explain", f, w)
 
 
 QUESTIONS = {each.quantity for each in THEOREMS} | {

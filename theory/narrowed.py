@@ -420,4 +420,5 @@ BIAS = Theorem(
     ("derived", "Alemohammad2024 (setting, limit seen in simulations)"),
     _derive,
     _prove,
+    needs="the multiplier by which sampling changes the variance",
 )  # fmt: skip

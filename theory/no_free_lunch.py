@@ -119,4 +119,5 @@ NO_FREE_LUNCH = Theorem(
     ("Rao1945", "Blackwell1947", "derived"),
     _derive,
     _prove,
+    needs="an estimate made of real samples and of samples of the model fitted on them",
 )

@@ -294,4 +294,5 @@ PILOT = Theorem(
     ("derived", "Fieller1954"),
     _derive,
     _prove,
+    needs="losses of pilot runs, on real samples, synthetic ones and both",
 )

@@ -120,4 +120,5 @@ CONTAMINATION = Theorem(
     ("derived", "Dohmatob2025 (the floor)"),
     _derive,
     _prove,
+    needs="a Source, and its share of a corpus that grows",
 )

@@ -293,4 +293,5 @@ EFFECTIVE = Theorem(
     ("Kanabar2026 (minimax, leading order)", "Amin2026 (weights of generations)", "derived"),
     _derive,
     _prove,
+    needs="a stream, and what is known of whether its items are real",
 )  # fmt: skip

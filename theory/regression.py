@@ -25,6 +25,7 @@ from sympy import (
     factor,
     gamma,
     gammasimp,
+    harmonic,
     oo,
     pi,
     polygamma,
@@ -35,9 +36,10 @@ from sympy import (
 )
 
 from . import arguments as arg
-from .assumption import SAMPLES
+from .assumption import ONE_SIZE, POOLED_WEIGHT, SAMPLES, SIZES, under
 from .family import Family, LinearRegression
 from .law import Law, law
+from .printed import Printed, Setting
 from .solve import Step, Unsolved, affine, linear_in, solve_affine
 from .stable import DigammaSlope
 from .symbols import L, N, T, V, b, c, d, f, j, k, m, n, v2, y
@@ -52,6 +54,7 @@ from .workflow import (
     Schedule,
     SlidingWindow,
     Workflow,
+    first_size,
     whole_sets,
 )
 
@@ -297,7 +300,34 @@ REGRESSIONS = Assumption(
     lambda family, _: isinstance(family, LinearRegression),
     "other families have theorems of their own",
 )
+REDRAWN = Assumption(
+    "the family is a LinearRegression whose covariates are redrawn every generation",
+    lambda family, _: isinstance(family, LinearRegression) and family.redrawn,
+    "on one design theorems of their own hold",
+)
+RELABELLED = Assumption(
+    "the family is a LinearRegression on one design (redrawn=False)",
+    lambda family, _: isinstance(family, LinearRegression) and not family.redrawn,
+    "with redrawn covariates theorems of their own hold",
+)
 _REDRAWN = (SAMPLES, REGRESSIONS, NORMAL, KNOWN, ENOUGH)
+
+
+_SIZES = ((20, 4), (20, 10), (1000, 100))  # samples and dimension
+
+
+def _settled(family: Family, workflow: Workflow, _generation: None) -> float:
+    """The limit of the error."""
+    from .answers import gain_limit
+
+    return float(gain_limit(family, workflow) * family.v / first_size(workflow))
+
+
+def _at(family: Family, workflow: Workflow, generation: int) -> float:
+    from .answers import error
+
+    return float(error(family, workflow, generation))
+
 
 REGRESSION_REPLACE = Theorem(
     "regression-replace",
@@ -311,6 +341,7 @@ REGRESSION_REPLACE = Theorem(
     ("Dohmatob2024Regression, as quoted by Gerstgrasser2024, eq. 4", "derived"),
     _affine(Replace),
     _prove_replace,
+    scope=(REGRESSIONS, REDRAWN, under(Replace), ONE_SIZE),
 )
 REGRESSION_SIZES = Theorem(
     "regression-replace-growing",
@@ -323,6 +354,7 @@ REGRESSION_SIZES = Theorem(
     (f"{C_}, Appendix E (sizes i n, one design)", "derived"),
     lambda: Derived(V * L, V),
     _prove_sizes,
+    scope=(REGRESSIONS, REDRAWN, under(Replace), SIZES),
 )
 REGRESSION_ACCUMULATE = Theorem(
     "regression-accumulate",
@@ -336,6 +368,18 @@ REGRESSION_ACCUMULATE = Theorem(
     ("derived", f"{C_} (one design)"),
     _accumulated,
     _prove_accumulate,
+    (
+        Printed(
+            pi**2 / 6 * one_fit(N),
+            f"{C_}, Theorem 2",
+            "proved on one design; with redrawn covariates the noise of a larger pool is less than its share",
+            ">=",
+            _settled,
+            tuple(Setting(LinearRegression(d_), Accumulate(size, size)) for size, d_ in _SIZES),
+            lambda: _accumulated().limit.doit().subs({f: N - d - 1, n: N}, simultaneous=True),
+        ),
+    ),
+    scope=(REGRESSIONS, REDRAWN, under(Accumulate)),
 )
 REGRESSION_FRESH = Theorem(
     "regression-fresh-real",
@@ -349,6 +393,7 @@ REGRESSION_FRESH = Theorem(
     ("derived",),
     _affine(FreshReal),
     _prove_fresh,
+    scope=(REGRESSIONS, REDRAWN, under(FreshReal), POOLED_WEIGHT),
 )
 REGRESSION_DESIGN = Theorem(
     "regression-one-design",
@@ -362,6 +407,24 @@ REGRESSION_DESIGN = Theorem(
     (f"{C_}, Theorems 1 and 2, eq. 4", "derived"),
     lambda: Derived(V * inflation(), V),
     _prove_design,
+    (
+        Printed(
+            pi**2 / 6 * one_fit(N),
+            f"{C_}, Theorem 2",
+            "the sum of 1/i^2 over m generations is less than that over all",
+            ">=",
+            _at,
+            tuple(
+                Setting(LinearRegression(d_, redrawn=False), Accumulate(size, size), last)
+                for (size, d_), last in zip(_SIZES, (2, 10, 100), strict=True)
+            ),
+            lambda: one_fit(N) * harmonic(m, 2),
+        ),
+    ),
+    scope=(
+        REGRESSIONS,
+        RELABELLED,
+    ),
 )
 REGRESSION = (REGRESSION_REPLACE, REGRESSION_SIZES, REGRESSION_FRESH, REGRESSION_ACCUMULATE, REGRESSION_DESIGN)
 

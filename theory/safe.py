@@ -17,7 +17,7 @@ from . import errors
 from . import family as families
 from . import workflow as workflows
 from .answers import gain_limit
-from .assumption import ANY, COMMON
+from .assumption import ANY, COMMON, TWO_REAL, under
 from .family import Family
 from .solve import Step, over_positive
 from .stable import ROOM
@@ -208,6 +208,7 @@ SAFE_FIXED = Theorem(
     ("derived",),
     _limit_of(FixedReal(2, 1)),
     _prove_rational(FixedReal(2, 1)),
+    scope=(under(FixedReal),),
 )
 SAFE_FRESH = Theorem(
     "safe-fresh-real",
@@ -221,6 +222,7 @@ SAFE_FRESH = Theorem(
     ("derived",),
     _limit_of(FreshReal(2, 1, 0.5)),
     _prove_rational(FreshReal(2, 1, 0.5)),
+    scope=(under(FreshReal),),
 )
 SAFE_ACCUMULATE = Theorem(
     "safe-accumulate",
@@ -234,6 +236,7 @@ SAFE_ACCUMULATE = Theorem(
     ("derived",),
     None,
     lambda: (Step("The limit of the gain falls in n; doubling and bisection find where it crosses 1 + epsilon"),),
+    scope=(under(Accumulate),),
 )
 SAFE_SUBSAMPLE = Theorem(
     "safe-accumulate-subsample",
@@ -247,6 +250,7 @@ SAFE_SUBSAMPLE = Theorem(
     ("derived",),
     None,
     lambda: (Step("T = P + (Q - P)/M in the limit, P >= V/N and Q >= V", V / N + (V - V / N) / M, "T(oo) >= "),),
+    scope=(under(AccumulateSubsample), TWO_REAL),
 )
 NONE = Theorem(
     "safe-replace",
@@ -260,5 +264,6 @@ NONE = Theorem(
     ("derived",),
     None,
     lambda: (Step("The gain tends to -N/v2 for v2 < 0 and to infinity otherwise"),),
+    scope=(under(Replace),),
 )
 SAFE = (NONE, SAFE_FIXED, SAFE_FRESH, SAFE_ACCUMULATE, SAFE_SUBSAMPLE)

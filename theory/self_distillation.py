@@ -212,4 +212,5 @@ SELF_DISTILLATION = Theorem(
     ("derived", "Mobahi2020 (self-distillation amplifies regularisation)"),
     _derive,
     _prove,
+    needs="a Ridge regression that labels its own rows",
 )

@@ -166,4 +166,5 @@ STOPPING = Theorem(
     ("derived", "Yi2025 (qualitatively)"),
     _derive,
     _prove,
+    needs="a verifier that draws the model towards what it takes for true: its bias and the contraction of a round",
 )  # fmt: skip

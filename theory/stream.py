@@ -34,12 +34,13 @@ from . import arguments as arg
 from . import family as families
 from .assumption import ANY, COMMON, always
 from .batches import later, series, weights
-from .family import Family
+from .family import Family, Poisson
 from .gamma_sum import ROOM, gamma_sum
 from .lower import evaluate
+from .printed import Printed, Setting
 from .solve import Step, Unsolved
 from .symbols import P, Q, T, V, a, alpha, j, m, n, nu, v2
-from .theorem import Assumption, Derived, Evidence, Printed, Theorem, concrete
+from .theorem import Assumption, Derived, Evidence, Theorem, concrete
 from .traced import or_nan
 from .workflow import Accumulate, Schedule, whole_sets
 
@@ -203,6 +204,7 @@ def _order(product: Expr) -> Expr:
     return total
 
 
+QUARTER = 0.25
 STREAM = Theorem(
     "contaminated-stream",
     "Averaging all data of which a share alpha of every batch is the newest model's, the error over that of as many real samples "
@@ -228,6 +230,13 @@ STREAM = Theorem(
             _closed(Integer(0)),
             "Amin2026, Theorem 1",
             "for noise that does not depend on the model: the leading order in 1/n, exact where alpha = 1 + v2",
+            "=",
+            lambda f, w, generation: stream_error(f, w.synthetic, QUARTER, generation),
+            tuple(
+                Setting(Poisson(1.0), Accumulate(n_, n_), t_, ((alpha, QUARTER),))
+                for n_, t_ in ((1, 5), (10, 5), (1, 20))
+            ),
         ),
     ),
+    needs="a stream: batches of which a share are samples of the newest model",
 )

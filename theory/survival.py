@@ -18,12 +18,12 @@ from . import arguments as arg
 from . import family as families
 from . import workflow as workflows
 from .answers import error
-from .assumption import CATEGORICAL, MATCHED, NO_NEW, SAMPLES
+from .assumption import CATEGORICAL, MATCHED, NO_NEW, SAMPLES, under
 from .collapse import check_corpus
 from .family import Categorical, Family
 from .solve import Step, Unsolved
 from .symbols import T, V, n, p
-from .theorem import Evidence, Theorem
+from .theorem import Assumption, Evidence, Theorem
 from .thinning import real_items
 from .traced import or_nan
 from .workflow import Accumulate, FixedReal, FreshReal, Replace, SlidingWindow, Workflow
@@ -221,6 +221,11 @@ def _prove_chain() -> tuple[Step, ...]:
     )
 
 
+CHAINED = Assumption(
+    f"the workflow is Replace or a pooled FreshReal, with at most {alleles.LARGEST} samples and no more tokens than memory holds",
+    lambda family, workflow: exact_chain(family, workflow),
+    "survivors-kept holds where the real set is kept, survivors-thinning always",
+)
 SURVIVORS_CHAIN = Theorem(
     "survivors",
     "A token's count is a Markov chain of its own, Bin(n, x/n) under Replace, Bin(N, p) + Bin(n, x/(N+n)) beside fresh real "
@@ -233,6 +238,7 @@ SURVIVORS_CHAIN = Theorem(
     ("derived", "Wright-Fisher"),
     None,
     _prove_chain,
+    scope=(CHAINED,),
 )
 SURVIVORS_KEPT = Theorem(
     "survivors-kept",
@@ -245,6 +251,7 @@ SURVIVORS_KEPT = Theorem(
     ("Seddik2024 (setting)", "derived"),
     None,
     lambda: (Step("Every model gives a kept item a positive share, and a token never seen stays unseen"),),
+    scope=(under(FixedReal, Accumulate),),
 )
 SURVIVORS_THINNED = Theorem(
     "survivors-thinning",

@@ -31,6 +31,10 @@ G0 = _letter("G_0", "diversity of the truth, 1 - sum p_i^2", positive=True)
 T = _letter("T", "error: E||theta_m - theta||^2 of the mean parameter", nonnegative=True)
 p = _letter("p", "probability of one token", positive=True)
 s = _letter("s", "number of tokens with probability above 0", positive=True)
+T0 = _letter("T_0", "error of the model that a recovery starts from", nonnegative=True)
+v0 = _letter(
+    "v_0", "variance of one sample of the model that a recovery starts from, summed over coordinates", nonnegative=True
+)
 D = _letter("D", "drift: E||theta_m - theta_1||^2, the error made after the first model", nonnegative=True)
 P = _letter("P", "squared error of the mean of all points in the pool", nonnegative=True)
 Q = _letter("Q", "mean over the pool of the squared distance of a point from theta", nonnegative=True)

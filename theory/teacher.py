@@ -277,4 +277,5 @@ TEACHER = Theorem(
     ("derived", "Kazdan2024 (section 4: scarce real data gain, ample real data lose)"),
     _derive,
     _prove,
+    needs="a Teacher, whose samples are pooled with real ones once",
 )

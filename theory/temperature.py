@@ -161,4 +161,5 @@ WINDOW = Theorem(
     ("derived", "Marchi2024 (qualitatively)"),
     _derive,
     _prove,
+    needs="a temperature below 1",
 )

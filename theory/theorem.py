@@ -13,6 +13,7 @@ from sympy.printing.pycode import MpmathPrinter
 
 from . import arguments as arg
 from .family import Family
+from .printed import Printed
 from .solve import Step
 from .workflow import Workflow
 
@@ -37,15 +38,6 @@ class Assumption:
 
 
 @dataclass(frozen=True)
-class Printed:
-    """A formula as a paper prints it, where it differs from the derived one, and why."""
-
-    formula: Expr
-    source: str
-    reason: str
-
-
-@dataclass(frozen=True)
 class Derived:
     """What a derivation arrives at. Expressions are in stable functions; ``doit()`` gives the plain closed form."""
 
@@ -59,7 +51,8 @@ class Theorem:
     """A statement about a (family, workflow) pair with its evidence.
 
     ``derive`` gives the expression that is computed with; ``steps`` goes the whole way symbolically and raises if a
-    step does not hold. ``quantity`` names the public function that it answers.
+    step does not hold. ``quantity`` names the public function that it answers. ``scope``: to which of the pairs that meet its
+    assumptions the statement is made, evaluated as they are (`applicability`). ``needs``: what it is about beside such a pair.
     """
 
     name: str
@@ -73,6 +66,8 @@ class Theorem:
     derive: Callable[[], Derived] | None = None
     prove: Callable[[], tuple[Step, ...]] | None = None
     printed: tuple[Printed, ...] = ()
+    scope: tuple[Assumption, ...] = ()
+    needs: str = ""
 
     @cached_property
     def derived(self) -> Derived:
@@ -88,11 +83,17 @@ class Theorem:
 
     def require(self, owner: str, family: Family, workflow: Workflow) -> Theorem:
         """Itself where every assumption holds; raises InputError naming the first that fails and what to use instead."""
-        for assumption in self.assumptions:
-            if not assumption.holds(family, workflow):
-                raise arg.InputError(
-                    f"{owner}({arg.shown(family)}, {arg.shown(workflow)}): {assumption.text}; {assumption.remedy}"
-                )
+        return self._required(self.assumptions, owner, family, workflow)
+
+    def stated_for(self, owner: str, family: Family, workflow: Workflow) -> Theorem:
+        """Itself where its scope holds too; raises InputError as `require`."""
+        return self.require(owner, family, workflow)._required(self.scope, owner, family, workflow)
+
+    def _required(self, conditions: tuple[Assumption, ...], owner: str, family: Family, workflow: Workflow) -> Theorem:
+        for each in conditions:
+            if not each.holds(family, workflow):
+                remedy = f"; {each.remedy}" if each.remedy else ""
+                raise arg.InputError(f"{owner}({arg.shown(family)}, {arg.shown(workflow)}): {each.text}{remedy}")
         return self
 
     @property

@@ -337,6 +337,7 @@ VERIFICATION = Theorem(
     ("Feng2025 (threshold)", "derived"),
     _merit,
     _prove_merit,
+    needs="a Verifier of labels, and how often its generator is right",
 )
 ACCURACY = Theorem(
     "verified-accuracy",
@@ -350,4 +351,5 @@ ACCURACY = Theorem(
     ("Feng2025 (n to infinity)", "derived"),
     _accuracy,
     _prove_accuracy,
+    needs="a Verifier of labels, and how often its generator is right",
 )

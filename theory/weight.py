@@ -16,15 +16,16 @@ from sympy import Expr, Max, Poly, cancel, diff, expand, factor, fraction, simpl
 
 from . import arguments as arg
 from . import family as families
-from .assumption import ANY, COMMON, always
+from .assumption import ANY, COMMON, always, under
 from .batches import later, number, series, weights
 from .errors import FRESH_WEIGHTED
-from .family import Family
+from .family import Categorical, Family
 from .law import spread
 from .lower import evaluate, lower
+from .printed import Printed, Setting
 from .solve import Step, Unsolved
 from .symbols import N, T, V, a, k, moved, n, v2, w
-from .theorem import Assumption, Derived, Evidence, Printed, Theorem
+from .theorem import Assumption, Derived, Evidence, Theorem
 from .traced import or_nan
 from .workflow import FreshReal, Schedule
 
@@ -245,8 +246,13 @@ WEIGHT = Theorem(
     (
         Printed(
             _as_printed(),
-            "He2025",
-            "holds for v2 = 0 or many samples: 0.618 at N = n = 1, where the best weight is 1/2 for v2 = -1",
+            "He2025 (Gaussian mean, large samples)",
+            "exact where v2 = 0; at each size another where the variance depends on the mean",
+            "=",
+            lambda f, w, _: optimal_weight(f, w).weight,
+            tuple(Setting(Categorical([0.5, 0.3, 0.2]), FreshReal(N_, n_)) for N_, n_ in ((2, 2), (50, 50), (5, 50))),
+            lambda: _plain().subs(moved, 0),
         ),
     ),
+    scope=(under(FreshReal),),
 )

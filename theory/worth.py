@@ -252,4 +252,5 @@ WORTH = Theorem(
     ("derived", "Jain2024 (weighted training with surrogate data)"),
     _derive,
     _prove,
+    needs="a Source: a model whose samples are pooled with real ones once",
 )

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from modelcollapse import simulate, theory
+from modelcollapse.simulate import recovery
 
 from .trial import Trial
 
@@ -14,7 +15,7 @@ RARE = theory.Categorical([0.05, 0.95])
 
 
 def trials() -> tuple[Trial, ...]:
-    """L1 error, extinction times, and absence beside fresh real data."""
+    """L1 error, extinction times, and absence beside fresh real data, and the way back."""
     t = theory
     corpus, replaced = t.Categorical.from_counts([5, 95]), t.Replace(100)
     gone = int(t.extinction_time(corpus, replaced)[0])
@@ -29,6 +30,7 @@ def trials() -> tuple[Trial, ...]:
         Trial("absence", "5 % of the truth, FreshReal(10, 60), generation 40", "lost",
               lambda key, chains: _lost(RARE, fresh, 40, chains, key)[:, -1:],
               lambda: t.loss_probability_limit(RARE, fresh)[:1]),
+        _recovery(),
     )  # fmt: skip
 
 
@@ -36,3 +38,17 @@ def _lost(f: Any, w: Any, generations: int, chains: int, key: Any) -> np.ndarray
     """Whether the first of two tokens is lost (chains, generations): one token is left, and it is near the truth."""
     t = simulate.chains(f, w, generations, chains, key)
     return (np.asarray(t.alive) == 1) & (np.asarray(t.error) < 1)
+
+
+def _recovery() -> Trial:
+    f, w, last = theory.Categorical([0.5, 0.3, 0.2]), theory.FreshReal(6, 24), 12
+
+    def draw(key: Any, chains: int) -> Any:
+        sizes = {"real": int(w.real), "synthetic": int(w.synthetic), "generations": last, "chains": chains}
+        return recovery.recovering(key, f.p, token=2, **sizes)
+
+    def means() -> Any:
+        return theory.recovery_error(f, w, np.arange(1, last + 1), 2 * (1 - f.p[2]) - f.v)
+
+    setting = "three tokens, the rarest alone at first, FreshReal(6, 24), 12 generations"
+    return Trial("recovery", setting, "error", draw, means)
