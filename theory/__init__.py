@@ -9,6 +9,7 @@ from .answers import diversity, error, explain, gain, gain_limit, second_moment
 from .arguments import InputError
 from .bounds import l1_drift_upper_bound
 from .collapse import collapse_probability, collapse_time, collapse_time_limit, collapse_time_upper_bound
+from .correction import Correction
 from .coverage import effective_corpus, missing
 from .curated import curated_share, runaway_share
 from .extinction import extinction_time
@@ -36,6 +37,8 @@ from .narrowed import SamplingBias, sampling_bias, sampling_error, spread_kept
 from .no_free_lunch import RaoBlackwell, rao_blackwell
 from .pilot import Limits, Pilot, at_limits, estimate_worth
 from .plateau import Contamination, contamination
+from .portfolio import Portfolio, portfolio_moments
+from .purchase import Purchase, optimal_purchase
 from .safe import SyntheticLimit, max_synthetic
 from .selection import Curation, Temperature, TopP, Verifier
 from .self_distillation import Distillation, Ridge, best_distillation, best_penalty, self_distillation_error
@@ -70,6 +73,7 @@ __all__ = [
     "Binomial",
     "Categorical",
     "Contamination",
+    "Correction",
     "Curation",
     "Distillation",
     "Evidence",
@@ -89,6 +93,8 @@ __all__ = [
     "OptimalWeight",
     "Pilot",
     "Poisson",
+    "Portfolio",
+    "Purchase",
     "RandomPast",
     "RaoBlackwell",
     "Replace",
@@ -144,9 +150,11 @@ __all__ = [
     "min_real",
     "min_real_present",
     "missing",
+    "optimal_purchase",
     "optimal_share",
     "optimal_weight",
     "pooled_error",
+    "portfolio_moments",
     "rao_blackwell",
     "real_equivalents",
     "runaway_share",

@@ -19,6 +19,7 @@ from . import (
     no_free_lunch,
     pilot,
     plateau,
+    purchase,
     safe,
     self_distillation,
     stopping,
@@ -92,6 +93,7 @@ THEOREMS: tuple[Theorem, ...] = (
     temperature.WINDOW,
     narrowed.BIAS,
     curated.CURATED,
+    purchase.PURCHASE,
 )
 
 

@@ -95,5 +95,7 @@ u1 = _letter("u_1", "squared error of the mean of a Gaussian model, in units of 
 u2 = _letter("u_2", "trace of Delta, the covariance of a model over the true variance, less the identity", real=True)
 u3 = _letter("u_3", "e' Delta e, with e the error of the mean", real=True)
 u4 = _letter("u_4", "trace of Delta^2", nonnegative=True)
+cr = _letter("c_r", "price of a real sample", positive=True)
+cs = _letter("c_s", "price of a synthetic sample", positive=True)
 x = Function("x")
 u = Function("u")
