@@ -59,7 +59,12 @@ class Budget:
             if np.any(arg.numbers("Budget", name, getattr(self, name), wanted) < 0):
                 raise arg.refuse("Budget", name, getattr(self, name), wanted)
         if self.total < self.real + self.training:
-            raise arg.refuse("Budget", "total", self.total, f"too little for one real item, which costs {self.real + self.training:g}")
+            raise arg.refuse(
+                "Budget",
+                "total",
+                self.total,
+                f"too little for one real item, which costs {self.real + self.training:g}",
+            )
 
     def prices(self, verifier: theory.Correction | None) -> np.ndarray:
         """(4,) what an item of each of the `theory.portfolio` kinds costs until it can be trained on."""
@@ -85,7 +90,9 @@ def read(text: str) -> Budget:
         except ValueError:
             raise arg.refuse("Budget", name, value, "a number, like 1000 or 0.1") from None
     if "total" not in given:
-        raise arg.refuse("Budget", "total", "missing" if given else "", "say what there is to spend: total=1000,real=1,synthetic=0.1")
+        raise arg.refuse(
+            "Budget", "total", "missing" if given else "", "say what there is to spend: total=1000,real=1,synthetic=0.1"
+        )
     return Budget(**given)
 
 
@@ -94,7 +101,7 @@ class Check(NamedTuple):
 
     ``gradient``: length of the slope of the log error, by shares and weights, where Adam stopped. ``exchange``: the largest share
     by which the error falls when 1 % of the budget is moved from one purchase to another; none falls at an optimum. ``rounding``:
-    by what share the plan in whole items errs more than the one in parts of items.
+    by what share the plan in whole items errs more than that in parts of items where Adam stopped; less than 0 where it errs less.
     """
 
     bound: float
@@ -132,15 +139,25 @@ class BudgetPlan:
     def lines(self) -> list[str]:
         """The plan in words, a line each."""
         found = [f"Buy with {self.budget.total:,.10g}, of which {self.cost:,.10g} is spent:"]
-        for place, (bought, trained, weight) in enumerate(zip(self.bought, self.trained, self.weight, strict=True), start=1):
+        for place, (bought, trained, weight) in enumerate(
+            zip(self.bought, self.trained, self.weight, strict=True), start=1
+        ):
             parts = [f"{number:,} {kind}" for number, kind in zip(bought, kinds.KINDS, strict=True) if number]
-            seen = [f"{number:,} {kind} at {100 * share:.3g} %" for number, share, kind in zip(trained, weight, kinds.KINDS, strict=True) if number]
+            seen = [
+                f"{number:,} {kind} at {100 * share:.3g} %"
+                for number, share, kind in zip(trained, weight, kinds.KINDS, strict=True)
+                if number
+            ]
             found.append(f"  generation {place}: buy {', '.join(parts) or 'nothing'}; train on {', '.join(seen)}")
-        found.append(f"Error of the {self.aim.value} model{'s' if self.aim is Aim.MEAN else ''}: {self.least:.6g}; no plan comes below {self.check.bound:.6g}.")
+        found.append(
+            f"Error of the {self.aim.value} model{'s' if self.aim is Aim.MEAN else ''}: {self.least:.6g}; no plan comes below {self.check.bound:.6g}."
+        )
         for name, error in self.others.items():
             found.append(f"  {name}: {error:.6g}, {error / self.least:.4g} times that")
         if self.all_real:
-            found.append("Nothing synthetic is worth its price: own samples repeat what the real data has said. Keep all real items.")
+            found.append(
+                "Nothing synthetic is worth its price: own samples repeat what the real data has said. Keep all real items."
+            )
         return found
 
     def as_record(self) -> dict[str, Any]:
@@ -149,7 +166,10 @@ class BudgetPlan:
         return {
             "budget": {each.name: getattr(self.budget, each.name) for each in fields(Budget)},
             "aim": self.aim.value,
-            **{name: [dict(zip(kinds.KINDS, row, strict=True)) for row in table.tolist()] for name, table in tables.items()},
+            **{
+                name: [dict(zip(kinds.KINDS, row, strict=True)) for row in table.tolist()]
+                for name, table in tables.items()
+            },
             "cost": self.cost,
             "error": self.error.tolist(),
             "least": self.least,
@@ -194,7 +214,11 @@ def optimise(
     generations = arg.size(own, "generations", generations, of="generations")
     if generations > MOST_GENERATIONS:
         raise arg.refuse(own, "generations", generations, f"at most {MOST_GENERATIONS} generations")
-    for name, value, kind in (("source", source, theory.Source), ("verifier", verifier, theory.Correction), ("aim", aim, Aim)):
+    for name, value, kind in (
+        ("source", source, theory.Source),
+        ("verifier", verifier, theory.Correction),
+        ("aim", aim, Aim),
+    ):
         if not isinstance(value, kind) and (value is not None or kind is Aim):
             raise arg.refuse(own, name, value, f"a {kind.__name__}")
     if v2 != 0 and (source is not None or verifier is not None):
@@ -210,6 +234,7 @@ def optimise(
     least = task.aimed(moments)
     bound = least_error(budget.total, budget.real + budget.training, task.offers())
     best = task.aimed(task.errors(relaxed))
+    least, best = float(least), float(best)
     check = Check(bound * variance, least / bound - 1, gradient, _exchange(task, found), least / best - 1)
     seen = portfolio.size[None] * task.allowed if portfolio.train is None else portfolio.train
     return BudgetPlan(
@@ -254,10 +279,16 @@ class _Task:
     def check(self) -> None:
         """Refuse a requirement that the whole budget cannot fill."""
         cheap = self.required * (self.budget.synthetic + (self.generations - 1) * self.budget.training)
-        if self.generations > 1 and self.required and cheap + self.budget.real + self.budget.training > self.budget.total:
+        if (
+            self.generations > 1
+            and self.required
+            and cheap + self.budget.real + self.budget.training > self.budget.total
+        ):
             most = int((self.budget.total - self.budget.real - self.budget.training)
                        / (self.budget.synthetic + (self.generations - 1) * self.budget.training))  # fmt: skip
-            raise arg.refuse("optimise", "at_least", self.required, f"the budget fills at most {most:,} items a generation")
+            raise arg.refuse(
+                "optimise", "at_least", self.required, f"the budget fills at most {most:,} items a generation"
+            )
 
     def offers(self) -> tuple[tuple[theory.Source, float], ...]:
         """What comes from outside as sources with prices, training once included."""
@@ -456,16 +487,19 @@ def _whole(task: _Task, relaxed: theory.Portfolio) -> theory.Portfolio:
         size *= (relaxed.weight > 1e-6).any(axis=0)  # what no model listens to is not bought
     if not size[0].any():
         size[0, kinds.REAL] = 1.0
-    share = np.where(share > 1 - 1e-3, 1.0, share)
+    share = np.where(share > ALL, 1.0, share)
     prices, training = task.budget.prices(task.verifier), task.budget.training
 
     def made(size: np.ndarray) -> theory.Portfolio:
         seen = np.floor(share * size[None] + 1e-6) * task.allowed
         for model in range(task.generations):  # each is trained on something
             if not (seen[model] * per_item[model]).any():
-                seen[model] = size[None] * task.allowed[model]
+                largest = np.unravel_index(np.argmax(size * task.allowed[model]), size.shape)
+                seen[(model, *largest)] = 1.0 if task.partial else size[largest]
             short = task.required - seen[model].sum() if model else 0
-            for batch in np.argwhere(size[: model + 1] > 0)[::-1] if short > 0 else ():  # whole items short: of what there is
+            for batch in (
+                np.argwhere(size[: model + 1] > 0)[::-1] if short > 0 else ()
+            ):  # whole items short: of what there is
                 place = (model, *batch)
                 more = min(short, size[tuple(batch)] - seen[place])
                 seen[place] += more
@@ -496,9 +530,36 @@ def _whole(task: _Task, relaxed: theory.Portfolio) -> theory.Portfolio:
         if over <= 1e-9 * task.budget.total:
             break
         largest = np.unravel_index(np.argmax(size[:, kinds.REAL]), (task.generations,))
-        place = (int(largest[0]), kinds.REAL) if size[largest[0], kinds.REAL] > 1 else tuple(np.argwhere(size == size.max())[0])
+        place = (
+            (int(largest[0]), kinds.REAL)
+            if size[largest[0], kinds.REAL] > 1
+            else tuple(np.argwhere(size == size.max())[0])
+        )
         size[place] -= max(1.0, min(size[place] - 1, np.floor(over / (prices[place[1]] + training * task.generations))))
-    return _spent(task, portfolio, made)
+    full = _spent(task, portfolio, made)
+    simple = _spent(task, _without_crumbs(task, portfolio, made), made)
+    return simple if task.aimed(task.errors(simple)) <= (1 + SIMPLER) * task.aimed(task.errors(full)) else full
+
+
+CRUMB, SIMPLER = 0.01, 2e-4  # share of the budget below which a purchase may go; how much more a simpler plan may err
+ALL = 0.99  # of a batch: so near to all of it that all of it is used
+
+
+def _without_crumbs(task: _Task, portfolio: theory.Portfolio, made: Any) -> theory.Portfolio:
+    """Without small purchases that tell no more than their price does elsewhere."""
+    spent = portfolio.size * task.budget.prices(task.verifier) / task.budget.total
+    for place in sorted(map(tuple, np.argwhere((spent > 0) & (spent < CRUMB))), key=lambda each: spent[each]):
+        size = portfolio.size.copy()
+        size[place] = 0.0
+        if not size[0].any():
+            continue
+        other = made(size)
+        allowed = 1 + spent[place] + SIMPLER / 10
+        if (not task.required or task.generations == 1 or other.train[1:].sum((1, 2)).min() >= task.required) and (
+            task.aimed(task.errors(other)) <= allowed * task.aimed(task.errors(portfolio))
+        ):
+            portfolio = other
+    return portfolio
 
 
 def _spent(task: _Task, portfolio: theory.Portfolio, made: Any) -> theory.Portfolio:
