@@ -10,7 +10,7 @@ number of items that every generation must have, the plan is to spend all on rea
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from enum import Enum
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -34,6 +34,9 @@ class Aim(Enum):
     LAST = "last"
     MEAN = "mean"
     WORST = "worst"
+
+
+WHOSE = {Aim.LAST: "of the last model", Aim.MEAN: "in the mean over models", Aim.WORST: "of the worst model"}
 
 
 @dataclass(frozen=True)
@@ -90,9 +93,7 @@ def read(text: str) -> Budget:
         except ValueError:
             raise arg.refuse("Budget", name, value, "a number, like 1000 or 0.1") from None
     if "total" not in given:
-        raise arg.refuse(
-            "Budget", "total", "missing" if given else "", "say what there is to spend: total=1000,real=1,synthetic=0.1"
-        )
+        raise arg.refuse("Budget", "total", "", "say what there is to spend: total=1000,real=1,synthetic=0.1")
     return Budget(**given)
 
 
@@ -101,7 +102,7 @@ class Check(NamedTuple):
 
     ``gradient``: length of the slope of the log error, by shares and weights, where Adam stopped. ``exchange``: the largest share
     by which the error falls when 1 % of the budget is moved from one purchase to another; none falls at an optimum. ``rounding``:
-    by what share the plan in whole items errs more than that in parts of items where Adam stopped; less than 0 where it errs less.
+    by what share the plan in whole items errs more than that in parts of items where Adam stopped; below 0 where it errs less.
     """
 
     bound: float
@@ -139,19 +140,12 @@ class BudgetPlan:
     def lines(self) -> list[str]:
         """The plan in words, a line each."""
         found = [f"Buy with {self.budget.total:,.10g}, of which {self.cost:,.10g} is spent:"]
-        for place, (bought, trained, weight) in enumerate(
-            zip(self.bought, self.trained, self.weight, strict=True), start=1
-        ):
-            parts = [f"{number:,} {kind}" for number, kind in zip(bought, kinds.KINDS, strict=True) if number]
-            seen = [
-                f"{number:,} {kind} at {100 * share:.3g} %"
-                for number, share, kind in zip(trained, weight, kinds.KINDS, strict=True)
-                if number
-            ]
+        for place, row in enumerate(zip(self.bought, self.trained, self.weight, strict=True), start=1):
+            each = list(zip(kinds.KINDS, *row, strict=True))
+            parts = [f"{bought:,} {kind}" for kind, bought, _, _ in each if bought]
+            seen = [f"{trained:,} {kind} at {100 * share:.3g} %" for kind, _, trained, share in each if trained]
             found.append(f"  generation {place}: buy {', '.join(parts) or 'nothing'}; train on {', '.join(seen)}")
-        found.append(
-            f"Error of the {self.aim.value} model{'s' if self.aim is Aim.MEAN else ''}: {self.least:.6g}; no plan comes below {self.check.bound:.6g}."
-        )
+        found.append(f"Error {WHOSE[self.aim]}: {self.least:.6g}; no plan comes below {self.check.bound:.6g}.")
         for name, error in self.others.items():
             found.append(f"  {name}: {error:.6g}, {error / self.least:.4g} times that")
         if self.all_real:
@@ -199,12 +193,12 @@ def optimise(
     without weight would fill. ``aim``: which error. ``variance`` of one real sample, ``v2`` as in `theory.covariance`.
 
     Sizes of batches, weights and shares that are used are free; what is bought may be used again in every later generation. Exact
-    where `theory.portfolio_moments` is. A local optimum, the best of several starts: ``check`` says how far it can be from the best.
+    where `theory.portfolio_moments` is. The best of several starts: ``check`` says how far it can be from the optimum.
 
     Raises InputError for what the budget cannot buy, and without the extra lm, which brings Optax.
 
     >>> from modelcollapse import theory
-    >>> plan = optimise(Budget(1000, real=1, synthetic=0.25), 1, source=theory.Source(worth=40))  # as theory.optimal_purchase says
+    >>> plan = optimise(Budget(1000, real=1, synthetic=0.25), 1, source=theory.Source(worth=40))  # theory.optimal_purchase
     >>> plan.bought.tolist(), plan.cost, plan.check.gap < 1e-9
     ([[990, 40, 0, 0]], 1000.0, True)
     """
@@ -371,7 +365,7 @@ def _solved(task: _Task) -> tuple[_Free, float]:
     except ModuleNotFoundError:
         raise theory.InputError("optimise: this needs the extra lm: pip install 'modelcollapse[lm]'") from None
     with jax.enable_x64(True):
-        values, slopes, places = _program(replace(task, v2=float(task.v2)))(_starts(task))
+        values, slopes, places = _program(task)(_starts(task))
         best = int(np.argmin(np.where(np.isfinite(values), values, np.inf)))
         return _Free(*(np.asarray(each[best], float) for each in places)), float(slopes[best])
 

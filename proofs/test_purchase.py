@@ -30,7 +30,9 @@ def told(number, worth, noise):
 @settings(max_examples=60)
 def test_no_other_purchase_errs_less(total, real, synthetic, worth, noise):
     """Against 200 other numbers of synthetic samples, in fractions; the slope in money is equal on both sides."""
-    found = theory.optimal_purchase(float(total), float(real), float(synthetic), theory.Source(float(worth), float(noise)))
+    found = theory.optimal_purchase(
+        float(total), float(real), float(synthetic), theory.Source(float(worth), float(noise))
+    )
     assert found.real * float(real) + found.synthetic * float(synthetic) == pytest.approx(float(total), rel=1e-12)
     least = 1 / found.error
     for part in range(201):

@@ -116,7 +116,12 @@ def portfolio_moments(
     pull = getattr(verifier, "contraction", 0)
     model = [0] + [2 + t * (len(kinds) + 1) + len(kinds) + 1 for t in range(generations)]
     batch = np.array([[3 + t * (len(kinds) + 1) + i for i in range(len(kinds))] for t in range(generations)])
-    before = {REAL: [(0, 1)], SOURCE: [(1, 1)], OWN: [(None, 1)], VERIFIED: [(None, 1 - pull), (2, pull)]}
+    before: dict[int, list[tuple[Any, Any]]] = {
+        REAL: [(0, 1)],
+        SOURCE: [(1, 1)],
+        OWN: [(None, 1)],
+        VERIFIED: [(None, 1 - pull), (2, pull)],
+    }
     mean, origin, noise = (
         _table(shape, xp, exact) for shape in ((model[-1] + 1,) * 2, (model[-1] + 1,) * 2, (model[-1] + 1,))
     )
@@ -139,7 +144,7 @@ def portfolio_moments(
     for i, kind in enumerate(kinds):
         if kind == OWN:
             origin = _put(origin, (batch[:, i], np.array(model[:-1])), inverse[:, kind])
-            origin = _put(origin, np.ix_(rows, model[:-1]), more[:, :, kind])
+            origin = _put(origin, np.ix_(rows, np.array(model[:-1])), more[:, :, kind])
         else:
             noise = _put(noise, batch[:, i], inverse[:, kind] * taus[kind])
             noise = _put(noise, rows, noise[rows] + more[:, :, kind].sum(1) * taus[kind])
@@ -150,7 +155,7 @@ def _bought(size: Any, source: Any, verifier: Any) -> list[int]:
     """The kinds that there are."""
     if arg.is_jax(size):
         return [REAL, *([SOURCE] if source else []), OWN, *([VERIFIED] if verifier else [])]
-    some = (np.asarray(size, float) > 0).any(axis=0)
+    some: Any = (np.asarray(size, float) > 0).any(axis=0)
     for kind, given in ((SOURCE, source), (VERIFIED, verifier)):
         if some[kind] and given is None:
             raise arg.refuse(
