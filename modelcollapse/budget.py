@@ -23,6 +23,7 @@ from modelcollapse.theory import portfolio as kinds
 from modelcollapse.theory.purchase import least_error
 
 STARTS, STEPS, RATE = 6, 1500, 0.1  # of Adam
+FORGETS = 0.95  # second moments of slopes, which vanish where a purchase does: Adam must not remember the large ones
 ROUNDS = 10  # of the multipliers of what is required
 MOST_GENERATIONS = 24
 MOVED = 0.01  # share of the budget that the check of the optimum moves
@@ -215,6 +216,9 @@ def optimise(
     ):
         if not isinstance(value, kind) and (value is not None or kind is Aim):
             raise arg.refuse(own, name, value, f"a {kind.__name__}")
+    for name, record in (("source", source), ("verifier", verifier)):
+        if record is not None and any(np.ndim(value) or arg.is_traced(value) for value in vars(record).values()):
+            raise arg.refuse(own, name, record, "one number for each of its fields")
     if v2 != 0 and (source is not None or verifier is not None):
         raise arg.refuse(own, "v2", v2, "0 beside a source or a verifier: the leading order of any regular fit")
     arg.positive(own, "variance", variance, "variance of one real sample")
@@ -409,7 +413,7 @@ def _program(task: _Task) -> Any:
         return value + (PENALTY / 2 * (short**2).sum() if bounded else 0.0)
 
     each_round = STEPS // ROUNDS
-    optimiser = optax.adam(optax.cosine_decay_schedule(RATE, STEPS, alpha=1e-4))
+    optimiser = optax.adam(optax.cosine_decay_schedule(RATE, STEPS, alpha=1e-4), b2=FORGETS)
 
     def one(start: _Free) -> Any:
         def step(carry: Any, _: Any) -> tuple[Any, None]:
@@ -424,7 +428,7 @@ def _program(task: _Task) -> Any:
 
         force = jnp.zeros(max(task.generations - 1, 1))
         (free, _, force), _ = jax.lax.scan(one_round, (start, optimiser.init(start), force), None, length=ROUNDS)
-        slope = optax.global_norm(jax.grad(objective)(free, force))
+        slope = jnp.sqrt(sum((each**2).sum() for each in jax.grad(objective)(free, force)))
         value, missing = error(free)
         return value + (PENALTY * jnp.maximum(missing, 0.0).sum() if bounded else 0.0), slope, free
 
