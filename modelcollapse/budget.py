@@ -22,7 +22,7 @@ from modelcollapse.theory import arguments as arg
 from modelcollapse.theory import portfolio as kinds
 from modelcollapse.theory.purchase import least_error
 
-STARTS, STEPS, RATE = 6, 1500, 0.1  # of Adam
+STARTS, STEPS, RATE = 6, 1000, 0.1  # of Adam
 FORGETS = 0.95  # second moments of slopes, which vanish where a purchase does: Adam must not remember the large ones
 ROUNDS = 10  # of the multipliers of what is required
 MOST_GENERATIONS = 24
@@ -477,9 +477,7 @@ def _others(task: _Task) -> dict[str, float]:
 def _whole(task: _Task, relaxed: theory.Portfolio) -> theory.Portfolio:
     """In whole items within the budget: down, then what is left is spent where it helps most."""
     seen = relaxed.size[None] * task.allowed if relaxed.train is None else relaxed.train
-    with np.errstate(divide="ignore", invalid="ignore"):
-        per_item = np.where(seen > 0, relaxed.weight / seen, 0.0)
-        share = np.where(relaxed.size > 0, seen / relaxed.size, 0.0)
+    share = np.where(relaxed.size > 0, seen / np.where(relaxed.size > 0, relaxed.size, 1.0), 0.0)
     size = np.floor(relaxed.size + 1e-6)
     if not task.pooled:
         size *= (relaxed.weight > 1e-6).any(axis=0)  # what no model listens to is not bought
@@ -491,7 +489,7 @@ def _whole(task: _Task, relaxed: theory.Portfolio) -> theory.Portfolio:
     def made(size: np.ndarray) -> theory.Portfolio:
         seen = np.floor(share * size[None] + 1e-6) * task.allowed
         for model in range(task.generations):  # each is trained on something
-            if not (seen[model] * per_item[model]).any():
+            if not (seen[model] * relaxed.weight[model]).any():
                 largest = np.unravel_index(np.argmax(size * task.allowed[model]), size.shape)
                 seen[(model, *largest)] = 1.0 if task.partial else size[largest]
             short = task.required - seen[model].sum() if model else 0
@@ -502,7 +500,7 @@ def _whole(task: _Task, relaxed: theory.Portfolio) -> theory.Portfolio:
                 more = min(short, size[tuple(batch)] - seen[place])
                 seen[place] += more
                 short -= more
-        weight = seen * (1.0 if task.pooled else np.where(per_item > 0, per_item, 0.0))
+        weight = seen if task.pooled else relaxed.weight * (seen > 0)
         empty = weight.sum((1, 2)) == 0
         weight[empty] = seen[empty]
         weight = weight / weight.sum((1, 2), keepdims=True)
@@ -561,22 +559,37 @@ def _without_crumbs(task: _Task, portfolio: theory.Portfolio, made: Any) -> theo
 
 
 def _spent(task: _Task, portfolio: theory.Portfolio, made: Any) -> theory.Portfolio:
-    """What is left goes where it makes the error least, as long as it does."""
+    """What is left goes where it makes the error least, as long as it does; a few items may give way to one more of others."""
     prices, training = task.budget.prices(task.verifier), task.budget.training
     for _ in range(8):
         left = task.budget.total - task.cost(portfolio)
         best, least = None, task.aimed(task.errors(portfolio))
-        for generation, kind in np.argwhere(portfolio.size > 0):
-            for each in (prices[kind], prices[kind] + training * (task.generations - generation)):
-                number = np.floor(left / each + 1e-9)
-                if number < 1:
+        costs = portfolio.size * prices
+        cells = sorted(map(tuple, np.argwhere(portfolio.size > 0)), key=lambda each: -costs[each])[:MOST_CELLS]
+        for given in cells:
+            often = training * (task.generations - given[0])
+            tried = [(None, 0.0, np.floor(left / each + 1e-9)) for each in (prices[given[1]], prices[given[1]] + often)]
+            tried += [
+                (taken, np.ceil((prices[given[1]] + often - left) / prices[taken[1]] - 1e-9), 1.0) for taken in cells
+            ]
+            for taken, fewer, number in tried:
+                if number < 1 or taken == given or fewer < 0 or (taken and fewer >= portfolio.size[taken]):
                     continue
                 size = portfolio.size.copy()
-                size[generation, kind] += number
+                size[given] += number
+                if taken:
+                    size[taken] -= fewer
                 other = made(size)
-                if task.cost(other) <= task.budget.total * (1 + 1e-12) and task.aimed(task.errors(other)) < least:
-                    best, least = other, task.aimed(task.errors(other))
+                short = task.required and task.generations > 1 and other.train[1:].sum((1, 2)).min() < task.required
+                if short or task.cost(other) > task.budget.total * (1 + 1e-12):
+                    continue
+                error = task.aimed(task.errors(other))
+                if error < least * (1 - 1e-9):
+                    best, least = other, error
         if best is None:
             return portfolio
         portfolio = best
     return portfolio
+
+
+MOST_CELLS = 8  # purchases among which whole items are exchanged, the dearest
