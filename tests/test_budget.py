@@ -59,6 +59,7 @@ def test_verified_items_are_bought_and_weighed_as_those_of_a_source() -> None:
     """No plan errs less than linear estimates can, and two generations get there: the weight of the centre is E/(N + E)."""
     cheap = Budget(200.0, synthetic=0.02, verification=0.01)
     found, error = relaxed(cheap, 2, verifier=VERIFIER)
+    assert cheap.prices(VERIFIER) == pytest.approx([1.0, 0.02, 0.02, 0.06])
     told = VERIFIER.as_source
     best = theory.optimal_purchase(200.0, 1.0, float(cheap.prices(VERIFIER)[VERIFIED]), told)
     assert error == pytest.approx(best.error, rel=1e-6)
