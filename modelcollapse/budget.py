@@ -478,6 +478,7 @@ def _whole(task: _Task, relaxed: theory.Portfolio) -> theory.Portfolio:
     """In whole items within the budget: down, then what is left is spent where it helps most."""
     seen = relaxed.size[None] * task.allowed if relaxed.train is None else relaxed.train
     share = np.where(relaxed.size > 0, seen / np.where(relaxed.size > 0, relaxed.size, 1.0), 0.0)
+    per_item = relaxed.weight / np.where(seen > 0, seen, 1.0)
     size = np.floor(relaxed.size + 1e-6)
     if not task.pooled:
         size *= (relaxed.weight > 1e-6).any(axis=0)  # what no model listens to is not bought
@@ -493,19 +494,22 @@ def _whole(task: _Task, relaxed: theory.Portfolio) -> theory.Portfolio:
                 largest = np.unravel_index(np.argmax(size * task.allowed[model]), size.shape)
                 seen[(model, *largest)] = 1.0 if task.partial else size[largest]
             short = task.required - seen[model].sum() if model else 0
-            for batch in (
-                np.argwhere(size[: model + 1] > 0)[::-1] if short > 0 else ()
-            ):  # whole items short: of what there is
+            there = np.argwhere(size[: model + 1] > 0)[::-1]
+            for batch in there if short > 0 else ():  # whole items short: of what there is
                 place = (model, *batch)
                 more = min(short, size[tuple(batch)] - seen[place])
                 seen[place] += more
                 short -= more
-        weight = seen if task.pooled else relaxed.weight * (seen > 0)
+        if task.pooled:
+            return weighed(size, seen, seen)
+        both = [weighed(size, seen, weight) for weight in (relaxed.weight * (seen > 0), seen * per_item)]
+        return min(both, key=lambda each: task.aimed(task.errors(each)))  # by batch or by item
+
+    def weighed(size: np.ndarray, seen: np.ndarray, weight: np.ndarray) -> theory.Portfolio:
         empty = weight.sum((1, 2)) == 0
-        weight[empty] = seen[empty]
+        weight = np.where(empty[:, None, None], seen, weight)
         weight = weight / weight.sum((1, 2), keepdims=True)
-        seen = np.where(weight > 0, seen, 0.0)
-        return theory.Portfolio(size, weight, seen if task.partial else None)
+        return theory.Portfolio(size, weight, np.where(weight > 0, seen, 0.0) if task.partial else None)
 
     def lacking(portfolio: theory.Portfolio) -> np.ndarray:
         found = np.zeros(task.generations)
