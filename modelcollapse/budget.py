@@ -567,12 +567,15 @@ def _spent(task: _Task, portfolio: theory.Portfolio, made: Any) -> theory.Portfo
     prices, training = task.budget.prices(task.verifier), task.budget.training
     for _ in range(8):
         left = task.budget.total - task.cost(portfolio)
-        best, least = None, task.aimed(task.errors(portfolio))
+        best: Any = None
+        least = task.aimed(task.errors(portfolio))
         costs = portfolio.size * prices
         cells = sorted(map(tuple, np.argwhere(portfolio.size > 0)), key=lambda each: -costs[each])[:MOST_CELLS]
         for given in cells:
             often = training * (task.generations - given[0])
-            tried = [(None, 0.0, np.floor(left / each + 1e-9)) for each in (prices[given[1]], prices[given[1]] + often)]
+            tried: list[Any] = [
+                (None, 0.0, np.floor(left / each + 1e-9)) for each in (prices[given[1]], prices[given[1]] + often)
+            ]
             tried += [
                 (taken, np.ceil((prices[given[1]] + often - left) / prices[taken[1]] - 1e-9), 1.0) for taken in cells
             ]
