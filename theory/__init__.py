@@ -12,6 +12,7 @@ from .bandwidth import OptimalBandwidths, ReportBandwidth, optimal_bandwidths, r
 from .beats_real import beats_real
 from .bounds import l1_drift_upper_bound
 from .collapse import collapse_probability, collapse_time, collapse_time_limit, collapse_time_upper_bound
+from .correction import Correction
 from .coverage import effective_corpus, missing
 from .curated import curated_share, runaway_share
 from .extinction import extinction_time
@@ -40,7 +41,9 @@ from .narrowed import SamplingBias, sampling_bias, sampling_error, spread_kept
 from .no_free_lunch import RaoBlackwell, rao_blackwell
 from .pilot import Limits, Pilot, at_limits, estimate_worth
 from .plateau import Contamination, contamination
+from .portfolio import Portfolio, portfolio_moments
 from .provenance import Detector, EffectiveSize, Known, Scores, Unknown, effective_size, information
+from .purchase import Purchase, optimal_purchase
 from .recovery import recovery_error, recovery_time
 from .safe import SyntheticLimit, max_synthetic
 from .selection import Curation, Temperature, TopP, Verifier
@@ -79,6 +82,7 @@ __all__ = [
     "Binomial",
     "Categorical",
     "Contamination",
+    "Correction",
     "Curation",
     "Detector",
     "Distillation",
@@ -103,6 +107,8 @@ __all__ = [
     "OptimalWeights",
     "Pilot",
     "Poisson",
+    "Portfolio",
+    "Purchase",
     "RandomPast",
     "RaoBlackwell",
     "Replace",
@@ -170,10 +176,12 @@ __all__ = [
     "min_real_present",
     "missing",
     "optimal_bandwidths",
+    "optimal_purchase",
     "optimal_share",
     "optimal_weight",
     "optimal_weights",
     "pooled_error",
+    "portfolio_moments",
     "rao_blackwell",
     "real_equivalents",
     "recovery_error",

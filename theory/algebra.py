@@ -242,6 +242,21 @@ def about(full: Any, mean: Any, point: Any, noise: Any, _v2: Any) -> tuple[Any, 
     return row, inherited + noise * (point[0] - inherited)
 
 
+def moments(table: Events, v2: Any) -> Any:
+    """Second moments of the models about the truth, over V, where each event is told its own noise.
+
+    ``noise`` is its part that is known, ``origin`` how much of the variance of each model comes on top. An event without
+    ``mean`` keeps the distance from the truth that its noise says: a bias is a second moment too.
+    """
+    return _filled(_drawn, table, v2)
+
+
+def _drawn(full: Any, mean: Any, origin: Any, noise: Any, v2: Any) -> tuple[Any, Any]:
+    """As `_event`, for points that come from one model each, or from none."""
+    row = mean @ full
+    return row, row @ mean + noise + origin.sum() + v2 * (origin @ full.diagonal())
+
+
 def error(workflow: Workflow, v2: Any, generations: int, *, heritability: Any = 1, own_noise: Any = 0) -> Any:
     """Error over V of generations 1..M, shape (M,): the diagonal of `covariance`."""
     return covariance(workflow, v2, generations, heritability=heritability, own_noise=own_noise).diagonal()

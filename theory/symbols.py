@@ -118,5 +118,7 @@ q1 = _letter("q_1", "chance of an output of a detector at a real item", nonnegat
 q0 = _letter("q_0", "chance of the same output at a synthetic item", nonnegative=True)
 iota = _letter("iota", "information: how many real samples one item of a batch is worth", positive=True)
 varkappa = _letter("varkappa", "by how much the noise of an item grows with the error of the model before", real=True)
+cr = _letter("c_r", "price of a real sample", positive=True)
+cs = _letter("c_s", "price of a synthetic sample", positive=True)
 x = Function("x")
 u = Function("u")

@@ -14,8 +14,8 @@ from .trial import Trial
 
 
 def trials() -> tuple[Trial, ...]:
-    """Worth, contamination, pilot runs, own samples, own labels."""
-    return (_worth(), _contamination(), _pilot(), _own_samples(), _distilled())
+    """Worth, what to buy, contamination, pilot runs, own samples, own labels."""
+    return (_worth(), _purchase(), _contamination(), _pilot(), _own_samples(), _distilled())
 
 
 def _worth() -> Trial:
@@ -32,6 +32,19 @@ def _worth() -> Trial:
 
     return Trial("worth", f"Categorical, {real} real, {best} and {most} synthetic", "error",
                  lambda *given: sources.errors(f, model, np.full(4, real), numbers, weights, *given), means)  # fmt: skip
+
+
+def _purchase() -> Trial:
+    """What two budgets buy, the smaller one synthetic samples alone, at the best weights; whole numbers next to the best."""
+    f, model, price = theory.Categorical([0.5, 0.3, 0.2]), theory.Categorical([0.4, 0.35, 0.25]), 0.25
+    source = theory.Source.of(f, model)
+    bought = [theory.optimal_purchase(total, 1.0, price, source) for total in (80.0, 4.0)]
+    real, synthetic = (np.array([round(getattr(each, name)) for each in bought]) for name in ("real", "synthetic"))
+    more = theory.real_equivalents(synthetic, source)
+
+    return Trial("purchase", f"Categorical, {real[0]} real and {synthetic[0]} synthetic bought with 80, {synthetic[1]} with 4",
+                 "error", lambda *given: sources.errors(f, model, real, synthetic, more / (real + more), *given),
+                 lambda: f.v / (real + more))  # fmt: skip
 
 
 def _contamination() -> Trial:

@@ -1,0 +1,191 @@
+"""The plan of a budget: no grid point errs less, closed forms are met, chains of it err as it says, the budget holds."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from modelcollapse import budget as plans
+from modelcollapse import theory
+from modelcollapse.budget import Aim, Budget, optimise, read
+from modelcollapse.simulate import agree, portfolio
+from modelcollapse.simulate.replicates import Replicates
+from modelcollapse.theory.portfolio import REAL, SOURCE, VERIFIED
+
+SOURCE_40, VERIFIER = theory.Source(40.0), theory.Correction(0.5, 60.0, keep=0.5)
+
+
+def relaxed(budget: Budget, generations: int, **given: Any) -> tuple[Any, Any]:
+    """What Adam arrives at, in parts of items."""
+    task = plans._Task(
+        generations,
+        budget,
+        given.get("source"),
+        given.get("verifier"),
+        0,
+        given.get("pooled", False),
+        given.get("aim", Aim.LAST),
+        0.0,
+    )
+    found = plans._relaxed(task, plans._solved(task)[0])
+    return found, float(task.aimed(task.errors(found)))
+
+
+@pytest.mark.parametrize(
+    ("total", "price", "source"),
+    [(1000.0, 0.25, SOURCE_40), (5.0, 0.25, SOURCE_40), (100.0, 0.7, theory.Source(300.0, 1.2))],
+)
+def test_one_generation_buys_what_the_theorem_says(total: float, price: float, source: theory.Source) -> None:
+    """Some of both, synthetic alone, and a noisy source that costs more than what it tells."""
+    found, error = relaxed(Budget(total, synthetic=price), 1, source=source)
+    best = theory.optimal_purchase(total, 1.0, price, source)
+    assert error == pytest.approx(best.error, rel=1e-6)
+    assert found.size[0, :2] == pytest.approx([best.real, best.synthetic], rel=1e-3, abs=1e-3 * total)
+
+
+def test_pooled_items_that_cost_nothing_have_the_best_share() -> None:
+    found, error = relaxed(Budget(100.0, synthetic=1e-9), 1, source=SOURCE_40, pooled=True)
+    seen = found.train[0, 0]
+    assert seen[SOURCE] / seen.sum() == pytest.approx(theory.optimal_share(100, SOURCE_40).share, rel=1e-3)
+    assert error == pytest.approx(theory.pooled_error(100, 25, SOURCE_40), rel=1e-6)
+
+
+def test_verified_items_are_bought_and_weighed_as_those_of_a_source() -> None:
+    """No plan errs less than linear estimates can, and two generations get there: the weight of the centre is E/(N + E)."""
+    cheap = Budget(200.0, synthetic=0.02, verification=0.01)
+    found, error = relaxed(cheap, 2, verifier=VERIFIER)
+    assert cheap.prices(VERIFIER) == pytest.approx([1.0, 0.02, 0.02, 0.06])
+    told = VERIFIER.as_source
+    best = theory.optimal_purchase(200.0, 1.0, float(cheap.prices(VERIFIER)[VERIFIED]), told)
+    assert error == pytest.approx(best.error, rel=1e-6)
+    worth = 1 / best.error - best.real
+    assert found.weight[1, 1, VERIFIED] * VERIFIER.contraction == pytest.approx(worth / (best.real + worth), rel=1e-3)
+
+
+@pytest.mark.parametrize("aim", list(Aim))
+def test_without_anything_from_outside_all_is_real_and_kept(aim: Aim) -> None:
+    plan = optimise(Budget(100.0, synthetic=0.001), 2, aim=aim, v2=-1.0, variance=3.0)
+    assert plan.all_real
+    assert plan.bought[:, REAL].sum() == 100
+    assert plan.least == pytest.approx(3 / 100, rel=1e-9)
+    assert "repeat what the real data has said" in plan.lines()[-1]
+    assert plan.check.exchange < 1e-6
+
+
+def test_no_point_of_a_grid_over_two_generations_errs_less() -> None:
+    """Shares of two real purchases (the rest is verified) and the weight of the verified items, 64 steps each.
+
+    The best grid point errs more by no more than it does than its neighbours.
+    """
+    cheap, steps = Budget(150.0, synthetic=0.02, verification=0.01), 64
+    prices = cheap.prices(VERIFIER)
+
+    def mean_error(first: Any, second: Any, weight: Any) -> Any:
+        size = jnp.zeros((2, 4)).at[0, REAL].set(first * 150).at[1, REAL].set(second * 150)
+        size = size.at[1, VERIFIED].set((1 - first - second) * 150 / prices[VERIFIED])
+        weights = jnp.zeros((2, 2, 4)).at[0, 0, REAL].set(1.0).at[1, 1, VERIFIED].set(weight)
+        weights = weights.at[1, 0, REAL].set((1 - weight) * first / (first + second))
+        weights = weights.at[1, 1, REAL].set((1 - weight) * second / (first + second))
+        return theory.portfolio_moments(plans._portfolio(size, weights, None), None, VERIFIER).diagonal().mean()
+
+    share = (jnp.arange(steps) + 0.5) / steps
+    axes = share[:, None, None], (jnp.arange(steps) / steps)[None, :, None], share[None, None, :]
+    every = [each.ravel() for each in jnp.broadcast_arrays(*axes)]
+    grid = np.asarray(jax.jit(jax.vmap(mean_error))(*every)).reshape((steps,) * 3)
+    grid = np.where(np.add.outer(np.asarray(share), np.arange(steps) / steps)[..., None] < 1, grid, np.inf)
+    at = np.unravel_index(np.argmin(grid), grid.shape)
+    around = [
+        grid[tuple(np.clip(np.add(at, move), 0, steps - 1))]
+        for axis in range(3)
+        for move in np.eye(3, dtype=int)[axis] * [[1], [-1]]
+    ]
+    spacing = max(each for each in around if np.isfinite(each)) - grid[at]
+    plan = optimise(cheap, 2, verifier=VERIFIER, aim=Aim.MEAN)
+    parts = plan.least / (1 + plan.check.rounding)  # the grid is in parts of items too
+    assert parts <= grid[at] * (1 + 1e-12)
+    assert grid[at] - parts <= spacing
+    assert plan.check.rounding < 1 / 150
+    assert plan.check.exchange < 1e-4
+    assert plan.check.gap >= 0
+
+
+def test_chains_of_the_plan_err_as_it_says() -> None:
+    """Points are bought, verified and averaged, 20,000 times."""
+    source, verifier = theory.Source(20.0), theory.Correction(0.5, 15.0)
+    plan = optimise(Budget(24.0, synthetic=0.1), 2, source=source, verifier=verifier, aim=Aim.MEAN)
+    assert plan.bought[:, SOURCE].sum() > 0
+    assert plan.bought[:, VERIFIED].sum() > 0
+    seen = portfolio.errors(jax.random.key(5), plan.portfolio, source, verifier, 20_000)
+    assert agree(Replicates("error", seen), {"error": plan.error}).passed
+    assert plan.least == pytest.approx(plan.error.mean())
+
+
+def test_what_is_required_is_there_and_the_budget_holds() -> None:
+    plan = optimise(Budget(100.0, synthetic=0.01, training=0.001), 3, at_least=500, v2=-1.0)
+    assert (plan.trained[1:].sum(1) >= 500).all()
+    assert plan.cost <= 100.0
+    assert plan.cost > 99.0
+    assert not plan.all_real
+    assert "all real, kept" not in plan.others
+    assert all(plan.least < each for each in plan.others.values())
+    assert plan.weight == pytest.approx(plan.trained / plan.trained.sum(1, keepdims=True))
+    assert plan.as_record()["check"]["bound"] < plan.least
+
+
+def test_where_training_costs_models_that_nobody_asks_for_are_trained_on_next_to_nothing() -> None:
+    plan = optimise(Budget(100.0, training=0.5), 2)
+    assert plan.trained.sum(1).tolist() == [1, 66]
+    assert plan.cost <= 100.0
+    assert plan.check.gap < 0.02
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", "what there is to spend"),
+        ("real=1", "total"),
+        ("total=0", "spend"),
+        ("total=10,real=-1", "cost of a real item"),
+        ("total=10,verification=-1", "at least 0"),
+        ("total=10,training=nan", "at least 0"),
+        ("total=10,fake=1", "one of total, real"),
+        ("total=10,real=x", "a number"),
+        ("total=10,total=11", "once"),
+        ("total=0.5", "too little for one real item"),
+        ("total=1,training=0.5", "too little for one real item"),
+    ],
+)
+def test_what_cannot_be_a_budget_is_refused_in_a_line(text: str, told: str) -> None:
+    with pytest.raises(theory.InputError, match=told) as found:
+        read(text)
+    assert "\n" not in str(found.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"generations": 0}, "generations"),
+        ({"generations": 99}, "at most"),
+        ({"at_least": 10**6}, "fills at most"),
+        ({"source": 3}, "Source"),
+        ({"source": theory.Source(np.array([1.0, 2.0]))}, "one number"),
+        ({"aim": "last"}, "Aim"),
+        ({"source": SOURCE_40, "v2": -1.0}, "v2"),
+        ({"variance": 0.0}, "variance"),
+    ],
+)
+def test_what_cannot_be_planned_is_refused_in_a_line(given: dict[str, Any], told: str) -> None:
+    with pytest.raises(theory.InputError, match=told) as found:
+        optimise(Budget(100.0), **({"generations": 2} | given))
+    assert "\n" not in str(found.value)
+
+
+def test_without_optax_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "optax", None)
+    with pytest.raises(theory.InputError, match=r"modelcollapse\[lm\]"):
+        optimise(Budget(100.0), 1)
