@@ -90,7 +90,9 @@ def plan_command(
     train: Annotated[
         str | None, typer.Option(help="Training set of accumulate-subsample, at most --real. Default: --real.")
     ] = None,
-    generations: Annotated[str, typer.Option(help="Last generation to look at; 1 is the first model.")] = "10",
+    generations: Annotated[
+        str | None, typer.Option(help="Last generation to look at; 1 is the first model. Default: 10.")
+    ] = None,
     tolerance: Annotated[
         str, typer.Option(help="How much worse than real data alone the error may become: 0.1 is 10 %.")
     ] = "0.1",
@@ -132,8 +134,26 @@ def plan_command(
     curation: Annotated[
         str | None, _asks("Does choosing by a reward amplify a trait? reward[,choices[,share in truth]], such as 1,2.")
     ] = None,
+    detector: Annotated[
+        str | None,
+        _asks("Does a detector pay that calls real and synthetic items real with these chances? Needs --share."),
+    ] = None,
+    stream: Annotated[str | None, _asks("What does a stream come to of which models wrote this share?")] = None,
+    recover: Annotated[
+        str | None, _asks("When is what has collapsed back within this share of where new real data holds it?")
+    ] = None,
+    phases: Annotated[bool, _asks("What share of the data must be real? With --out a picture of the regimes.")] = False,
+    budget: Annotated[
+        str | None, _asks("What does it buy best? total=1000,real=1,synthetic=0.1[,verification=...][,training=...].")
+    ] = None,
+    correction: Annotated[
+        str | None, _asks("With --budget: a verifier as means feel it, contraction,worth[,share that it keeps].")
+    ] = None,
+    at_least: Annotated[
+        str | None, _asks("With --budget: how many items every later model is trained on, at least.")
+    ] = None,
     share: Annotated[
-        str | None, _asks("With --temperature, --multiplier, --curation: the share of synthetic data.")
+        str | None, _asks("With --temperature, --multiplier, --curation, --detector: the share of synthetic data.")
     ] = None,
     order: Annotated[
         int | None, typer.Option(help="Plan for a table of bytes given the last 0, 1 or 2 bytes, context by context.")
@@ -152,14 +172,15 @@ def plan_command(
     sizes = {"real": real, "vocabulary": vocabulary, "zipf": zipf}
     asked = {"count": count, "retain": retain, "rare": rare, "pilot": pilot, "worth": worth, "contamination": contamination,
              "sources": sources, "teacher": teacher, "verifier": verifier, "stop": stop, "temperature": temperature,
-             "multiplier": multiplier, "curation": curation}  # fmt: skip
-    context = {"share": share, "accuracy": accuracy}
+             "multiplier": multiplier, "curation": curation, "detector": detector, "stream": stream,
+             "recover": recover, "phases": "yes" if phases else None, "budget": budget}  # fmt: skip
+    context = {"share": share, "accuracy": accuracy, "correction": correction, "at-least": at_least}
     from . import plan as plans
     from . import planning
 
     if order is not None:
         given = {"unit": unit, **sizes, "as-truth": as_truth or None, **asked, **context}
-        ordered, source = planning.order_plan(corpus, order, synthetic, train, generations, tolerance, given)
+        ordered, source = planning.order_plan(corpus, order, synthetic, train, generations or "10", tolerance, given)
         if out is not None:
             _folder(out)
         record = {"source": source} | plans.order_json(ordered)
@@ -177,12 +198,17 @@ def plan_command(
     planning.check_context(asked, context)
     made, record = None, {}
     if planning.wants_a_plan(asked, corpus, real, vocabulary, (unit, zipf, train, as_truth or None)):
-        made = planning.made(corpus, unit, real, vocabulary, zipf, synthetic, train, generations, tolerance, as_truth)
+        made = planning.made(
+            corpus, unit, real, vocabulary, zipf, synthetic, train, generations or "10", tolerance, as_truth
+        )
         record = plans.as_json(made)
-    answers = planning.answers(asked, planning.known(made, real, synthetic, vocabulary, context))
+    answers = planning.answers(
+        asked, planning.known(made, real, synthetic, vocabulary, context | {"generations": generations})
+    )
     if answers:
         record["answers"] = plans.finite([each.as_record() for each in answers])
-    pictures = _pictures(out, record, lambda where: _draw_plan(made, where) if made else [], "plan")
+    tokens = next((each.numbers["vocabulary"] for each in answers if each.option == "phases"), None)
+    pictures = _pictures(out, record, lambda where: _draw_plan(made, tokens, where), "plan")
     if as_json:
         _print_json(record | pictures)
         return
@@ -863,7 +889,7 @@ def demo_command(
         report.verdicts(verdicts, size, 1e-3)
 
     def draw(where: Path) -> list[Path]:
-        return [*_draw_plan(made, where), *_draw_chains(where, size, seed)]
+        return [*_draw_plan(made, None, where), *_draw_chains(where, size, seed)]
 
     pictures = _pictures(out, record, draw, "demo")
     if not as_json:
@@ -875,10 +901,13 @@ def demo_command(
         raise typer.Exit(1)
 
 
-def _draw_plan(made: Plan, where: Path) -> list[Path]:
+def _draw_plan(made: Plan | None, phases: int | None, where: Path) -> list[Path]:
+    """The pictures of a plan, if one was made, and of the regimes for so many tokens."""
     from . import pictures
+    from .questions import regimes
 
-    return pictures.draw_plan(made, where)
+    drawn = [] if made is None else pictures.draw_plan(made, where)
+    return drawn if phases is None else [*drawn, pictures.draw_phases(regimes.diagram(phases), where)]
 
 
 def _draw_chains(where: Path, chains: int, seed: int) -> list[Path]:

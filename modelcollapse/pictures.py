@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from modelcollapse.lm.run import Run
 
     from .plan import Plan
+    from .questions.regimes import Diagram
 
 # one colour and one marker for each workflow, in every picture (readable without colour too)
 LOOKS = {
@@ -135,6 +136,43 @@ def _tokens(made: Plan, where: Path) -> Path:
     axes.legend(loc="lower left")
     _named(axes, "Different tokens still known\n" + _source(made), "generation (1: the first model)", "tokens alive")
     return _save(axes, where / "tokens.png")
+
+
+def draw_phases(found: Diagram, where: Path) -> Path:
+    """phases.png: the share of the data that must be real, by temperature and by the reward of curation."""
+    with plt.rc_context(STYLE | {"figure.figsize": (10.5, 4.8)}):
+        left, right = plt.figure().subplots(1, 2, sharey=True)
+        at = found.temperature
+        left.fill_between(at, found.back, 1, color="#00796b", alpha=0.12, linewidth=0)
+        left.fill_between(at, found.whole, found.back, color="#8a5a00", alpha=0.12, linewidth=0)
+        left.fill_between(at, 0, found.whole, color="#c1272d", alpha=0.12, linewidth=0)
+        left.plot(at, found.back, color="#00796b", label="least share to come back from a collapse")
+        left.plot(at, found.whole, color="#c1272d", label="least share to stay whole")
+        for part, dashes in ((0.1, "--"), (0.3, ":")):
+            label = f"to stay whole, {part:.0%} of what passes for real is synthetic"
+            left.plot(
+                at, found.nominal(found.whole, part), color="#c1272d", linestyle=dashes, linewidth=1.2, label=label
+            )
+        for place, word in (((0.93, 0.8), "whole"), ((0.6, 0.68), "the past decides"), ((0.15, 0.3), "collapsed")):
+            left.text(*place, word, ha="center", fontsize=9, color="#333333")
+        _named(
+            left,
+            f"Sampling below temperature 1, {found.tokens:,} tokens",
+            "temperature",
+            "share of the data that is real",
+        )
+        right.plot(found.reward, found.many, color="#5b2a86", label="one of very many is kept")
+        right.plot(found.reward, found.pairs, color="#1f4e9c", label="one of two is kept")
+        right.fill_between(found.reward, 0, found.pairs, color="#1f4e9c", alpha=0.12, linewidth=0)
+        _named(right, "Curation: a rare trait runs away below", "reward of the trait", "")
+        for axes in (left, right):
+            axes.axhline(
+                1 - found.stream, color="#333333", linewidth=1, linestyle="-.", label="a stream that is averaged alike"
+            )
+            axes.set_ylim(0, 1)
+            axes.margins(x=0)
+            axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), fontsize=8)
+        return save_figure(left.figure, where / "phases.png")
 
 
 def draw_run(run: Run, where: Path) -> list[Path]:

@@ -160,6 +160,23 @@ def _several(
     return numbers
 
 
+def _budget(name: str, text: str) -> Any:
+    from .budget import read as budget
+
+    return budget(text)
+
+
+def _correction(name: str, text: str) -> Any:
+    """How a verifier pulls a mean: contraction,worth[,keep]."""
+    from modelcollapse import theory
+
+    numbers = _several(2, 3, "contraction,worth or contraction,worth,keep, as 0.5,1000,0.7", _letters)(name, text)
+    try:
+        return theory.Correction(*numbers)
+    except theory.InputError as problem:
+        raise refused(name, text, problem.remedy) from None
+
+
 def _worth(name: str, text: str) -> float:
     """Real samples, or inf."""
     value = float("inf") if text.strip().lower() == "inf" else number(name, text)
@@ -191,6 +208,11 @@ READ: dict[str, Callable[[str, str], Any]] = {
     "stop": _several(3, 4, "contraction,variance,bias or contraction,variance,bias,noise, as 0.5,3,1", number),
     "temperature": number,
     "multiplier": number,
+    "detector": _several(2, 2, "the chances that it calls a real and a synthetic item real, as 0.95,0.05", _share),
+    "stream": _share,
+    "recover": number,
+    "phases": lambda name, text: text,
+    "budget": _budget,
     "curation": _several(1, 3, "reward or reward,choices or reward,choices,trait, as 1,2,0.01", _letters),
 }
 
@@ -210,9 +232,18 @@ def check_context(asked: Mapping[str, str | None], context: Mapping[str, str | N
     from .questions import ASKED
 
     for name, text in context.items():
-        users = [each for each, question in ASKED.items() if name in question.uses]
+        users = [each for each, question in ASKED.items() if name.replace("-", "_") in question.uses]
         if text is not None and all(asked[each] is None for each in users):
             raise refused(name, text, "no question uses it: ask with --" + " or --".join(users))
+
+
+CONTEXT: dict[str, Callable[[str, str], Any]] = {
+    "share": _share,
+    "accuracy": _share,
+    "generations": whole,
+    "correction": _correction,
+    "at-least": whole,
+}
 
 
 def known(made: Plan | None, real: str | None, synthetic: str | None, vocabulary: str | None,
@@ -220,7 +251,7 @@ def known(made: Plan | None, real: str | None, synthetic: str | None, vocabulary
     """What the options, or the plan, say of the pipeline."""
     from .questions import Known
 
-    rest = {name: _share(name, text) for name, text in context.items() if text is not None}
+    rest = {name.replace("-", "_"): CONTEXT[name](name, text) for name, text in context.items() if text is not None}
     if made is None:
         return Known(whole("real", real), whole("synthetic", synthetic), whole("vocabulary", vocabulary), **rest)
     return Known(made.real, made.synthetic, int((made.family.p > 0).sum()), **rest)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from modelcollapse import cli, theory
+from modelcollapse.questions import regimes
 
 RUNS = [(1000, 0, 2.0105, 1e-3), (0, 2000, 2.0295, 1e-3), (1000, 500, 2.0094, 1e-3), (10000, 0, 2.001, 1e-3)]
 
@@ -149,6 +150,49 @@ def test_curation_amplifies(capsys: pytest.CaptureFixture[str]) -> None:
     assert asked(capsys, "--curation", "1")[0]["runaway_share"] == theory.runaway_share(theory.Curation(1.0, 2))
 
 
+def test_a_detector_pays_by_what_it_adds(capsys: pytest.CaptureFixture[str]) -> None:
+    (detected,) = asked(capsys, "--detector", "0.95,0.05", "--share", "0.7")
+    assert detected["detector"] == theory.information(0.7, theory.Detector(0.95, 0.05))
+    assert (detected["unknown"], detected["records"]) == pytest.approx((0.09, 0.3), rel=1e-14)
+    assert detected["gain"] == detected["detector"] - detected["unknown"]
+
+
+def test_a_stream_turns_at_one_half(capsys: pytest.CaptureFixture[str]) -> None:
+    (below,) = asked(capsys, "--stream", "0.25", "--real", "20", "--generations", "200")
+    assert below["error_ratio"] == 2 and below["edge"] == 0.5
+    f = theory.Categorical([0.5, 0.5])
+    assert below["ratio_by_then"] == pytest.approx(theory.stream_error(f, 20, 0.25, 200) * 4000 / f.v, rel=1e-14)
+    assert "logarithm" in asked(capsys, "--stream", "0.5")[0]["answer"]
+    assert "power 0.6" in asked(capsys, "--stream", "0.7")[0]["answer"]
+    assert "nothing is learnt" in asked(capsys, "--stream", "1")[0]["answer"]
+
+
+def test_what_has_collapsed_comes_back(capsys: pytest.CaptureFixture[str]) -> None:
+    (back,) = asked(capsys, "--recover", "0.1", "--real", "20", "--synthetic", "80")
+    assert back["generations"] == theory.recovery_time(theory.Categorical([0.5, 0.5]), theory.FreshReal(20, 80), 0.1)
+
+
+def test_every_regime_has_its_own_least_share(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (phases,) = asked(capsys, "--phases", "--vocabulary", "100", "--out", str(tmp_path))
+    window = theory.temperature_window(100, 0.7)
+    assert (phases["temperature"]["0.7"], phases["recover"]["0.7"]) == (1 - window.stable_to, 1 - window.collapsed_from)
+    assert phases["curation_many"] == pytest.approx(1 - math.exp(-1), rel=1e-14)
+    assert (tmp_path / "phases.png").stat().st_size > 10_000
+    found = regimes.diagram(100)
+    assert (found.whole <= found.back).all() and (found.pairs <= found.many).all()
+    assert math.isnan(found.nominal(0.95, 0.1)) and found.nominal(0.9, 0.1) == 1
+
+
+def test_a_budget_buys_what_is_worth_its_price(capsys: pytest.CaptureFixture[str]) -> None:
+    options = ("--budget", "total=1000,real=1,synthetic=0.25", "--worth", "40", "--generations", "1")
+    answers = json.loads(run(capsys, "plan", *options, "--json")[1])["answers"]
+    (bought,) = (each for each in answers if each["option"] == "budget")
+    best = theory.optimal_purchase(1000, 1, 0.25, theory.Source(40))
+    assert bought["bought"] == [{"real": round(best.real), "source": round(best.synthetic), "own": 0, "verified": 0}]
+    assert bought["least"] == pytest.approx(best.error, rel=1e-6)
+    assert "purchase" in bought["theorems"]
+
+
 @pytest.mark.parametrize(
     ("options", "fragments"),
     [
@@ -179,6 +223,18 @@ def test_curation_amplifies(capsys: pytest.CaptureFixture[str]) -> None:
         (["plan", "--temperature", "0.8", "--vocabulary", "1"], ["--vocabulary 1", "at least 2"]),
         (["plan", "--multiplier", "0.7"], ["--multiplier 0.7", "--real"]),
         (["plan", "--multiplier", "2", "--real", "10"], ["--multiplier 2", "at most 1"]),
+        (["plan", "--detector", "0.9,0.1"], ["--detector 0.9,0.1", "--share"]),
+        (["plan", "--detector", "0.9,1.1", "--share", "0.5"], ["--detector 1.1", "from 0 to 1"]),
+        (["plan", "--stream", "1.5"], ["--stream 1.5", "from 0 to 1"]),
+        (["plan", "--recover", "0.1"], ["--recover 0.1", "--real"]),
+        (["plan", "--recover", "0", "--real", "9"], ["--recover 0", "above 0"]),
+        (["plan", "--budget", ""], ["--budget", "total=1000"]),
+        (["plan", "--budget", "total=0"], ["--budget total=0", "above 0"]),
+        (["plan", "--budget", "total=0.5"], ["--budget total=0.5", "too little"]),
+        (["plan", "--budget", "total=9,gold=1"], ["--budget", "real, synthetic"]),
+        (["plan", "--budget", "total=100", "--correction", "2,9"], ["--correction 2,9", "nearer"]),
+        (["plan", "--budget", "total=100", "--at-least", "5000"], ["at most"]),
+        (["plan", "--worth", "9", "--at-least", "5"], ["--at-least 5", "--budget"]),
         (["plan", "--curation", "1,2.5"], ["--curation 2.5", "whole"]),
         (["plan", "--curation", "1,1"], ["--curation 1,1", "at least 2"]),
         (["plan", "--curation", "1,2", "--share", "1"], ["--share 1", "below 1"]),

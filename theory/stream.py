@@ -27,6 +27,7 @@ from sympy import (
     limit,
     oo,
     simplify,
+    solve,
     sqrt,
 )
 
@@ -202,6 +203,22 @@ def _order(product: Expr) -> Expr:
     if count != 0:
         raise Unsolved(f"not of a power's order: {product}")
     return total
+
+
+@cache
+def edge() -> float:
+    """The synthetic share from which on the error of the mean of all data no longer falls like that of real samples: 1/2.
+
+    >>> edge()
+    0.5
+    """
+    (share,) = solve(1 / STREAM.derived.limit, alpha)
+    return float(share)
+
+
+def limit_ratio(share: Any) -> Any:
+    """What the error over that of as many real samples tends to, below `edge`: 1/(1 - 2 alpha)."""
+    return evaluate(STREAM.derived.limit, {alpha: share})
 
 
 QUARTER = 0.25

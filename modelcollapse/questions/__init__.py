@@ -5,7 +5,7 @@ An option of `plan` asks each of them. Text becomes numbers in the command line;
 
 from __future__ import annotations
 
-from . import selection, tails, worth
+from . import purchase, regimes, selection, streams, tails, worth
 from .answer import Answer, Known, Question
 
 __all__ = ["ASKED", "Answer", "Known", "Question"]
@@ -24,4 +24,9 @@ ASKED = {
     "temperature": Question(selection.tempered, ("vocabulary", "share")),
     "multiplier": Question(selection.narrowed, ("real", "share")),
     "curation": Question(selection.curated, ("share",)),
+    "detector": Question(streams.detected, ("share",)),
+    "stream": Question(streams.streamed, ("real", "generations")),
+    "recover": Question(tails.recovered, ("real", "synthetic")),
+    "phases": Question(regimes.regimes, ("vocabulary", "synthetic")),
+    "budget": Question(purchase.planned, ("worth", "generations", "correction", "at_least")),
 }

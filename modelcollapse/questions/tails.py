@@ -74,6 +74,23 @@ def rare(probability: float, known: Known, absent: float = 0.05) -> Answer:
     )
 
 
+def recovered(tolerance: float, known: Known) -> Answer:
+    """How long does new real data take to bring back a model that has collapsed?"""
+    asked = f"--recover {tolerance:g}"
+    real = known.need("real", asked, "how many new real samples has a generation")
+    w = theory.FreshReal(real, known.synthetic or real)
+    time = theory.recovery_time(theory.Categorical([0.5, 0.5]), w, tolerance)
+    return Answer(
+        "recover",
+        "It has collapsed: can it come back?",
+        f"Yes: with {real:,} new real samples beside {int(w.synthetic):,} synthetic ones in every generation its error is within "
+        f"{percent(tolerance)} of where it settles after {time:,} generations, even from one token alone. (Not where a "
+        "temperature below 1 holds it: ask with --temperature.)",
+        {"real": real, "synthetic": int(w.synthetic), "tolerance": tolerance, "generations": time},
+        ("recovery",),
+    )
+
+
 def _times(count: int) -> str:
     return "once" if count == 1 else f"{count:,} times"
 

@@ -1,0 +1,31 @@
+"""What to buy with a budget, generation by generation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from modelcollapse import theory
+from modelcollapse.terminal import bar
+
+from .answer import Answer, Known
+
+if TYPE_CHECKING:
+    from modelcollapse.budget import Budget
+
+GENERATIONS = 3  # of one who does not say
+
+
+def planned(given: Budget, known: Known) -> Answer:
+    """The plan of least error that the budget buys."""
+    from modelcollapse import budget
+
+    source = None if known.worth is None else theory.Source(known.worth)
+    with bar("optimising"):
+        plan = budget.optimise(
+            given, known.generations or GENERATIONS, source=source, verifier=known.correction, at_least=known.at_least
+        )
+    record = plan.as_record()
+    theorems = tuple(record.pop("theorems"))
+    return Answer(
+        "budget", f"What does a budget of {given.total:,.10g} buy best?", "\n".join(plan.lines()), record, theorems
+    )
