@@ -10,9 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from modelcollapse import budget as plans
 from modelcollapse import theory
 from modelcollapse.budget import Aim, Budget, optimise, read
+from modelcollapse.budget.descent import relaxed_portfolio, solved
+from modelcollapse.budget.task import Task, unchecked
 from modelcollapse.simulate import agree, portfolio
 from modelcollapse.simulate.replicates import Replicates
 from modelcollapse.theory.portfolio import REAL, SOURCE, VERIFIED
@@ -22,7 +23,7 @@ SOURCE_40, VERIFIER = theory.Source(40.0), theory.Correction(0.5, 60.0, keep=0.5
 
 def relaxed(budget: Budget, generations: int, **given: Any) -> tuple[Any, Any]:
     """What Adam arrives at, in parts of items."""
-    task = plans._Task(
+    task = Task(
         generations,
         budget,
         given.get("source"),
@@ -32,7 +33,7 @@ def relaxed(budget: Budget, generations: int, **given: Any) -> tuple[Any, Any]:
         given.get("aim", Aim.LAST),
         0.0,
     )
-    found = plans._relaxed(task, plans._solved(task)[0])
+    found = relaxed_portfolio(task, solved(task)[0])
     return found, float(task.aimed(task.errors(found)))
 
 
@@ -91,7 +92,7 @@ def test_no_point_of_a_grid_over_two_generations_errs_less() -> None:
         weights = jnp.zeros((2, 2, 4)).at[0, 0, REAL].set(1.0).at[1, 1, VERIFIED].set(weight)
         weights = weights.at[1, 0, REAL].set((1 - weight) * first / (first + second))
         weights = weights.at[1, 1, REAL].set((1 - weight) * second / (first + second))
-        return theory.portfolio_moments(plans._portfolio(size, weights, None), None, VERIFIER).diagonal().mean()
+        return theory.portfolio_moments(unchecked(size, weights, None), None, VERIFIER).diagonal().mean()
 
     share = (jnp.arange(steps) + 0.5) / steps
     axes = share[:, None, None], (jnp.arange(steps) / steps)[None, :, None], share[None, None, :]

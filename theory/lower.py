@@ -59,28 +59,37 @@ def lower(expression: Expr, letters: tuple[Symbol, ...], module: str = "jax") ->
     return call
 
 
+def _widened(kind: Any, name: str, bases: int) -> tuple[Any, Any]:
+    """How a stable function is called: by the name of its numeric form, each of its first ``bases`` with its base less one."""
+    wide = type(name, (Function,), {})
+
+    def call(*given: Expr) -> Expr:
+        pairs = [each for base in given[:bases] for each in (base, stable.excess_of(base))]
+        return wide(*pairs, *given[bases:])
+
+    return kind, call
+
+
+STABLE = {
+    "compound_power": (stable.CompoundPower, 1),
+    "geometric_sum": (stable.GeometricSum, 1),
+    "homogeneous_sum": (stable.HomogeneousSum, 2),
+    "exponential_quotient": (stable.ExponentialQuotient, 0),
+    "logarithmic_quotient": (stable.LogarithmicQuotient, 0),
+    "digamma_gap": (stable.DigammaGap, 0),
+    "digamma_slope": (stable.DigammaSlope, 0),
+    "log_gamma_gap": (stable.LogGammaGap, 0),
+}
+WIDENED = [_widened(kind, name, bases) for name, (kind, bases) in STABLE.items()]
+
+
 def _elementary(expression: Expr | Tuple, letters: tuple[Symbol, ...], module: str) -> Lowered:
     """Lambdify after giving each stable function its base less one."""
-    table = {}
-    for kind, name in ((stable.CompoundPower, "compound_power"), (stable.GeometricSum, "geometric_sum")):
-        wide = type(name, (Function,), {})
-        expression = expression.replace(kind, lambda base, count, wide=wide: wide(base, stable.excess_of(base), count))
-        table[name] = getattr(stable, name)
-    wide = type("homogeneous_sum", (Function,), {})
-    expression = expression.replace(
-        stable.HomogeneousSum,
-        lambda a, b, count: wide(a, stable.excess_of(a), b, stable.excess_of(b), count),
-    )
-    table["homogeneous_sum"] = stable.homogeneous_sum
-    for kind, name in (
-        (stable.ExponentialQuotient, "exponential_quotient"),
-        (stable.LogarithmicQuotient, "logarithmic_quotient"),
-        (stable.DigammaGap, "digamma_gap"),
-        (stable.DigammaSlope, "digamma_slope"),
-        (stable.LogGammaGap, "log_gamma_gap"),
-    ):
-        expression = expression.replace(kind, type(name, (Function,), {}))
-        table[name] = getattr(stable, name)
+    there = {each.func for each in expression.atoms(Function)}
+    for kind, call in WIDENED:
+        if kind in there:
+            expression = expression.replace(kind, call)
+    table = {name: getattr(stable, name) for name in STABLE}
     unknown = [
         each for each in expression.atoms(Function) if type(each).__name__ not in table and each.func not in KNOWN
     ]

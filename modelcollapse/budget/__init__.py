@@ -1,0 +1,211 @@
+r"""A budget, and the plan of least error that it buys: what to buy, keep, weigh and train on in each generation.
+
+The error is that of `theory.portfolio_moments`, exact, and its gradient is followed by Adam: in the shares of the budget, in the
+weights, and where training costs or items weigh alike in the share of each batch that is used. What is returned is in whole
+items, within the budget, its error computed anew; beside it stands an error below which no plan comes (`theory.purchase`).
+
+A model's own samples say nothing that the real data has not said (`theory.rao_blackwell`). So without a source, a verifier or a
+number of items that every generation must have, the plan is to spend all on real items and to keep them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from modelcollapse import theory
+from modelcollapse.theory import arguments as arg
+from modelcollapse.theory import portfolio as kinds
+from modelcollapse.theory.purchase import least_error
+
+from .costs import WHOSE, Aim, Budget, read
+from .descent import Free, relaxed_portfolio, solved
+from .task import Task, missing, unchecked
+from .whole_items import in_whole_items
+
+__all__ = ["Aim", "Budget", "BudgetPlan", "Check", "optimise", "read"]
+
+MOST_GENERATIONS = 24
+MOVED = 0.01  # share of the budget that the check of the optimum moves
+
+
+class Check(NamedTuple):
+    """How good the plan is: ``bound`` no plan errs less; ``gap`` of the plan above it, as a share.
+
+    ``gradient``: length of the slope of the log error, by shares and weights, where Adam stopped. ``exchange``: the largest share
+    by which the error falls when 1 % of the budget is moved from one purchase to another; none falls at an optimum. ``rounding``:
+    by what share the plan in whole items errs more than that in parts of items where Adam stopped; below 0 where it errs less.
+    """
+
+    bound: float
+    gap: float
+    gradient: float
+    exchange: float
+    rounding: float
+
+
+@dataclass(frozen=True, eq=False)
+class BudgetPlan:
+    """The best plan: items ``bought`` (T, 4) and ``trained`` on (T, 4), by kind, and the ``weight`` (T, 4) of each kind.
+
+    ``error`` (T,) of each model, over the variance of one real sample times it; ``aim`` what was made least, ``least`` how far.
+    ``others``: the same of plans that one makes without thinking, where the budget allows them.
+    """
+
+    budget: Budget
+    aim: Aim
+    portfolio: theory.Portfolio
+    bought: np.ndarray
+    trained: np.ndarray
+    weight: np.ndarray
+    cost: float
+    error: np.ndarray
+    least: float
+    others: dict[str, float]
+    check: Check
+
+    @property
+    def all_real(self) -> bool:
+        """Whether nothing synthetic is worth its price."""
+        return not self.bought[:, 1:].any()
+
+    def lines(self) -> list[str]:
+        """The plan in words, a line each."""
+        found = [f"Buy with {self.budget.total:,.10g}, of which {self.cost:,.10g} is spent:"]
+        for place, row in enumerate(zip(self.bought, self.trained, self.weight, strict=True), start=1):
+            each = list(zip(kinds.KINDS, *row, strict=True))
+            parts = [f"{bought:,} {kind}" for kind, bought, _, _ in each if bought]
+            seen = [f"{trained:,} {kind} at {100 * share:.3g} %" for kind, _, trained, share in each if trained]
+            found.append(f"  generation {place}: buy {', '.join(parts) or 'nothing'}; train on {', '.join(seen)}")
+        found.append(f"Error {WHOSE[self.aim]}: {self.least:.6g}; no plan comes below {self.check.bound:.6g}.")
+        for name, error in self.others.items():
+            found.append(f"  {name}: {error:.6g}, {error / self.least:.4g} times that")
+        if self.all_real:
+            found.append(
+                "Nothing synthetic is worth its price: own samples repeat what the real data has said. Keep all real items."
+            )
+        return found
+
+    def as_record(self) -> dict[str, Any]:
+        """For machines."""
+        tables = {name: getattr(self, name) for name in ("bought", "trained", "weight")}
+        return {
+            "budget": {each.name: getattr(self.budget, each.name) for each in fields(Budget)},
+            "aim": self.aim.value,
+            **{
+                name: [dict(zip(kinds.KINDS, row, strict=True)) for row in table.tolist()]
+                for name, table in tables.items()
+            },
+            "cost": self.cost,
+            "error": self.error.tolist(),
+            "least": self.least,
+            "others": self.others,
+            "all_real": self.all_real,
+            "check": self.check._asdict(),
+            "theorems": ["purchase", "no-free-lunch", "workflow-algebra"],
+        }
+
+
+def optimise(
+    budget: Budget,
+    generations: int,
+    *,
+    source: theory.Source | None = None,
+    verifier: theory.Correction | None = None,
+    at_least: int | None = None,
+    pooled: bool = False,
+    aim: Aim = Aim.LAST,
+    variance: float = 1.0,
+    v2: float = 0.0,
+) -> BudgetPlan:
+    r"""The plan of least error for a budget and a number of generations: what to buy, keep, weigh and train on in each.
+
+    ``source``: synthetic items from outside. ``verifier``: what chooses among own samples. ``at_least``: items that every
+    generation after the first must be trained on. ``pooled``: all items weigh alike; so they do with ``at_least``, which items
+    without weight would fill. ``aim``: which error. ``variance`` of one real sample, ``v2`` as in `theory.covariance`.
+
+    Sizes of batches, weights and shares that are used are free; what is bought may be used again in every later generation. Exact
+    where `theory.portfolio_moments` is. The best of several starts: ``check`` says how far it can be from the optimum.
+
+    Raises InputError for what the budget cannot buy, and without the extra lm, which brings Optax.
+
+    >>> from modelcollapse import theory
+    >>> plan = optimise(Budget(1000, real=1, synthetic=0.25), 1, source=theory.Source(worth=40))  # theory.optimal_purchase
+    >>> plan.bought.tolist(), plan.cost, plan.check.gap < 1e-9
+    ([[990, 40, 0, 0]], 1000.0, True)
+    """
+    own = "optimise"
+    if not isinstance(budget, Budget):
+        raise arg.refuse(own, "budget", budget, "a Budget(total, real, synthetic, verification, training)")
+    generations = arg.size(own, "generations", generations, of="generations")
+    if generations > MOST_GENERATIONS:
+        raise arg.refuse(own, "generations", generations, f"at most {MOST_GENERATIONS} generations")
+    for name, value, kind in (
+        ("source", source, theory.Source),
+        ("verifier", verifier, theory.Correction),
+        ("aim", aim, Aim),
+    ):
+        if not isinstance(value, kind) and (value is not None or kind is Aim):
+            raise arg.refuse(own, name, value, f"a {kind.__name__}")
+    for name, record in (("source", source), ("verifier", verifier)):
+        if record is not None and any(np.ndim(value) or arg.is_traced(value) for value in vars(record).values()):
+            raise arg.refuse(own, name, record, "one number for each of its fields")
+    if v2 != 0 and (source is not None or verifier is not None):
+        raise arg.refuse(own, "v2", v2, "0 beside a source or a verifier: the leading order of any regular fit")
+    arg.positive(own, "variance", variance, "variance of one real sample")
+    required = 0 if at_least is None else arg.size(own, "at_least", at_least, of="items")
+    task = Task(generations, budget, source, verifier, required, pooled or required > 0, aim, float(v2))
+    task.check()
+    found, gradient = solved(task)
+    relaxed = relaxed_portfolio(task, found)
+    portfolio = in_whole_items(task, relaxed)
+    moments = task.errors(portfolio)
+    least = task.aimed(moments)
+    bound = least_error(budget.total, budget.real + budget.training, task.offers())
+    best = task.aimed(task.errors(relaxed))
+    least, best = float(least), float(best)
+    check = Check(bound * variance, least / bound - 1, gradient, _exchange(task, found), least / best - 1)
+    seen = portfolio.size[None] * task.allowed if portfolio.train is None else portfolio.train
+    return BudgetPlan(
+        budget, aim, portfolio, portfolio.size.astype(int), (seen * (portfolio.weight > 0)).sum(1).astype(int),
+        portfolio.weight.sum(1), task.cost(portfolio), moments * variance, least * variance,
+        {name: error * variance for name, error in _others(task).items()}, check,
+    )  # fmt: skip
+
+
+def _exchange(task: Task, free: Free) -> float:
+    """The largest relative fall of the error when a hundredth of the budget goes elsewhere, weights by item kept."""
+    size = relaxed_portfolio(task, free).size * task.budget.prices(task.verifier)
+    shares, best = size / size.sum(), 0.0
+    before = task.aimed(task.errors(relaxed_portfolio(task, free, shares)))
+    for taken in np.argwhere(shares > MOVED):
+        for given in np.argwhere(task.open):
+            moved = shares.copy()
+            moved[tuple(taken)] -= MOVED
+            moved[tuple(given)] += MOVED
+            other = relaxed_portfolio(task, free, moved)
+            if task.required and np.any(missing(task, other) > 1e-6):
+                continue
+            best = max(best, 1 - float(task.aimed(task.errors(other)) / before))
+    return best
+
+
+def _others(task: Task) -> dict[str, float]:
+    """What plans come to that one makes without thinking; those that the requirement allows."""
+    only_real = np.zeros((task.generations, 4))
+    only_real[0, kinds.REAL] = 1.0
+    even = task.open / task.open.sum()
+    new = np.eye(task.generations, dtype=bool)[:, :, None]
+    found = {}
+    for name, shares, kept in (("all real, kept", only_real, True), ("equal parts, all kept", even, True),
+                               ("equal parts, replaced", even, new)):  # fmt: skip
+        items = shares / task.budget.prices(task.verifier)
+        use = (task.allowed & kept & (shares > 0)).astype(float)
+        size = items * task.budget.total / (1 + task.budget.training * (use * items).sum())
+        seen = use * size
+        if (task.required and np.any(seen[1:].sum((1, 2)) < task.required)) or np.any(seen.sum((1, 2)) == 0):
+            continue
+        found[name] = float(task.aimed(task.errors(unchecked(size, seen / seen.sum((1, 2), keepdims=True), seen))))
+    return found
