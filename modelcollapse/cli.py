@@ -94,8 +94,9 @@ def plan_command(
         str | None, typer.Option(help="Last generation to look at; 1 is the first model. Default: 10.")
     ] = None,
     tolerance: Annotated[
-        str, typer.Option(help="How much worse than real data alone the error may become: 0.1 is 10 %.")
-    ] = "0.1",
+        str | None,
+        typer.Option(help="How much worse than real data alone the error may become. Default: 0.1, which is 10 %."),
+    ] = None,
     as_truth: Annotated[
         bool, typer.Option("--as-truth", help="Read the corpus as the truth, not as the data of generation 1.")
     ] = False,
@@ -123,7 +124,10 @@ def plan_command(
     ] = None,
     accuracy: Annotated[str | None, _asks("With --verifier: the chance that a generated label is right.")] = None,
     stop: Annotated[
-        str | None, _asks("When is retraining on verified data best stopped? contraction,variance,bias[,noise].")
+        str | None,
+        _asks(
+            "When is retraining on verified data best stopped? share moved to it in a round,error at first,its bias[,noise]."
+        ),
     ] = None,
     temperature: Annotated[
         str | None, _asks("Does sampling at this temperature hurt, such as 0.8? Needs --vocabulary.")
@@ -180,7 +184,9 @@ def plan_command(
 
     if order is not None:
         given = {"unit": unit, **sizes, "as-truth": as_truth or None, **asked, **context}
-        ordered, source = planning.order_plan(corpus, order, synthetic, train, generations or "10", tolerance, given)
+        ordered, source = planning.order_plan(
+            corpus, order, synthetic, train, generations or "10", tolerance or "0.1", given
+        )
         if out is not None:
             _folder(out)
         record = {"source": source} | plans.order_json(ordered)
@@ -195,11 +201,19 @@ def plan_command(
         return
     if out is not None:
         _folder(out)
-    planning.check_context(asked, context)
     made, record = None, {}
-    if planning.wants_a_plan(asked, corpus, real, vocabulary, (unit, zipf, train, as_truth or None)):
+    planned = planning.wants_a_plan(asked, corpus, real, vocabulary, (unit, zipf, train, as_truth or None))
+    seen = {
+        "real": real,
+        "synthetic": synthetic,
+        "vocabulary": vocabulary,
+        "generations": generations,
+        "tolerance": tolerance,
+    }
+    planning.check_context(asked, context if planned else context | seen)
+    if planned:
         made = planning.made(
-            corpus, unit, real, vocabulary, zipf, synthetic, train, generations or "10", tolerance, as_truth
+            corpus, unit, real, vocabulary, zipf, synthetic, train, generations or "10", tolerance or "0.1", as_truth
         )
         record = plans.as_json(made)
     answers = planning.answers(

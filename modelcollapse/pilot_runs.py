@@ -20,7 +20,8 @@ def read(path: Path | str) -> list[tuple[float, ...]]:
     try:
         text = Path(path).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as problem:
-        raise InputError(f"{path}: cannot be read as text: {' '.join(str(problem).split())}") from None
+        reason = getattr(problem, "strerror", None) or "it is not UTF-8"
+        raise InputError(f"{path}: cannot be read as text ({reason}): name a csv of runs") from None
     reader = csv.reader(text.splitlines(), strict=True)
     try:
         lines = [(reader.line_num, [cell.strip() for cell in line]) for line in reader if any(map(str.strip, line))]
@@ -30,7 +31,8 @@ def read(path: Path | str) -> list[tuple[float, ...]]:
     missing = [name for name in COLUMNS[:3] if header.count(name) != 1]
     if missing or header.count("error") > 1:
         raise InputError(
-            f"{path}: the first line has no one column {(missing or ['error'])[0]}: write real,synthetic,loss[,error]"
+            f"{path}: its first line must name the columns real,synthetic,loss[,error], once each and with commas between them; "
+            + (f"see {(missing or ['error'])[0]}" if lines else "it is empty")
         )
     if len(lines) - 1 > MOST:
         raise InputError(f"{path}: {len(lines) - 1:,} runs: keep at most {MOST:,}")
@@ -49,7 +51,7 @@ def _number(path: Path | str, at: int, name: str, line: dict[str, str]) -> float
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        raise InputError(f"{path}: line {at} has {name} {cell!r}: write a number")
+        raise InputError(f"{path}: line {at} has {name} {cell!r}: write a finite number, without commas in it")
     if name in COLUMNS[:2] and (value < 0 or value != math.floor(value)):
         raise InputError(f"{path}: line {at} has {name} {cell!r}: a number of samples is whole and 0 or more")
     if name == "error" and value <= 0:

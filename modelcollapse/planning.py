@@ -139,10 +139,14 @@ def unit_of(text: str) -> Unit:
 
 
 def _share(name: str, text: str) -> float:
-    """A number from 0 to 1."""
-    value = number(name, text)
+    """A number from 0 to 1, or so many per cent."""
+    plain = text.strip()
+    try:
+        value = float(plain.removesuffix("%")) / (100 if plain.endswith("%") else 1)
+    except ValueError:
+        raise refused(name, text, "give a share or a chance, from 0 to 1, such as 0.3 or 30%") from None
     if not 0 <= value <= 1:
-        raise refused(name, text, "give a share or a chance, from 0 to 1")
+        raise refused(name, text, "give a share or a chance, from 0 to 1, such as 0.3 or 30%")
     return value
 
 
@@ -190,14 +194,19 @@ def _letters(name: str, text: str) -> float:
 
 
 def _runs(name: str, text: str) -> Any:
+    from modelcollapse.theory import InputError
+
     from .pilot_runs import read as runs
 
-    return runs(text)
+    try:
+        return runs(text)
+    except InputError as problem:
+        raise InputError(f"--{name} {problem}") from None
 
 
 READ: dict[str, Callable[[str, str], Any]] = {
     "count": whole,
-    "retain": number,
+    "retain": _share,
     "rare": number,
     "pilot": _runs,
     "worth": _worth,
@@ -228,13 +237,17 @@ def wants_a_plan(asked: Mapping[str, str | None], corpus: str | None, real: str 
 
 
 def check_context(asked: Mapping[str, str | None], context: Mapping[str, str | None]) -> None:
-    """Refuse what is said of the pipeline where no question looks at it."""
+    """Refuse what is said of the pipeline where no question looks at it.
+
+    ``context``: where a plan is made, without what the plan looks at.
+    """
     from .questions import ASKED
 
     for name, text in context.items():
         users = [each for each, question in ASKED.items() if name.replace("-", "_") in question.uses]
         if text is not None and all(asked[each] is None for each in users):
-            raise refused(name, text, "no question uses it: ask with --" + " or --".join(users))
+            wanted = "ask with --" + " or --".join(users) if users else "it belongs to a plan of tokens"
+            raise refused(name, text, f"no question that is asked uses it: {wanted}")
 
 
 CONTEXT: dict[str, Callable[[str, str], Any]] = {
@@ -254,7 +267,8 @@ def known(made: Plan | None, real: str | None, synthetic: str | None, vocabulary
     rest = {name.replace("-", "_"): CONTEXT[name](name, text) for name, text in context.items() if text is not None}
     if made is None:
         return Known(whole("real", real), whole("synthetic", synthetic), whole("vocabulary", vocabulary), **rest)
-    return Known(made.real, made.synthetic, int((made.family.p > 0).sum()), **rest)
+    there = made.family.p[made.family.p > 0]
+    return Known(made.real, made.synthetic, len(there), alike=bool((there == there[0]).all()), **rest)
 
 
 def answers(given: Mapping[str, str | None], known: Known) -> list[Answer]:

@@ -151,11 +151,11 @@ def test_what_does_not_fit_is_told():
 @pytest.mark.parametrize(
     ("runs", "told"),
     [
-        ([(100, 0, 2.0)], "three that differ"),
-        ([(100, 0, 2.0), (0, 200, 2.1)], "three that differ"),
-        ([(100, 0, 2.0), (0, 100, 2.1), (50, 50, 2.05)], "three that differ"),  # one total tells no noise
-        ([(100, 0, 2.0), (200, 0, 1.9), (300, 0, 1.8)], "three that differ"),  # real samples alone tell no bias
-        ([(100, 0, 2.0)] * 5, "three that differ"),
+        ([(100, 0, 2.0)], "three runs that differ"),
+        ([(100, 0, 2.0), (0, 200, 2.1)], "three runs that differ"),
+        ([(100, 0, 2.0), (0, 100, 2.1), (50, 50, 2.05)], "three runs that differ"),  # one total tells no noise
+        ([(100, 0, 2.0), (200, 0, 1.9), (300, 0, 1.8)], "three runs that differ"),  # real samples alone tell no bias
+        ([(100, 0, 2.0)] * 5, "three runs that differ"),
         ([(100, 0, math.nan), (0, 200, 2.1), (50, 50, 2.05)], "NaN"),
         ([(-100, 0, 2.0), (0, 200, 2.1), (50, 50, 2.05)], "row 1.*whole, 0 or more"),
         ([(100, 0.5, 2.0), (0, 200, 2.1), (50, 50, 2.05)], "row 1.*whole"),
@@ -191,9 +191,9 @@ def test_runs_are_read_from_a_file(tmp_path):
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("", "no one column real"),
-        ("real,loss\n1,2\n", "no one column synthetic"),
-        ("real,real,synthetic,loss\n1,1,2,3\n", "no one column real"),
+        ("", "it is empty"),
+        ("real,loss\n1,2\n", "see synthetic"),
+        ("real,real,synthetic,loss\n1,1,2,3\n", "see real"),
         ("real,synthetic,loss\n1,2,x\n", "line 2 has loss 'x'"),
         ("real,synthetic,loss\n1,2,nan\n", "line 2 has loss 'nan'"),
         ("real,synthetic,loss\n1,2\n", "line 2 has loss ''"),

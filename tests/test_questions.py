@@ -131,7 +131,7 @@ def test_a_temperature_has_a_window(capsys: pytest.CaptureFixture[str], share: s
     (tempered,) = asked(capsys, "--temperature", "0.5", "--vocabulary", "100", "--share", share)
     window = theory.temperature_window(100, 0.5)
     assert (tempered["collapsed_from"], tempered["stable_to"]) == window[:2]
-    assert where in tempered["answer"].split("Your")[1]
+    assert where in tempered["answer"].split("Your")[1] and tempered["verdict"] in tempered["answer"]
     assert "No token" in asked(capsys, "--temperature", "1.5", "--vocabulary", "100")[0]["answer"]
 
 
@@ -196,7 +196,8 @@ def test_a_budget_buys_what_is_worth_its_price(capsys: pytest.CaptureFixture[str
 @pytest.mark.parametrize(
     ("options", "fragments"),
     [
-        (["plan", "--retain", "1.5"], ["--retain 1.5", "below 1"]),
+        (["plan", "--retain", "1.5"], ["--retain 1.5", "from 0 to 1"]),
+        (["plan", "--retain", "1"], ["--retain 1", "below 1"]),
         (["plan", "--rare", "0"], ["--rare 0", "above 0"]),
         (["plan", "--count", "5"], ["--count 5", "--real N"]),
         (["plan", "--count", "50", "--real", "20"], ["--count 50", "from 1 to 19"]),
@@ -236,6 +237,9 @@ def test_a_budget_buys_what_is_worth_its_price(capsys: pytest.CaptureFixture[str
         (["plan", "--budget", "total=100", "--at-least", "5000"], ["at most"]),
         (["plan", "--worth", "9", "--at-least", "5"], ["--at-least 5", "--budget"]),
         (["plan", "--curation", "1,2.5"], ["--curation 2.5", "whole"]),
+        (["plan", "--curation", "1,2,3"], ["--curation 3", "from 0 to 1"]),
+        (["plan", "--worth", "9", "--synthetic", "10"], ["--synthetic 10", "--count"]),
+        (["plan", "--worth", "9", "--tolerance", "0.2"], ["--tolerance 0.2", "plan"]),
         (["plan", "--curation", "1,1"], ["--curation 1,1", "at least 2"]),
         (["plan", "--curation", "1,2", "--share", "1"], ["--share 1", "below 1"]),
     ],

@@ -85,14 +85,7 @@ def min_real_present(w: FreshReal, probability: float, absent: float = 0.05) -> 
     if not isinstance(w, FreshReal) or w.weight is not None:
         raise arg.refuse(owner, "w", w, "a FreshReal without a weight: only these have fresh real samples to choose")
     arg.one_size(owner, w)
-    for name, value, meaning in (
-        ("probability", probability, "the probability of the token"),
-        ("absent", absent, "the chance that it is absent"),
-    ):
-        arg.probability(owner, name, value, meaning)
-        if np.ndim(value) or not 0 < value < 1:
-            raise arg.refuse(owner, name, value, f"{meaning}, one number above 0 and below 1")
-    below, enough = 0, real_alone(probability, absent)
+    below, enough = 0, real_alone(probability, absent, owner)
     while enough - below > 1:
         middle = (below + enough) // 2
         fits = _at_most(float(probability), float(middle), float(w.synthetic)) <= absent
@@ -100,8 +93,15 @@ def min_real_present(w: FreshReal, probability: float, absent: float = 0.05) -> 
     return enough
 
 
-def real_alone(probability: float, absent: float) -> int:
+def real_alone(probability: float, absent: float, owner: str = "real_alone") -> int:
     """The least number of real samples that show a token but for the chance ``absent``, with nothing beside them."""
+    for name, value, meaning in (
+        ("probability", probability, "the probability of the token"),
+        ("absent", absent, "the chance that it is absent"),
+    ):
+        arg.probability(owner, name, value, meaning)
+        if np.ndim(value) or not 0 < value < 1:
+            raise arg.refuse(owner, name, value, f"{meaning}, one number above 0 and below 1")
     return math.ceil(math.log(absent) / math.log1p(-probability))
 
 

@@ -31,7 +31,10 @@ from .worth import APART, SAME_BIAS, pooled
 
 UNKNOWNS = 3
 NOISE = "variance of one synthetic sample over that of a real one"
-ALIKE = "three that differ in total and in share: real samples alone, synthetic ones alone, and a mixture, of different totals"
+ALIKE = (
+    "at least three runs that differ in total and in share: real samples alone, synthetic ones alone, and a mixture, of "
+    "different totals"
+)
 COUNTED = "numbers of samples are whole, 0 or more, one of them at least 1"
 SURE = "a standard error is above 0: leave the column out where it is not known"
 DISTINCT = 1e-7  # least singular value of the scaled design over the largest: runs that are nearer are alike

@@ -73,12 +73,19 @@ class BudgetPlan:
 
     def lines(self) -> list[str]:
         """The plan in words, a line each."""
-        found = [f"Buy with {self.budget.total:,.10g}, of which {self.cost:,.10g} is spent:"]
+        found = [f"Buy with {self.budget.total:,.10g}, of which {self.cost:,.10g} is spent, and keep all:"]
         for place, row in enumerate(zip(self.bought, self.trained, self.weight, strict=True), start=1):
             each = list(zip(kinds.KINDS, *row, strict=True))
             parts = [f"{bought:,} {kind}" for kind, bought, _, _ in each if bought]
             seen = [f"{trained:,} {kind} at {100 * share:.3g} %" for kind, _, trained, share in each if trained]
-            found.append(f"  generation {place}: buy {', '.join(parts) or 'nothing'}; train on {', '.join(seen)}")
+            judged = self.aim is not Aim.LAST or place == len(self.bought)
+            if parts or judged:
+                told = f"buy {', '.join(parts) or 'nothing'}"
+                found.append(f"  generation {place}: {told}" + (f"; train on {', '.join(seen)}" if judged else ""))
+        if self.portfolio.train is not None:
+            found.append(
+                "All items of a model weigh alike, or training on them costs: then parts of a batch may be left out."
+            )
         found.append(f"Error {WHOSE[self.aim]}: {self.least:.6g}; no plan comes below {self.check.bound:.6g}.")
         for name, error in self.others.items():
             found.append(f"  {name}: {error:.6g}, {error / self.least:.4g} times that")

@@ -19,7 +19,7 @@ def planned(given: Budget, known: Known) -> Answer:
     """The plan of least error that the budget buys."""
     from modelcollapse import budget
 
-    source = None if known.worth is None else theory.Source(known.worth)
+    source = theory.Source(known.worth) if known.worth else None  # worth 0: it says nothing
     with bar("optimising"):
         plan = budget.optimise(
             given, known.generations or GENERATIONS, source=source, verifier=known.correction, at_least=known.at_least

@@ -30,8 +30,12 @@ def verified(chances: tuple[float, ...], known: Known) -> Answer:
         f"Of yours ({percent(known.accuracy)} right) it keeps {percent(float(found.keep_rate))}, of which "
         f"{percent(float(found.kept_accuracy))} are right. At a budget of generated labels it is "
     )
-    words += "better than none" if pays else "worse than none: it throws away too many"
-    words += f"; it is better while it keeps less than {percent(most)} of the wrong ones." if most > 0 else "."
+    if known.accuracy <= found.threshold:
+        words = words.removesuffix("At a budget of generated labels it is ")
+        words += "That is not above the threshold: learners end up wrong, verified or not."
+    else:
+        words += "better than none" if pays else "worse than none: it throws away too many"
+        words += f"; it is better while it keeps less than {percent(most)} of the wrong ones." if most > 0 else "."
     return Answer("verifier", question, words, numbers, ("verification",))
 
 
@@ -44,7 +48,8 @@ def stopped(letters: tuple[float, ...], known: Known) -> Answer:
     elif rounds == 0:
         words = f"Do not start: the error is {error:.4g} now, and goes to {limit:.4g}."
     else:
-        words = f"After {rounds:,.0f} rounds: the error is then {error:.4g}; without stopping it goes to {limit:.4g}."
+        words = f"After {rounds:,.0f} round{'s' if rounds > 1 else ''}: the error is then {error:.4g}; "
+        words += f"without stopping it goes to {limit:.4g}."
     return Answer("stop", "When is retraining on verified data best stopped?", words,
                   {"rounds": rounds, "error": error, "limit": limit}, ("stopping-round",))  # fmt: skip
 
@@ -57,7 +62,12 @@ def tempered(temperature: float, known: Known) -> Answer:
     found = theory.temperature_window(tokens, temperature)
     low, high = float(found.collapsed_from), float(found.stable_to)
     question = f"Does sampling at temperature {temperature:g} hurt?"
-    numbers = {"temperature": temperature, "vocabulary": tokens, "collapsed_from": low, "stable_to": high}
+    numbers: dict[str, float | str] = {
+        "temperature": temperature,
+        "vocabulary": tokens,
+        "collapsed_from": low,
+        "stable_to": high,
+    }
     if temperature >= 1:
         words = "No token takes over, whatever the share of synthetic data: that needs a temperature below 1."
     else:
@@ -66,9 +76,15 @@ def tempered(temperature: float, known: Known) -> Answer:
             f"above {percent(high)} one does. Between them the past decides: what is whole stays whole, and what has collapsed "
             f"comes back only below {percent(low)}."
         )
-        if known.share is not None:
+        if known.alike is False:
+            words += (
+                " Your tokens are not alike: the likeliest gain at any share, and this window does not hold for them."
+            )
+        elif known.share is not None:
             past = "collapse" if known.share > high else "between, safe only if nothing ever took over"
-            words += f" Your {percent(known.share)}: {'safe' if known.share < low else past}."
+            verdict = "safe" if known.share < low else past
+            numbers |= {"share": known.share, "verdict": verdict}
+            words += f" Your {percent(known.share)}, with tokens alike: {verdict}."
     return Answer("temperature", question, words, numbers, ("temperature-window",))
 
 
@@ -100,6 +116,8 @@ def curated(letters: tuple[float, ...], known: Known) -> Answer:
         raise theory.InputError(f"--curation {choices:g}: among how many one is chosen, a whole number, or inf")
     if known.share == 1:
         raise theory.InputError("--share 1: with no real data the trait takes over, or is lost: give a share below 1")
+    if not 0 <= trait <= 1:
+        raise theory.InputError(f"--curation {trait:g}: the trait's share in truth, from 0 to 1")
     curation = theory.Curation(reward, math.inf if math.isinf(choices) else int(choices))
     runaway = float(theory.runaway_share(curation))
     among = "very many" if math.isinf(choices) else f"{choices:g}"
@@ -109,7 +127,9 @@ def curated(letters: tuple[float, ...], known: Known) -> Answer:
         f"{percent(1 - runaway)} real."
     )  # fmt: skip
     numbers: dict[str, float] = {"reward": reward, "choices": choices, "runaway_share": runaway}
-    if known.share is not None and choices in (2, math.inf):
+    if known.share is not None and choices not in (2, math.inf):
+        words += " Where it settles is known for one of 2 and of very many (inf)."
+    elif known.share is not None:
         settles = float(theory.curated_share(trait, known.share, curation))
         numbers |= {"trait": trait, "settles": settles}
         words += f" At {percent(known.share)} a trait of {percent(trait)} in truth settles at {percent(settles)}."

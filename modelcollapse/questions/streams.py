@@ -35,6 +35,8 @@ def streamed(share: float, known: Known) -> Answer:
         plain = float(stream.limit_ratio(share))
         numbers["error_ratio"] = plain
         words = f"Averaged alike, its error tends to {plain:.4g} times that of as many real samples"
+    elif share == 1:
+        words = "Averaged alike, its error does not fall"
     elif share == edge:
         words = "Averaged alike, its error over that of as many real samples grows like the logarithm of their number"
     else:
@@ -42,7 +44,7 @@ def streamed(share: float, known: Known) -> Answer:
             f"Averaged alike, its error falls like one over the number of samples to the power {2 - 2 * share:.4g} only"
         )
     words += "; with the best weights of generations "
-    words += f"an item is worth {best:.4g} real ones, whatever the share." if best else "nothing is learnt either."
+    words += f"an item is worth {best:.4g} real ones, at any age." if best else "nothing is learnt either."
     if known.real is not None and known.generations is not None:
         f = theory.Categorical([0.5, 0.5])
         ratio = float(

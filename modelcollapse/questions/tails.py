@@ -30,7 +30,7 @@ def seen(count: int, known: Known) -> Answer:
     return Answer(
         "count",
         f"When is a token gone that is seen {_times(count)} in {real:,}, if every generation replaces the data?",
-        f"With chance 1/2 {by} {_generation(median)}, with chance 9/10 {by} {_generation(late)}; in the second generation "
+        f"With chance 1/2 {_by(by, median)}, with chance 9/10 {_by(by, late)}; in the second generation "
         f"alone with chance {percent(next_lost)}. Keep the real data and it never is. What is seen once goes first, before "
         "entropy or loss show it.",
         {"median": _plain(median), "nine_of_ten": _plain(late), "lost_at_once": next_lost, "exact": exact},
@@ -56,19 +56,26 @@ def retained(share: float, known: Known) -> Answer:
 
 def rare(probability: float, known: Known, absent: float = 0.05) -> Answer:
     """How many fresh real samples a generation keep a thing of that probability present?"""
-    template = theory.FreshReal(1, known.synthetic or MANY)
-    real = theory.min_real_present(template, probability, absent)
-    alone = absence.real_alone(probability, absent)
-    numbers = {"fresh_real": real, "absent": absent, "real_alone": alone}
+    synthetic, alone = known.synthetic or known.real, absence.real_alone(probability, absent)
+    numbers = {"absent": absent, "real_alone": alone, "synthetic": synthetic}
     words = (
-        f"{real:,.0f} new real samples in every generation are enough for it to be absent from no more than {percent(absent)} of "
-        f"the generations ({alone:,} without what models remember of earlier ones)."
+        f"{alone:,} new real samples in every generation are enough for it to be absent from no more than {percent(absent)} of "
+        "the generations, whatever synthetic data is beside them"
     )
-    if known.real is not None:
+    if synthetic is None:
+        words += "; fewer, where that remembers earlier ones: say how much by --synthetic."
+    else:
+        numbers["fresh_real"] = theory.min_real_present(theory.FreshReal(1, synthetic), probability, absent)
+        words += (
+            f"; beside {synthetic:,} synthetic ones, which remember earlier ones, {numbers['fresh_real']:,.0f} are."
+        )
+    if known.real is not None and synthetic is not None:
         family = theory.Categorical([probability, 1 - probability])
-        yours = float(theory.loss_probability_limit(family, theory.FreshReal(known.real, template.synthetic))[0])
+        yours = float(theory.loss_probability_limit(family, theory.FreshReal(known.real, synthetic))[0])
         numbers["yours_absent"] = yours
-        words += f" With {known.real:,} new real samples it is absent from {percent(yours)} of them, at most."
+        words += (
+            f" With {known.real:,} new real samples beside those it is absent from at most {percent(yours)} of them."
+        )
     return Answer(
         "rare", f"How much real data keeps a thing of probability {probability:g}?", words, numbers, ("absence",)
     )
@@ -84,8 +91,8 @@ def recovered(tolerance: float, known: Known) -> Answer:
         "recover",
         "It has collapsed: can it come back?",
         f"Yes: with {real:,} new real samples beside {int(w.synthetic):,} synthetic ones in every generation its error is within "
-        f"{percent(tolerance)} of where it settles after {time:,} generations, even from one token alone. (Not where a "
-        "temperature below 1 holds it: ask with --temperature.)",
+        f"{percent(tolerance)} of where it settles after {time:,} generations, even from one token alone (in the mean "
+        "over which is left; longer from a rare one). Not where a temperature below 1 holds it: ask with --temperature.",
         {"real": real, "synthetic": int(w.synthetic), "tolerance": tolerance, "generations": time},
         ("recovery",),
     )
@@ -95,8 +102,8 @@ def _times(count: int) -> str:
     return "once" if count == 1 else f"{count:,} times"
 
 
-def _generation(time: float) -> str:
-    return "infinity" if math.isinf(time) else f"{time:,.0f}"
+def _by(by: str, time: float) -> str:
+    return "never" if math.isinf(time) else f"{by} {time:,.0f}"
 
 
 def _plain(time: float) -> int | float:

@@ -30,6 +30,8 @@ def piloted(runs: Any, known: Known) -> Answer:
         words += (
             f"They fit the law badly (chance {pilot.misfit:.2g}): the loss may not fall like one over the samples. "
         )
+    if math.isinf(worth):
+        words += "The synthetic runs are no worse than real ones of as many samples: these runs do not tell a bias. "
     said, found = _mixture(worth, known)
     if known.real is not None and low is not None:
         share = theory.at_limits(pilot, lambda source: theory.optimal_share(known.real, source).share)
@@ -51,7 +53,7 @@ def _mixture(worth: float, known: Known) -> tuple[str, dict[str, Any]]:
     source = theory.Source(worth)
     if known.real is None:
         said = (
-            f"Beside N real samples {amount(worth / 2)}/N of the data is best, twice that harmless"
+            f"Beside N real samples a share of {amount(worth / 2)}/N is best, twice that harmless"
             if worth < math.inf
             else ""
         )
@@ -63,8 +65,8 @@ def _mixture(worth: float, known: Known) -> tuple[str, dict[str, Any]]:
                "harmless_share": float(most.share), "harmless_synthetic": float(most.synthetic), "error_left": left}  # fmt: skip
     if best.share == 1:
         return (
-            f"Beside {known.real:,} real samples the more the better, without end: there are no more of them than half of what "
-            f"the source is worth. The error falls to {percent(left)} of that of the real samples alone.",
+            f"Beside {known.real:,} real samples, synthetic ones are the better the more: the source is worth at "
+            f"least twice the real samples. The error falls to {percent(left)} of that of the real samples alone.",
             numbers,
         )
     harmless = (
@@ -87,9 +89,7 @@ def contaminated(share: float, known: Known) -> Answer:
     if math.isinf(worth):
         words = "It harms nowhere: the source has no bias. "
     else:
-        words += (
-            f"However large, it errs as much as {amount(1 / floor)} real samples, and twice that at {amount(plateau)}."
-        )
+        words += f"However large, it errs no less than {amount(1 / floor)} real samples do, and at {amount(plateau)} twice that."
     if known.real is not None:
         words += f" Your {known.real:,} are {'beyond' if known.real > onset else 'below'} the onset."
     least = 1 / floor if floor else math.inf
@@ -120,7 +120,8 @@ def taught(sizes: tuple[int, ...], known: Known) -> Answer:
         words = f"{which}: none of its samples helps a student of {real:,}."
     else:
         first = f"from {found.at_least:,.0f} on" if found.at_least > 1 else "all"
-        many = f"{first}, the more the better" if math.isinf(found.samples) else f"up to {amount(found.samples)}"
+        endless = "" if math.isfinite(found.best) else ", the more the better,"
+        many = first + endless if math.isinf(found.samples) else f"up to {amount(found.samples)}"
         best = "" if math.isinf(found.best) else f", {amount(found.best)} are best"
         words = f"{which}: of its samples {many} help a student of {real:,}{best}; the error is then "
         words += f"{percent(found.error * 2 * real)} of that without."
