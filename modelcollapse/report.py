@@ -168,12 +168,15 @@ def answers(made: Plan) -> list[str]:
 
 
 def answered(answers: Sequence[Answer]) -> None:
-    """Questions and their answers, each with its theorems."""
+    """Questions and their answers, each with its theorems; at the end what these assume, each once."""
     out = console()
     for each in answers:
         out.print(f"[bold]{escape(each.question)}[/]")
         out.print(f"  {escape(each.answer)}")
-        out.print(f"  [dim]{escape(', '.join(each.theorems))}. Assumed: {escape('; '.join(each.assumptions))}[/]")
+        out.print(f"  [dim]by {escape(', '.join(each.theorems))}[/]")
+    assumed = list(dict.fromkeys(text for each in answers for text in each.assumptions))
+    if assumed:
+        out.print(f"[dim]Assumed: {escape('; '.join(assumed))}. Each theorem's own: modelcollapse theorems NAME[/]")
 
 
 def theorems(every: Sequence[Theorem]) -> None:
