@@ -179,7 +179,11 @@ def test_every_regime_has_its_own_least_share(capsys: pytest.CaptureFixture[str]
     assert phases["curation_many"] == pytest.approx(1 - math.exp(-1), rel=1e-14)
     assert (tmp_path / "phases.png").stat().st_size > 10_000
     found = regimes.diagram(100)
-    assert (found.whole <= found.back).all() and (found.pairs <= found.many).all()
+    assert (found.whole < found.back).all() and (found.pairs <= found.many).all()
+    middle = theory.temperature_window(100, found.temperature[100])
+    assert (found.whole[100], found.back[100]) == pytest.approx(
+        (1 - middle.stable_to, 1 - middle.collapsed_from), rel=1e-12
+    )
     assert math.isnan(found.nominal(0.95, 0.1)) and found.nominal(0.9, 0.1) == 1
 
 
