@@ -138,15 +138,18 @@ def unit_of(text: str) -> Unit:
     return Unit(text)
 
 
+A_SHARE = "give a share or a chance, from 0 to 1, such as 0.3 or 30%"
+
+
 def _share(name: str, text: str) -> float:
     """A number from 0 to 1, or so many per cent."""
     plain = text.strip()
     try:
         value = float(plain.removesuffix("%")) / (100 if plain.endswith("%") else 1)
     except ValueError:
-        raise refused(name, text, "give a share or a chance, from 0 to 1, such as 0.3 or 30%") from None
+        raise refused(name, text, A_SHARE) from None
     if not 0 <= value <= 1:
-        raise refused(name, text, "give a share or a chance, from 0 to 1, such as 0.3 or 30%")
+        raise refused(name, text, A_SHARE)
     return value
 
 
@@ -183,7 +186,7 @@ def _correction(name: str, text: str) -> Any:
 
 def _worth(name: str, text: str) -> float:
     """Real samples, or inf."""
-    value = float("inf") if text.strip().lower() == "inf" else number(name, text)
+    value = _letters(name, text.strip())
     if value < 0:
         raise refused(name, text, "give what it is worth in real samples, 0 or more, inf for a source without bias")
     return value

@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 from modelcollapse import theory
 from modelcollapse.theory import ledger
 
+MANY = 10**9  # synthetic samples of one who does not say how many
+
 
 @dataclass(frozen=True)
 class Known:

@@ -8,9 +8,7 @@ from modelcollapse import theory
 from modelcollapse.terminal import percent
 from modelcollapse.theory import absence
 
-from .answer import Answer, Known
-
-MANY = 10**9  # synthetic samples of one who does not say how many
+from .answer import MANY, Answer, Known
 
 
 def seen(count: int, known: Known) -> Answer:
