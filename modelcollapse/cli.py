@@ -321,10 +321,14 @@ def theorems_command(
 
         _print_json(theorem_json(theorem, derivation=derivation))
     elif latex or code:
-        if theorem.derive is None:
+        closed = [form for form in theorem.forms if form.derive is not None]
+        if not closed:
             raise refused("name", name, f"{'--latex' if latex else '--code'} prints a closed form, and this theorem is a "
                            "finite computation: see --derivation")  # fmt: skip
-        typer.echo(theorem.latex if latex else theorem.code)
+        for form in closed:
+            if latex and theorem.cases:
+                typer.echo(f"% {form.name}")
+            typer.echo(form.latex if latex else form.code)
     else:
         from . import report
 

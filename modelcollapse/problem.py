@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from modelcollapse import theory
-from modelcollapse.theory import ledger
 
 from . import sweeping
 from .terminal import number, refused, whole
@@ -45,11 +44,7 @@ def of(given: dict[str, str]) -> tuple[theory.Family, theory.Workflow]:
 
 def theorems_for(name: str | None, f: theory.Family, w: theory.Workflow) -> tuple[theory.Applicability, ...]:
     """Whether each theorem holds there, or the named one."""
-    rows = theory.applicability(f, w)
-    if name is None:
-        return rows
-    only = ledger.named(name)
-    return tuple(each for each in rows if each.theorem is only)
+    return theory.applicability(f, w, name)
 
 
 def _workflow(name: str, sizes: dict[str, str]) -> theory.Workflow:

@@ -185,8 +185,11 @@ def theorems(every: Sequence[Theorem]) -> None:
 
     out = console()
     for each in every:
-        out.print(f"[bold]{each.name}[/]  [dim]{escape(each.workflow)}; {each.evidence.value}[/]")
+        out.print(f"[bold]{each.name}[/]  [dim]{escape(each.workflow)}; {each.kinds}[/]")
         out.print(Padding(escape(each.statement), (0, 0, 0, 4)))
+        if each.cases:
+            cases = ", ".join(case.name.partition("/")[2] for case in each.cases)
+            out.print(Padding(f"[dim]cases: {cases}[/]", (0, 0, 0, 4)))
     letters = {letter: MEANING[letter] for letter in ("N", "n", "M", "m", "V", "v_2", "T", "G_0")}
     out.print("[dim]Letters: " + escape("; ".join(f"{name}: {meaning}" for name, meaning in letters.items())) + ".[/]")
     out.print(f"{len(every)} theorems; one in full: modelcollapse theorems NAME --derivation")
@@ -220,8 +223,13 @@ def applicability(f: Family, w: AnyWorkflow, rows: Sequence[Applicability]) -> N
 def theorem(one: Theorem, *, derivation: bool) -> None:
     """One theorem in full."""
     out = console()
-    out.print(f"[bold]{one.name}[/]  ({one.evidence.value})")
+    out.print(f"[bold]{one.name}[/]  ({one.kinds})")
     out.print(escape(one.statement))
+    if one.cases:
+        for case in one.cases:
+            out.print()
+            theorem(case, derivation=derivation)
+        return
     out.print(f"family: {one.family}; workflow: {one.workflow}; answers: theory.{one.quantity}")
     for assumption in one.assumptions:
         out.print(f"  assumes: {escape(assumption.text)}")
@@ -270,6 +278,7 @@ def theorem_json(one: Theorem, *, derivation: bool) -> dict[str, Any]:
 
     record = one.as_record()
     record["printed"] = [finite(each.as_record()) for each in one.printed]
+    record["cases"] = [theorem_json(each, derivation=derivation) for each in one.cases]
     if one.derive is not None:
         record |= {"expression": str(one.derived.expression.doit()), "latex": one.latex, "code": one.code}
         record["letters"] = _letters(one)

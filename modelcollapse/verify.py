@@ -85,8 +85,8 @@ def _edge(w: Any) -> Any:
 
 
 def cells() -> tuple[Cell | Trial, ...]:
-    """Cells or a trial for each theorem, in reading order."""
-    place = {each.name: number for number, each in enumerate(ledger.theorems())}
+    """Cells or a trial for each theorem and each of its cases, in reading order."""
+    place = {each.name: number for number, each in enumerate(ledger.FORMS)}
     return tuple(sorted((*_cells(), *trials()), key=lambda each: place[each.theorem]))
 
 
@@ -104,81 +104,81 @@ def _cells() -> tuple[Cell, ...]:
     return (
         Cell("drift-identity", t.NegativeBinomial(6, 2.0), t.Accumulate(12, 8), 12, "diversity", diversity),
         Cell("workflow-algebra", _SIX, odd, 4, "error", error),
-        Cell("replace", _SIX, t.Replace(20, real=30), 12, "error", error),
-        Cell("replace-growing", t.Poisson(3.0), t.Replace(tuple(range(16, 49, 4)), real=12), 10, "error", error),
-        Cell("collapse-probability", _THREE, t.Replace(8), 40, "collapsed", t.collapse_probability),
-        Cell("collapse-time", _THREE, t.Replace(8), 160, "collapse_time", _at(t.collapse_time), last_only=True),
-        Cell("collapse-time-limit", _THREE, t.Replace(8), 160, "collapse_time", _at(t.collapse_time_limit), "~", True),
-        Cell("collapse-time-upper-bound", _THREE, t.Replace(8), 160, "collapse_time", _at(t.collapse_time_upper_bound), "<=",
-             True),
-        Cell("log-variance", t.Gaussian(dimension=3, variance=2.0), t.Replace(12, real=15), 30, "log_variance",
+        Cell("replace/equal", _SIX, t.Replace(20, real=30), 12, "error", error),
+        Cell("replace/growing", t.Poisson(3.0), t.Replace(tuple(range(16, 49, 4)), real=12), 10, "error", error),
+        Cell("total-collapse/probability", _THREE, t.Replace(8), 40, "collapsed", t.collapse_probability),
+        Cell("total-collapse/time", _THREE, t.Replace(8), 160, "collapse_time", _at(t.collapse_time), last_only=True),
+        Cell("total-collapse/time-limit", _THREE, t.Replace(8), 160, "collapse_time", _at(t.collapse_time_limit), "~", True),
+        Cell("total-collapse/time-upper-bound", _THREE, t.Replace(8), 160, "collapse_time", _at(t.collapse_time_upper_bound),
+             "<=", True),
+        Cell("log-moments/variance", t.Gaussian(dimension=3, variance=2.0), t.Replace(12, real=15), 30, "log_variance",
              t.log_variance),
-        Cell("log-variance-spread", t.Gaussian(dimension=3, variance=2.0), t.Replace(12, real=15), 30, "log_variance_spread",
+        Cell("log-moments/spread", t.Gaussian(dimension=3, variance=2.0), t.Replace(12, real=15), 30, "log_variance_spread",
              t.log_variance_spread),
-        Cell("log-mean", t.Gamma(2, 3.0), t.Replace(8), 30, "log_mean", t.log_mean),
-        Cell("l1-drift", _SIX, t.FixedReal(20, 40), 12, "drift", t.l1_drift),
+        Cell("log-moments/gamma", t.Gamma(2, 3.0), t.Replace(8), 30, "log_mean", t.log_mean),
+        Cell("l1-distance/drift", _SIX, t.FixedReal(20, 40), 12, "drift", t.l1_drift),
         Cell("fixed-real", t.Binomial(5, 0.3), t.FixedReal(12, 30), 12, "error", error),
-        Cell("fixed-real-l1-upper-bound", _SIX, t.FixedReal(20, 40), 12, "drift", t.l1_drift_upper_bound, "<="),
-        Cell("fresh-real", t.Gaussian(dimension=3), t.FreshReal(12, 30), 12, "error", error),
-        Cell("fresh-real-weighted", t.Poisson(3.0), t.FreshReal(12, 30, weight=0.6), 12, "error", error),
+        Cell("l1-distance/drift-upper-bound", _SIX, t.FixedReal(20, 40), 12, "drift", t.l1_drift_upper_bound, "<="),
+        Cell("fresh-real/pooled", t.Gaussian(dimension=3), t.FreshReal(12, 30), 12, "error", error),
+        Cell("fresh-real/weighted", t.Poisson(3.0), t.FreshReal(12, 30, weight=0.6), 12, "error", error),
         Cell("optimal-weight", _SIX, t.fresh_schedule(NEW, OLD, t.optimal_weights(_SIX, NEW, OLD).weight), len(NEW), "error",
              lambda f, w, m: t.optimal_weights(f, NEW, OLD).error),
         Cell("accumulate", t.Gamma(3, 2.0), t.Accumulate(20, 15), 20, "error", error),
-        Cell("accumulate-subsample", _SIX, t.AccumulateSubsample(20, 12, train=15), 20, "error", error),
-        Cell("accumulate-bootstrap", t.Gaussian(), t.AccumulateSubsample(20, 12, train=15, replacement=True), 20, "error",
-             error),
-        Cell("accumulate-subsample-recursion", t.Poisson(3.0), t.AccumulateSubsample(20, 12, train=15), 20, "error", error),
-        Cell("random-past", _SIX, t.RandomPast(20), 12, "error", error),
-        Cell("random-past-recursion", t.Poisson(3.0), t.RandomPast(20), 12, "error", error),
+        Cell("accumulate-subsample/subsample", _SIX, t.AccumulateSubsample(20, 12, train=15), 20, "error", error),
+        Cell("accumulate-subsample/bootstrap", t.Gaussian(), t.AccumulateSubsample(20, 12, train=15, replacement=True), 20,
+             "error", error),
+        Cell("accumulate-subsample/recursion", t.Poisson(3.0), t.AccumulateSubsample(20, 12, train=15), 20, "error", error),
+        Cell("random-past/product", _SIX, t.RandomPast(20), 12, "error", error),
+        Cell("random-past/recursion", t.Poisson(3.0), t.RandomPast(20), 12, "error", error),
         Cell("sliding-window", _SIX, t.SlidingWindow(20, models=3), 12, "error", error),
-        Cell("survivors", _SIX, t.Replace(20, real=30), 12, "alive", alive),
-        Cell("survivors-kept", _SIX, t.Accumulate(20, 15), 20, "alive", alive),
-        Cell("survivors-thinning", _SIX, t.AccumulateSubsample(20, 12, train=15), 20, "alive", alive, ">="),
+        Cell("survivors/chain", _SIX, t.Replace(20, real=30), 12, "alive", alive),
+        Cell("survivors/kept", _SIX, t.Accumulate(20, 15), 20, "alive", alive),
+        Cell("survivors/thinning", _SIX, t.AccumulateSubsample(20, 12, train=15), 20, "alive", alive, ">="),
         Cell("coverage", t.Zipf(1.5), t.Replace(40), 12, "missing", t.missing, "<="),
         Cell("zipf-missing", t.Zipf(1.5), t.FixedReal(40, 30), 4, "missing", _at(lambda f, w: t.zipf_missing(f, w.real))),
-        Cell("safe-replace", _SIX, t.Replace(20), 40, "error", _safe_error, ">=", True),
-        Cell("safe-fixed-real", _SIX, _edge(t.FixedReal(20, 1)), 40, "error", _safe_error, "<=", True),
-        Cell("safe-fresh-real", _SIX, _edge(t.FreshReal(20, 1, weight=0.5)), 16, "error", _safe_error, "<=", True),
-        Cell("safe-accumulate", _SIX, _edge(t.Accumulate(20, 1)), 12, "error", _safe_error, "<=", True),
-        Cell("safe-accumulate-subsample", _SIX, t.AccumulateSubsample(20, 20, train=20), 40, "error",
+        Cell("safe-amount/replace", _SIX, t.Replace(20), 40, "error", _safe_error, ">=", True),
+        Cell("safe-amount/fixed-real", _SIX, _edge(t.FixedReal(20, 1)), 40, "error", _safe_error, "<=", True),
+        Cell("safe-amount/fresh-real", _SIX, _edge(t.FreshReal(20, 1, weight=0.5)), 16, "error", _safe_error, "<=", True),
+        Cell("safe-amount/accumulate", _SIX, _edge(t.Accumulate(20, 1)), 12, "error", _safe_error, "<=", True),
+        Cell("safe-amount/accumulate-subsample", _SIX, t.AccumulateSubsample(20, 20, train=20), 40, "error",
              lambda f, w, m: np.full(len(m), f.v / w.real * (1 + (w.real - 1) / w.train)), ">=", True),
         Cell("min-real", _SIX, t.FreshReal(int(t.min_real(_SIX, t.FreshReal(1, 30), KEPT)), 30), 16, "diversity",
              _at(lambda f, w: f.v, KEPT), ">=", True),
-        Cell("half-life", t.Gaussian(4, unbiased=True), t.Replace(20), 20, "log_variance",
+        Cell("log-moments/half-life", t.Gaussian(4, unbiased=True), t.Replace(20), 20, "log_variance",
              lambda f, w, m: -np.log(2) * m / t.half_life(f, w)),
         Cell("unbiased-variance", t.Gaussian(2, 3.0, unbiased=True), t.FixedReal(8, 14), 12, "diversity", diversity),
         Cell("contaminated-stream", _SIX, t.contaminated_stream([12] * 10, 0.6), 10, "error",
              lambda f, w, m: t.stream_error(f, 12, 0.6, m)),
-        Cell("regression-replace", plane, t.Replace(30, real=24), 12, "error", error),
-        Cell("regression-replace-growing", plane, t.Replace(tuple(range(24, 57, 4)), real=20), 10, "error", error),
-        Cell("regression-fresh-real", plane, t.FreshReal(20, 30), 12, "error", error),
-        Cell("regression-accumulate", plane, t.Accumulate(20, 15), 20, "error", error),
+        Cell("regression/replace", plane, t.Replace(30, real=24), 12, "error", error),
+        Cell("regression/growing", plane, t.Replace(tuple(range(24, 57, 4)), real=20), 10, "error", error),
+        Cell("regression/fresh-real", plane, t.FreshReal(20, 30), 12, "error", error),
+        Cell("regression/accumulate", plane, t.Accumulate(20, 15), 20, "error", error),
         Cell("regression-one-design", t.LinearRegression(3, 2.0, redrawn=False), t.FixedReal(20, 20), 12, "error", error),
         Cell("regression-least-norm", t.LinearRegression(20, 0.1), t.Replace(8, real=10), 8, "error", error),
-        Cell("kernel-density-replace", kernel, t.Replace(20, real=30), 10, "diversity", diversity),
-        Cell("kernel-density-fixed-real", kernel, t.FixedReal(12, 30), 12, "error", error),
-        Cell("kernel-density-fresh-real", kernel, t.FreshReal(12, 30), 12, "diversity", diversity),
-        Cell("kernel-density-fresh-real", kernel, t.FreshReal(12, 30, weight=0.6), 12, "error", error),
-        Cell("kernel-density-accumulate", kernel, t.Accumulate(20, 15), 20, "diversity", diversity),
-        Cell("kernel-density-accumulate", kernel, t.AccumulateSubsample(20, 12, train=15), 20, "error", error),
-        Cell("kernel-density-algebra", shrinking, odd, 4, "error", error),
-        Cell("kernel-density-second-moment", kernel, t.Accumulate(20, 15), 20, "second_moment", t.second_moment),
+        Cell("kernel-density/replace", kernel, t.Replace(20, real=30), 10, "diversity", diversity),
+        Cell("kernel-density/fixed-real", kernel, t.FixedReal(12, 30), 12, "error", error),
+        Cell("kernel-density/fresh-real", kernel, t.FreshReal(12, 30), 12, "diversity", diversity),
+        Cell("kernel-density/fresh-real", kernel, t.FreshReal(12, 30, weight=0.6), 12, "error", error),
+        Cell("kernel-density/accumulate", kernel, t.Accumulate(20, 15), 20, "diversity", diversity),
+        Cell("kernel-density/accumulate", kernel, t.AccumulateSubsample(20, 12, train=15), 20, "error", error),
+        Cell("kernel-density/algebra", shrinking, odd, 4, "error", error),
+        Cell("kernel-density/second-moment", kernel, t.Accumulate(20, 15), 20, "second_moment", t.second_moment),
         Cell("teacher", _SIX, t.taught(12, 15, nearly), 2, "error",
              lambda f, w, m: np.full(len(m), t.teacher_error(f, 12, 15, nearly)), last_only=True),
-        Cell("kernel-density-second-moment", shrinking, t.Replace(20), 12, "second_moment", t.second_moment),
-        Cell("kernel-density-integrated-error", t.KernelDensity(0.5, compared=True), t.Accumulate(8, 6), 6,
+        Cell("kernel-density/second-moment", shrinking, t.Replace(20), 12, "second_moment", t.second_moment),
+        Cell("integrated-error/recursion", t.KernelDensity(0.5, compared=True), t.Accumulate(8, 6), 6,
              "squared_difference", t.integrated_error),
-        Cell("kernel-density-smoothing-last", t.KernelDensity(0.5, compared=True), t.Replace(8), 5,
+        Cell("integrated-error/lower-bound", t.KernelDensity(0.5, compared=True), t.Replace(8), 5,
              "squared_difference", t.integrated_error_lower_bound, ">="),
     )  # fmt: skip
 
 
 def chosen(names: list[str] | None) -> tuple[Cell | Trial, ...]:
-    """The cells of the named theorems, or all; InputError for a name that is not in the ledger."""
+    """The cells of the named theorems or cases, or all; InputError for a name that is not in the ledger."""
     every = cells()
     if not names:
         return every
-    wanted = {ledger.named(name).name for name in names}
+    wanted = {form.name for name in names for form in ledger.named(name).forms}
     return tuple(cell for cell in every if cell.theorem in wanted)
 
 
@@ -190,7 +190,7 @@ def verify(
 
     runs: dict[Any, Any] = {}
     for cell in selected:
-        number = next(place for place, each in enumerate(ledger.theorems()) if each.name == cell.theorem)
+        number = next(place for place, each in enumerate(ledger.FORMS) if each.name == cell.theorem)
         key = jax.random.fold_in(jax.random.key(seed), number)
         if isinstance(cell, Trial):
             yield _tried(cell, simulate.Replicates(cell.observable, cell.draw(key, chains)), budget / len(selected))

@@ -94,10 +94,10 @@ def test_what_answers_a_question_applies_and_nothing_stands_above_it(f: Any, w: 
 WIDE = {
     "workflow-algebra",
     "drift-identity",
-    "accumulate-subsample-recursion",
-    "random-past-recursion",
-    "survivors-thinning",
-    "kernel-density-algebra",
+    "accumulate-subsample/recursion",
+    "random-past/recursion",
+    "survivors/thinning",
+    "kernel-density/algebra",
     "kernel-density-bandwidth",
 }  # what holds beside the theorem that answers
 
@@ -132,7 +132,7 @@ def test_where_no_theorem_of_a_quantity_applies_its_function_refuses(quantity: s
 
 
 def test_theorems_apply_to_the_cells_that_verify_them() -> None:
-    shrinking = "kernel-density-second-moment"  # whose thresholds are of bandwidths that its formula does not have
+    shrinking = "kernel-density/second-moment"  # whose thresholds are of bandwidths that its formula does not have
     for cell in verify.cells():
         if (
             isinstance(cell, Trial)
@@ -151,23 +151,27 @@ def test_every_record_says_why_not_in_one_line_or_applies() -> None:
         for each in theory.applicability(*parameters.values):
             assert each.applies == (not each.why_not) and "\n" not in each.why_not + each.instead
             seen |= {each.name} if each.applies else set()
-    about_others = {each.name for each in theory.theorems() if each.needs}
-    assert seen == {each.name for each in theory.theorems()} - about_others
+    assert seen == {each.name for each in ledger.FORMS if not each.needs}
 
 
 @pytest.mark.parametrize(
     ("f", "w", "name", "better"),
     [
-        ("categorical", "replace", "collapse-time-upper-bound", "collapse-time"),
-        ("categorical", "replace", "collapse-time-limit", "collapse-time"),
-        ("categorical", "replace, many", "collapse-time-upper-bound", ""),  # a leading order is no better than a bound
-        ("categorical", "replace", "survivors-thinning", "survivors"),
-        ("categorical", "accumulate", "survivors-thinning", "survivors-kept"),
-        ("categorical", "subsample", "survivors-thinning", ""),
-        ("categorical", "subsample", "accumulate-subsample-recursion", "accumulate-subsample"),
-        ("poisson", "subsample", "accumulate-subsample-recursion", ""),
-        ("categorical", "fixed", "fixed-real-l1-upper-bound", "l1-drift"),
-        ("gamma", "fresh", "workflow-algebra", "fresh-real"),
+        ("categorical", "replace", "total-collapse/time-upper-bound", "total-collapse/time"),
+        ("categorical", "replace", "total-collapse/time-limit", "total-collapse/time"),
+        (
+            "categorical",
+            "replace, many",
+            "total-collapse/time-upper-bound",
+            "",
+        ),  # a leading order is no better than a bound
+        ("categorical", "replace", "survivors/thinning", "survivors/chain"),
+        ("categorical", "accumulate", "survivors/thinning", "survivors/kept"),
+        ("categorical", "subsample", "survivors/thinning", ""),
+        ("categorical", "subsample", "accumulate-subsample/recursion", "accumulate-subsample/subsample"),
+        ("poisson", "subsample", "accumulate-subsample/recursion", ""),
+        ("categorical", "fixed", "l1-distance/drift-upper-bound", "l1-distance/drift"),
+        ("gamma", "fresh", "workflow-algebra", "fresh-real/pooled"),
         ("gamma", "schedule", "workflow-algebra", ""),
     ],
 )

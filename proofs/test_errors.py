@@ -256,7 +256,7 @@ def _excess(theorem: theory.Theorem, bias: Expr) -> Expr:
     [
         pytest.param(ACCUMULATE, S.One, pi**2 / 6, id="accumulate"),
         pytest.param(SUBSAMPLE, 1 - 1 / M, pi**2 / 2 - 2, id="accumulate-subsample"),
-        pytest.param(BOOTSTRAP, 1 - 1 / M, pi**2 / 3, id="accumulate-bootstrap"),
+        pytest.param(BOOTSTRAP, 1 - 1 / M, pi**2 / 3, id="accumulate-subsample/bootstrap"),
         pytest.param(RANDOM_PAST, 1 - 1 / n, pi**2 / 6, id="random-past"),
     ],
 )

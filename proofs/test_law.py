@@ -146,7 +146,7 @@ WORKFLOWS = {
     "fresh real": theory.FreshReal(3, 2, weight=Fraction(2, 3)),
     "accumulate": theory.Accumulate(4, 3),
     "accumulate-subsample": theory.AccumulateSubsample(4, 3, 2),
-    "accumulate-bootstrap": theory.AccumulateSubsample(4, 3, 2, replacement=True),
+    "accumulate-subsample/bootstrap": theory.AccumulateSubsample(4, 3, 2, replacement=True),
 }
 
 

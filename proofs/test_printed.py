@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelcollapse import theory
+from modelcollapse.theory.ledger import FORMS
 from modelcollapse.theory.printed import Printed, Setting
 
-EVERY = [pytest.param(each, id=f"{one.name}: {each.source}") for one in theory.theorems() for each in one.printed]
+EVERY = [pytest.param(each, id=f"{one.name}: {each.source}") for one in FORMS for each in one.printed]
 HOLDS = {"=": lambda ratio: ratio != 1, ">=": lambda ratio: ratio > 1, "<=": lambda ratio: ratio < 1}
 
 
@@ -34,16 +35,14 @@ def test_the_exact_form_in_letters_is_the_one_that_is_computed(printed: Printed)
 
 
 def test_ratios_are_known_by_hand() -> None:
-    found = {
-        one.name: [[each.ratio for each in printed.compared] for printed in one.printed] for one in theory.theorems()
-    }
+    found = {one.name: [[each.ratio for each in printed.compared] for printed in one.printed] for one in FORMS}
     pool = found["accumulate"][0]
     assert pool[0] == pytest.approx(np.pi**2 / 6, rel=1e-12)  # one sample a batch: all is lost, the error is V
     assert pool[1] == pytest.approx(
         np.pi**2 / 6 / 10 / (1 - np.sqrt(10) * np.sin(np.pi / np.sqrt(10)) / np.pi), rel=1e-12
     )
     assert found["regression-one-design"][0][0] == pytest.approx(np.pi**2 / 6 / 1.25, rel=1e-12)  # 1 + 1/4
-    assert found["collapse-time"][1][0] == pytest.approx(
+    assert found["total-collapse/time"][1][0] == pytest.approx(
         (1 + 20 * 19 * 0.7398) / 32.481, rel=1e-4
     )  # simulated: 32.44 +- 0.10
 
@@ -58,12 +57,12 @@ def test_ratios_are_known_by_hand() -> None:
 def test_bounds_hold_wherever_they_are_put(shares: list[int], size: int, real: int, generation: int) -> None:
     family = theory.Categorical(np.array(shares) / sum(shares))
     places: dict[str, Setting] = {
-        "collapse-probability": Setting(family, theory.Replace(size), generation),
-        "collapse-time": Setting(family, theory.Replace(size)),
-        "fixed-real-l1-upper-bound": Setting(family, theory.FixedReal(real, size), generation),
+        "total-collapse/probability": Setting(family, theory.Replace(size), generation),
+        "total-collapse/time": Setting(family, theory.Replace(size)),
+        "l1-distance/drift-upper-bound": Setting(family, theory.FixedReal(real, size), generation),
         "accumulate": Setting(family, theory.Accumulate(size, size)),
     }
-    for one in theory.theorems():
+    for one in FORMS:
         for printed in one.printed if one.name in places else ():
             at = places[one.name]
             assert printed.value is not None

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 from modelcollapse import cli, plan, problem, report, theory
+from modelcollapse.theory.ledger import FORMS
 
 TEXT = "the cat sat on the mat and the dog sat on the log while a bird sang " * 40
 RARE = "once upon midnight dreary"
@@ -136,9 +137,9 @@ def test_the_printed_plan_shows_the_numbers_of_the_json(capsys: pytest.CaptureFi
 def test_the_printed_verdicts_show_prediction_and_observation_in_their_columns(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    record = json.loads(run(capsys, "verify", "replace", "--chains", "500", "--json")[1])["verdicts"][0]
-    out = run(capsys, "verify", "replace", "--chains", "500")[1]
-    cells = next(line for line in out.splitlines() if line.strip().startswith("replace ")).split()
+    record = json.loads(run(capsys, "verify", "replace/equal", "--chains", "500", "--json")[1])["verdicts"][0]
+    out = run(capsys, "verify", "replace/equal", "--chains", "500")[1]
+    cells = next(line for line in out.splitlines() if line.strip().startswith("replace/equal ")).split()
     assert cells[3:5] == [f"{record['predicted']:.4g}", f"{record['observed']:.4g}"]
 
 
@@ -324,9 +325,19 @@ def test_every_theorem_is_listed_and_can_be_shown_with_its_steps(capsys: pytest.
         shown = json.loads(run(capsys, "theorems", each["name"], "--derivation", "--json")[1])
         assert shown["derivation"], each["name"]
         assert shown["sources"] and shown["assumptions"]
+        for case in shown["cases"]:
+            assert case == json.loads(run(capsys, "theorems", case["name"], "--derivation", "--json")[1])
+            assert case["name"].startswith(each["name"] + "/") and case["derivation"]
     code, out, _ = run(capsys, "theorems", "fixed-real", "--derivation")
     assert code == 0
     assert "One generation" in out and "why it differs" in out
+    code, out, _ = run(capsys, "theorems", "safe-amount", "--latex")
+    assert code == 0 and [line for line in out.splitlines() if line.startswith("%")] == [
+        "% safe-amount/fixed-real",
+        "% safe-amount/fresh-real",
+    ]
+    code, out, _ = run(capsys, "theorems", "safe-amount")
+    assert code == 0 and all(f"safe-amount/{each}" in out for each in ("replace", "accumulate", "accumulate-subsample"))
 
 
 def test_the_theorems_of_a_problem_are_what_python_says(capsys: pytest.CaptureFixture[str]) -> None:
@@ -379,7 +390,7 @@ def test_every_theorem_has_a_cell_in_verify_and_its_oracle_may_be_judged() -> No
     from modelcollapse import simulate, trials, verify
 
     cells = verify.cells()
-    assert list(dict.fromkeys(cell.theorem for cell in cells)) == [each.name for each in theory.theorems()]
+    assert list(dict.fromkeys(cell.theorem for cell in cells)) == [each.name for each in FORMS]
     for cell in cells:
         if isinstance(cell, trials.Trial):
             continue
@@ -403,7 +414,11 @@ def test_equations_bounds_and_leading_orders_are_verified(capsys: pytest.Capture
     wrong = replace(first[">="], means=lambda f, w, m: np.full(len(m), 1e9))
     assert not next(verify.verify((wrong,), chains=200)).passed
     coin = trials.Trial(
-        "replace", "a coin", "heads", lambda key, chains: jax.random.bernoulli(key, 0.5, (chains, 1)), lambda: [0.5]
+        "replace/equal",
+        "a coin",
+        "heads",
+        lambda key, chains: jax.random.bernoulli(key, 0.5, (chains, 1)),
+        lambda: [0.5],
     )
     assert next(verify.verify((coin,), chains=2000)).passed
     assert not next(verify.verify((replace(coin, means=lambda: [0.4]),), chains=2000)).passed

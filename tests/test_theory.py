@@ -13,6 +13,7 @@ import pytest
 from sympy import Rational
 
 from modelcollapse import theory
+from modelcollapse.theory.ledger import FORMS
 
 CATEGORICAL = theory.Categorical([0.5, 0.3, 0.2])
 REGRESSION, ONE_DESIGN = theory.LinearRegression(3), theory.LinearRegression(3, redrawn=False)
@@ -180,7 +181,7 @@ def test_a_kernel_density_answers_under_every_workflow(w: theory.Workflow) -> No
             assert [type(question(f, w, each)) for each in (0, 3)] == [float, float]
             traced = jax.jit(lambda m, question=question, f=f: question(f, w, m))(jnp.array([[0, 1], [2, 5]]))
             np.testing.assert_allclose(traced, table, rtol=1e-12)
-            assert theory.explain(question, f, w) in theory.theorems()
+            assert theory.explain(question, f, w) in FORMS
         total = theory.diversity(f, w, 4) + theory.error(f, w, 4) / f.v
         assert theory.second_moment(f, w, 4) == pytest.approx(total, rel=1e-12)
         assert theory.gain(f, w, 4) == pytest.approx(theory.error(f, w, 4) * 30 / f.v, rel=1e-12)
@@ -258,11 +259,26 @@ def test_every_question_names_its_theorem() -> None:
             theory.max_synthetic,
         ):
             theorem = theory.explain(question, CATEGORICAL, w)
-            assert theorem in theory.theorems()
+            assert theorem in FORMS
             assert theorem.statement
             assert theorem.sources
-    names = [each.name for each in theory.theorems()]
+    names = [each.name for each in FORMS]
     assert len(set(names)) == len(names)
+
+
+def test_a_theorem_of_cases_assumes_what_all_of_them_do_and_no_case_belongs_elsewhere() -> None:
+    from modelcollapse.theory.theorem import of_cases
+
+    with_cases = [each for each in theory.theorems() if each.cases]
+    for whole in with_cases:
+        assert all(case.name.startswith(f"{whole.name}/") for case in whole.cases)
+        assert all(set(whole.assumptions) <= set(case.assumptions) for case in whole.cases)
+        assert len({case.needs for case in whole.cases}) == 1
+    assert sum(len(each.cases) for each in with_cases) + sum(not each.cases for each in theory.theorems()) == len(FORMS)
+    with pytest.raises(ValueError, match="unpack"):
+        of_cases("two theorems", with_cases[0].cases[0], with_cases[1].cases[0])
+    with pytest.raises(TypeError, match="each of its cases has its own"):
+        _ = with_cases[0].derived
 
 
 @pytest.mark.parametrize("question", [theory.error, theory.diversity, theory.gain], ids=lambda each: each.__name__)
@@ -300,9 +316,9 @@ def test_records_are_trees_whichever_of_jax_and_theory_is_imported_first() -> No
     assert float(done.stdout) == pytest.approx(theory.gain(theory.Poisson(1.0), theory.FixedReal(5, 10), 3), rel=1e-6)
 
 
-@pytest.mark.parametrize("name", [each.name for each in theory.theorems() if each.derive is not None])
+@pytest.mark.parametrize("name", [each.name for each in FORMS if each.derive is not None])
 def test_the_code_of_a_theorem_is_its_closed_form(name: str) -> None:
-    theorem = next(each for each in theory.theorems() if each.name == name)
+    theorem = next(each for each in FORMS if each.name == name)
     closed = theorem.derived.expression.doit()
     numbers = {"N": 9, "n": 7, "M": 5, "m": 4, "v_2": Rational(-1, 3), "w": Rational(2, 5), "epsilon": Rational(1, 8)}
     numbers |= {"beta": Rational(8, 5), "beta_1": 2}
@@ -312,7 +328,7 @@ def test_the_code_of_a_theorem_is_its_closed_form(name: str) -> None:
     values = {letter: numbers.get(letter.name, Rational(3, 7)) for letter in closed.free_symbols}
     made: dict[str, Any] = {}
     exec(theorem.code, made)
-    found = made[name.replace("-", "_")](
+    found = made[name.replace("-", "_").replace("/", "_")](
         **{letter.name: int(value) if isinstance(value, int) else float(value) for letter, value in values.items()}
     )
     expected = complex(closed.subs(values).doit().evalf())  # roots below 0 leave conjugate factors, and a real product

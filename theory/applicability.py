@@ -1,8 +1,8 @@
 r"""Which theorems hold for a family under a workflow, and why the others do not.
 
 A theorem is stated for some pairs of a family and a workflow (its ``scope``) and assumes something of them (its ``assumptions``).
-Both are evaluated here, in this order, and the first that fails is the reason. What no number can check, such as that samples are
-drawn at temperature 1, is assumed and not decided.
+Both are evaluated here, in this order, and the first that fails is the reason. A theorem of several cases holds where one of them
+does. What no number can check, such as that samples are drawn at temperature 1, is assumed and not decided.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from . import family as families
 from . import workflow as workflows
 from .arguments import InputError
 from .family import Bigram, Family, LogisticRegression
-from .ledger import THEOREMS, answering
-from .theorem import Evidence, Theorem
+from .ledger import THEOREMS, answering, named
+from .theorem import Evidence, Theorem, listed
 from .workflow import AnyWorkflow, Selected, Workflow
 
 STRENGTH = list(Evidence)  # strongest first
@@ -29,7 +29,7 @@ EXACT_OF = {
 
 @dataclass(frozen=True)
 class Applicability:
-    """Whether a theorem holds; where not, the assumption that fails (``why_not``) and what to use instead (``instead``).
+    """Whether a theorem, or a case of one, holds; where not, the assumption that fails (``why_not``) and what to use instead.
 
     ``superseded_by``: the theorem that answers the same question for this pair at least as exactly; its name, or "".
     """
@@ -57,8 +57,11 @@ class Applicability:
         }
 
 
-def applicability(f: Family, w: AnyWorkflow) -> tuple[Applicability, ...]:
-    r"""One record for each theorem, in reading order: whether it holds for the family under the workflow, and why not.
+def applicability(f: Family, w: AnyWorkflow, name: str | None = None) -> tuple[Applicability, ...]:
+    r"""Which theorems hold for the family under the workflow, in reading order, and why the others do not.
+
+    One record for each theorem; of a theorem with several cases, one for each case that holds, named "theorem/case".
+    ``name``: of one theorem or case alone.
 
     ``f``: any family; ``w``: any workflow, of `Selected` data too (no theorem is about those: every record says so).
     Raises InputError for anything else, and inside a JAX transformation.
@@ -69,19 +72,21 @@ def applicability(f: Family, w: AnyWorkflow) -> tuple[Applicability, ...]:
     (True, 'it assumes that the workflow is Replace')
     >>> every["workflow-algebra"].superseded_by, every["worth"].why_not
     ('fixed-real', 'it needs a Source: a model whose samples are pooled with real ones once')
+    >>> [name for name in every if name.startswith("survivors")]
+    ['survivors/kept', 'survivors/thinning']
     """
     families.known("applicability", f)
     workflows.known("applicability", w)
     arg.static("applicability", f=f, w=w)
+    asked = THEOREMS if name is None else (named(name),)
     everywhere = _nowhere(f, w)
     if everywhere is not None:
-        return tuple(replace(everywhere, theorem=each) for each in THEOREMS)
+        return tuple(replace(everywhere, theorem=each) for each in asked)
     assert not isinstance(w, Selected)
-    decided = tuple(_decided(each, f, w) for each in THEOREMS)
-    holding = {each.name for each in decided if each.applies}
     return tuple(
-        replace(each, superseded_by=_superseded(each.theorem, f, w, holding)) if each.applies else each
-        for each in decided
+        replace(each, superseded_by=_superseded(each.theorem, f, w)) if each.applies else each
+        for theorem in asked
+        for each in _of_theorem(theorem, f, w)
     )
 
 
@@ -101,16 +106,30 @@ def _nowhere(f: Family, w: AnyWorkflow) -> Applicability | None:
     return None
 
 
-def _decided(theorem: Theorem, f: Family, w: Workflow) -> Applicability:
-    for each in (*theorem.scope, *theorem.assumptions):
+def _of_theorem(theorem: Theorem, f: Family, w: Workflow) -> tuple[Applicability, ...]:
+    """The forms of a theorem that hold, or why none does: the reasons of those that come nearest to it."""
+    decided = [_decided(form, f, w) for form in theorem.forms]
+    holding = tuple(record for _, record in decided if record.applies)
+    if holding:
+        return holding
+    furthest = max(met for met, _ in decided)
+    near = [record for met, record in decided if met == furthest]
+    whys = listed((each.why_not for each in near), "; or ")
+    return (Applicability(theorem, False, whys, listed((each.instead for each in near if each.instead), "; or ")),)
+
+
+def _decided(form: Theorem, f: Family, w: Workflow) -> tuple[int, Applicability]:
+    """Whether one form holds, and how many of its conditions do."""
+    conditions = (*form.scope, *form.assumptions)
+    for met, each in enumerate(conditions):
         if not each.holds(f, w):
-            return Applicability(theorem, False, f"it assumes that {each.text}", each.remedy)
-    if theorem.needs:
-        return Applicability(theorem, False, f"it needs {theorem.needs}", f"theory.{theorem.quantity} takes it")
-    return Applicability(theorem, True)
+            return met, Applicability(form, False, f"it assumes that {each.text}", each.remedy)
+    if form.needs:
+        return len(conditions), Applicability(form, False, f"it needs {form.needs}", f"theory.{form.quantity} takes it")
+    return len(conditions), Applicability(form, True)
 
 
-def _superseded(theorem: Theorem, f: Family, w: Workflow, holding: set[str]) -> str:
+def _superseded(theorem: Theorem, f: Family, w: Workflow) -> str:
     """The theorem that answers instead of one that holds: no weaker, and it holds too."""
     question = EXACT_OF.get(theorem.quantity, theorem.quantity)
     try:
@@ -118,4 +137,4 @@ def _superseded(theorem: Theorem, f: Family, w: Workflow, holding: set[str]) -> 
     except InputError:
         return ""
     no_weaker = STRENGTH.index(best.evidence) <= STRENGTH.index(theorem.evidence)
-    return best.name if best.name in holding and best is not theorem and no_weaker else ""
+    return best.name if best is not theorem and no_weaker and _decided(best, f, w)[1].applies else ""

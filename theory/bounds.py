@@ -84,7 +84,7 @@ CATEGORICAL = Assumption(
     "the L1 drift is bounded here for tokens beside a fixed real set only",
 )
 DRIFT_BOUND = Theorem(
-    "fixed-real-l1-upper-bound",
+    "l1-distance/drift-upper-bound",
     "The L1 drift from the first model beside a fixed real set is at most sqrt(D/V) sum "
     "sqrt(p_i(1-p_i)) <= sqrt(n (s-1))/N: n may be quadratic in N, not logarithmic.",
     "l1_drift_upper_bound",

@@ -55,7 +55,7 @@ SMALL = Assumption(
 CHAINED = Assumption(
     f"the workflow is Replace, with at most {alleles.LARGEST} samples (Binomial: trials) and no more tokens than memory holds",
     lambda family, workflow: isinstance(workflow, Replace) and _by_chain(family, workflow),
-    "collapse-time-limit answers larger ones",
+    "total-collapse/time-limit answers larger ones",
 )
 
 
@@ -307,7 +307,7 @@ _SIX = Categorical([0.4, 0.25, 0.15, 0.1, 0.06, 0.04])
 _SETTINGS = tuple(Setting(_SIX, Replace(size), 5 * size) for size in (20, 100, 400))
 _ENDLESS = tuple(Setting(_SIX, Replace(size)) for size in (20, 100, 400))
 PROBABILITY = Theorem(
-    "collapse-probability",
+    "total-collapse/probability",
     "The chance of total collapse by generation m is the sum over tokens of the chance that all others "
     "are lost, exactly, from one (n+1) x (n+1) matrix.",
     "collapse_probability",
@@ -338,7 +338,7 @@ PROBABILITY = Theorem(
     ),
 )
 TIME = Theorem(
-    "collapse-time",
+    "total-collapse/time",
     "The expected time to total collapse is 1 + sum_i E u(X_i) with (I - Q) u = x/n on the transient states.",
     "collapse_time",
     "Categorical, Binomial",
@@ -368,7 +368,7 @@ TIME = Theorem(
     scope=(CHAINED,),
 )
 DIFFUSION = Theorem(
-    "collapse-time-limit",
+    "total-collapse/time-limit",
     "For many samples the expected time to total collapse is -2n sum (1-p_i) ln(1-p_i): at most 2n.",
     "collapse_time_limit",
     "Categorical, Binomial",
@@ -380,7 +380,7 @@ DIFFUSION = Theorem(
     _prove_diffusion,
 )
 UPPER_BOUND = Theorem(
-    "collapse-time-upper-bound",
+    "total-collapse/time-upper-bound",
     "The expected time to total collapse is at most 2 + n + n ln(max(1, C)), of order n log n.",
     "collapse_time_upper_bound",
     "Categorical, Binomial",

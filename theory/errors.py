@@ -98,7 +98,7 @@ def _equal_batches() -> Expr:
 
 _TOKENS = (0.4, 0.25, 0.15, 0.1, 0.06, 0.04)
 REPLACE = Theorem(
-    "replace",
+    "replace/equal",
     "Replacing the data each generation, G = V + v2 T is multiplied by 1 + v2/n: diversity decays as "
     "(1 - 1/n)^m for v2 = -1, the error saturates; for v2 >= 0 it grows without bound.",
     "error",
@@ -112,7 +112,7 @@ REPLACE = Theorem(
     scope=(under(Replace), ONE_SIZE),
 )
 REPLACE_SIZES = Theorem(
-    "replace-growing",
+    "replace/growing",
     "With sizes n_i, G = V prod (1 + v2/n_i): collapse exactly when sum 1/n_i diverges, so that "
     "superlinear growth avoids it.",
     "error",
@@ -156,7 +156,7 @@ FIXED_REAL = Theorem(
     scope=(under(FixedReal),),
 )
 FRESH_REAL = Theorem(
-    "fresh-real",
+    "fresh-real/pooled",
     "With N new real samples in every generation beside n synthetic ones, pooled, the error settles at "
     "N(N+n)/(N^2+2Nn-v2 n) times the real-only error: synthetic data helps wherever v2 <= N, down to one half.",
     "error",
@@ -170,7 +170,7 @@ FRESH_REAL = Theorem(
     scope=(under(FreshReal), POOLED_WEIGHT),
 )
 FRESH_WEIGHTED = Theorem(
-    "fresh-real-weighted",
+    "fresh-real/weighted",
     "With weight w on N new real samples and 1 - w on n synthetic ones, the error settles at "
     "(w^2/N + (1-w)^2/n) / (1 - (1-w)^2 (1+v2/n)) times V.",
     "error",
@@ -209,7 +209,7 @@ ACCUMULATE = Theorem(
     scope=(under(Accumulate),),
 )
 SUBSAMPLE = Theorem(
-    "accumulate-subsample",
+    "accumulate-subsample/subsample",
     "Training on M points subsampled without replacement from all data kept, the error plateaus: "
     "pi^2/2 - 2 times the real-only error for N = n = M large.",
     "error",
@@ -223,7 +223,7 @@ SUBSAMPLE = Theorem(
     scope=(under(AccumulateSubsample), NO_REPLACEMENT),
 )
 BOOTSTRAP = Theorem(
-    "accumulate-bootstrap",
+    "accumulate-subsample/bootstrap",
     "Training on M points drawn with replacement from all data kept, the error plateaus: "
     "pi^2/3 times the real-only error for N = n = M large.",
     "error",
@@ -237,7 +237,7 @@ BOOTSTRAP = Theorem(
     scope=(under(AccumulateSubsample), WITH_REPLACEMENT),
 )
 SUBSAMPLE_RECURSION = Theorem(
-    "accumulate-subsample-recursion",
+    "accumulate-subsample/recursion",
     "For other families the pool's error and the spread of its points obey an exact two-state recursion.",
     "error",
     ANY,
@@ -250,7 +250,7 @@ SUBSAMPLE_RECURSION = Theorem(
     scope=(under(AccumulateSubsample),),
 )
 RANDOM_PAST = Theorem(
-    "random-past",
+    "random-past/product",
     "Drawing every sample from a model of the past chosen at random, the truth among them, the error plateaus: as with "
     "Accumulate of equal batches, at n (1 - sinc(n^-1/2)) -> pi^2/6 times the real-only error.",
     "error",
@@ -264,7 +264,7 @@ RANDOM_PAST = Theorem(
     scope=(under(RandomPast),),
 )
 RANDOM_PAST_RECURSION = Theorem(
-    "random-past-recursion",
+    "random-past/recursion",
     "For other families the error of the mean of all models so far and the spread of what they draw obey an exact two-state "
     "recursion.",
     "error",

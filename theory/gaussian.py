@@ -344,7 +344,7 @@ ONE_DIMENSION = Assumption(
 )
 _COMMON = (SAMPLES, MATCHED, GAUSSIAN)
 VARIANCE_MOMENT = Theorem(
-    "variance-moment",
+    "gaussian-moments/variance",
     "Under Replace the moments of a Gaussian's variance are products, one factor a generation: the expected standard deviation "
     "falls with either divisor, while E V^2 grows like (1+2/(n-1))^m where E V stands still.",
     "variance_moment",
@@ -357,7 +357,7 @@ VARIANCE_MOMENT = Theorem(
     _prove_moment,
 )
 WASSERSTEIN = Theorem(
-    "wasserstein",
+    "gaussian-moments/wasserstein",
     "Under Replace the expected squared Wasserstein distance of a Gaussian from the truth is 2 sigma^2 (1 - c^m) with divisor n, "
     "bounded; with the unbiased variance it grows like m/n without bound.",
     "wasserstein",
@@ -370,7 +370,7 @@ WASSERSTEIN = Theorem(
     _prove_wasserstein,
 )
 KULLBACK_LEIBLER = Theorem(
-    "kullback-leibler",
+    "gaussian-moments/kullback-leibler",
     "Under Replace the expected loss of a Gaussian on data of the truth explodes like (n/(n-d-2))^m, while with divisor n the "
     "errors of its mean and variance stay bounded: infinite at once with at most d + 2 samples.",
     "kullback_leibler",
@@ -383,7 +383,7 @@ KULLBACK_LEIBLER = Theorem(
     _prove_divergence,
 )
 HALF_LIFE = Theorem(
-    "half-life",
+    "log-moments/half-life",
     "Under Replace the typical variance of a Gaussian halves every 2 n ln2/(d+3) generations (unbiased: (d+1)), every "
     "ln2/(1 + (1-gamma)/gamma ln(1-gamma)) where d/n tends to gamma: the more dimensions, the sooner.",
     "half_life",
@@ -396,4 +396,4 @@ HALF_LIFE = Theorem(
     _prove_half_life,
     scope=(ONE_SIZE,),
 )
-MOMENTS = (VARIANCE_MOMENT, WASSERSTEIN, KULLBACK_LEIBLER, HALF_LIFE)
+MOMENTS = (VARIANCE_MOMENT, WASSERSTEIN, KULLBACK_LEIBLER)

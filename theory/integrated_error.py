@@ -241,7 +241,7 @@ def _prove() -> tuple[Step, ...]:
 
 NORMAL = Assumption("kernels are normal laws, and the truth is one or a mixture of them", always, "")
 INTEGRATED = Theorem(
-    "kernel-density-integrated-error",
+    "integrated-error/recursion",
     "The integrated squared error of a kernel density is exact under every workflow and with any bandwidths: at each frequency "
     "the share that the data has lost of the truth's wave and the variance of its wave are a linear recursion.",
     "integrated_error",

@@ -60,12 +60,12 @@ SUBSAMPLED = Assumption(
 ONE_BANDWIDTH = Assumption(
     "all generations have one bandwidth",
     lambda family, _: isinstance(family, KernelDensity) and not isinstance(family.bandwidth, tuple),
-    "with a tuple of bandwidths kernel-density-algebra holds",
+    "with a tuple of bandwidths kernel-density/algebra holds",
 )
 _COMMON = (SAMPLES, KERNELS, TWO_MOMENTS)
 
 KERNEL_REPLACE = Theorem(
-    "kernel-density-replace",
+    "kernel-density/replace",
     "Replacing the data each generation, the spread of a kernel density settles at n h^2 whatever the truth was, and "
     "its mean wanders off: the second moment about the truth grows by h^2 a generation.",
     "error",
@@ -79,7 +79,7 @@ KERNEL_REPLACE = Theorem(
     scope=(KERNELS, under(Replace), ONE_SIZE, ONE_BANDWIDTH),
 )
 KERNEL_FIXED = Theorem(
-    "kernel-density-fixed-real",
+    "kernel-density/fixed-real",
     "Keeping N real points beside n synthetic ones, a kernel density's second moment settles at h^2 (N+n)/N above that of "
     "the truth, and its error stays bounded.",
     "error",
@@ -93,7 +93,7 @@ KERNEL_FIXED = Theorem(
     scope=(KERNELS, under(FixedReal), ONE_BANDWIDTH),
 )
 KERNEL_FRESH = Theorem(
-    "kernel-density-fresh-real",
+    "kernel-density/fresh-real",
     "With weight w on N new real points a kernel density's second moment settles at h^2/w above that of the truth, pooled "
     "(w = N/(N+n)) as beside a fixed real set, and its error stays bounded.",
     "error",
@@ -107,7 +107,7 @@ KERNEL_FRESH = Theorem(
     scope=(KERNELS, under(FreshReal), ONE_BANDWIDTH),
 )
 KERNEL_ACCUMULATE = Theorem(
-    "kernel-density-accumulate",
+    "kernel-density/accumulate",
     "Keeping all data, a kernel density's error settles although its spread grows like h^2 ln m without end; trained on M points "
     "of that data, its error grows without end too, like h^2 ln(m)/M.",
     "error",
@@ -121,7 +121,7 @@ KERNEL_ACCUMULATE = Theorem(
     scope=(KERNELS, under(Accumulate, AccumulateSubsample), ONE_BANDWIDTH),
 )
 KERNEL_ALGEBRA = Theorem(
-    "kernel-density-algebra",
+    "kernel-density/algebra",
     "For any schedule, and for bandwidths that change, the covariance of all generations of a kernel density is an exact "
     "linear recursion, beside that of their second moments.",
     "error",
@@ -134,7 +134,7 @@ KERNEL_ALGEBRA = Theorem(
     prove_schedule,
 )
 KERNEL_SECOND = Theorem(
-    "kernel-density-second-moment",
+    "kernel-density/second-moment",
     "Where data accumulates, subsampled or not, a kernel density's second moment about the truth is that of the truth "
     "plus h^2 (1 + psi(N/n+m) - psi(N/n+1)): it grows like h^2 ln m. With bandwidths h_t it stays bounded exactly when "
     "sum h_t^2/t is finite, under replace exactly when sum h_t^2 is: any power decay is fast enough for the one only.",

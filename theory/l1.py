@@ -227,7 +227,7 @@ CHAINED = Assumption(
     "use l1_error_upper_bound",
 )
 L1_DRIFT = Theorem(
-    "l1-drift",
+    "l1-distance/drift",
     "The expected L1 distance from the first model, exactly: a sum over tokens and counts of one chain.",
     "l1_drift",
     "Categorical",
@@ -239,7 +239,7 @@ L1_DRIFT = Theorem(
     _steps_of_drift,
 )
 L1_ERROR = Theorem(
-    "l1-error",
+    "l1-distance/error",
     "The expected L1 distance from the truth, twice the total variation, exactly, and everywhere between T and the smaller of "
     "2 G_0 and sqrt(T/V) sum sqrt(p_i(1-p_i)); where data is replaced it rises to 2 G_0.",
     "l1_error",

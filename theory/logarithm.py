@@ -182,7 +182,7 @@ FULL_RANK = Assumption(
     "use larger sizes: with fewer the fitted covariance is singular at once",
 )
 LOG_VARIANCE = Theorem(
-    "log-variance",
+    "log-moments/variance",
     "Under Replace the log variance of a Gaussian falls by about (d+1)/(2n) a generation beside the 1/n of the "
     "divisor, whichever estimator: nearly every chain dies even where the mean variance stands still.",
     "log_variance",
@@ -195,7 +195,7 @@ LOG_VARIANCE = Theorem(
     _prove_chi_square,
 )
 SPREAD = Theorem(
-    "log-variance-spread",
+    "log-moments/spread",
     "Under Replace the log variances of a Gaussian part like random walks: their variance over chains grows by about 2/(dn) a "
     "generation, so that after n generations rare chains carry the mean variance.",
     "log_variance_spread",
@@ -208,7 +208,7 @@ SPREAD = Theorem(
     _prove_spread,
 )
 LOG_MEAN = Theorem(
-    "log-mean",
+    "log-moments/gamma",
     "Under Replace the log of a Gamma mean falls by ln(nk) - psi(nk), about 1/(2nk), a generation, although its mean "
     "never moves and its error explodes.",
     "log_mean",

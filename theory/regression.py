@@ -330,7 +330,7 @@ def _at(family: Family, workflow: Workflow, generation: int) -> float:
 
 
 REGRESSION_REPLACE = Theorem(
-    "regression-replace",
+    "regression/replace",
     "Replacing the data each generation, least squares with redrawn covariates err m times as much as one fit, "
     "sigma^2 d/(n-d-1): without bound.",
     "error",
@@ -344,7 +344,7 @@ REGRESSION_REPLACE = Theorem(
     scope=(REGRESSIONS, REDRAWN, under(Replace), ONE_SIZE),
 )
 REGRESSION_SIZES = Theorem(
-    "regression-replace-growing",
+    "regression/growing",
     "With sizes n_i the error of least squares is the sum of sigma^2 d/(n_i-d-1): bounded exactly when sum 1/n_i is.",
     "error",
     "LinearRegression",
@@ -357,7 +357,7 @@ REGRESSION_SIZES = Theorem(
     scope=(REGRESSIONS, REDRAWN, under(Replace), SIZES),
 )
 REGRESSION_ACCUMULATE = Theorem(
-    "regression-accumulate",
+    "regression/accumulate",
     "Keeping all data, least squares with redrawn covariates stay bounded: with N = n the error tends to "
     "-sigma^2 d/(d+1) (gamma + psi(1-(d+1)/n)), less than pi^2/6 times that of one fit.",
     "error",
@@ -382,7 +382,7 @@ REGRESSION_ACCUMULATE = Theorem(
     scope=(REGRESSIONS, REDRAWN, under(Accumulate)),
 )
 REGRESSION_FRESH = Theorem(
-    "regression-fresh-real",
+    "regression/fresh-real",
     "With N new real samples beside n synthetic ones, a model passes on the share beta of its error, a rational "
     "function of N, n and d, and the error settles at sigma^2 d/((N+n-d-1)(1-beta)).",
     "error",
@@ -426,7 +426,7 @@ REGRESSION_DESIGN = Theorem(
         RELABELLED,
     ),
 )
-REGRESSION = (REGRESSION_REPLACE, REGRESSION_SIZES, REGRESSION_FRESH, REGRESSION_ACCUMULATE, REGRESSION_DESIGN)
+REGRESSION = (REGRESSION_REPLACE, REGRESSION_SIZES, REGRESSION_FRESH, REGRESSION_ACCUMULATE)
 
 
 def theorem_of(family: LinearRegression, workflow: Workflow) -> Theorem:

@@ -197,7 +197,7 @@ ENDLESS = Assumption(
     "give a workflow, not a Schedule",
 )
 SAFE_FIXED = Theorem(
-    "safe-fixed-real",
+    "safe-amount/fixed-real",
     "Beside N real samples kept for ever, n <= eps N^2/(N+v2-eps(2N-v2)) synthetic ones are safe; every amount "
     "once eps reaches (N+v2)/(2N-v2), about one half.",
     "max_synthetic",
@@ -211,7 +211,7 @@ SAFE_FIXED = Theorem(
     scope=(under(FixedReal),),
 )
 SAFE_FRESH = Theorem(
-    "safe-fresh-real",
+    "safe-amount/fresh-real",
     "Beside N new real samples every generation, pooled, every amount of synthetic data is safe where v2 <= N; "
     "with a weight w, every amount from (1-w)^2 (N + (1+eps) v2)/((1+eps) w (2-w) - w^2) on.",
     "max_synthetic",
@@ -225,7 +225,7 @@ SAFE_FRESH = Theorem(
     scope=(under(FreshReal),),
 )
 SAFE_ACCUMULATE = Theorem(
-    "safe-accumulate",
+    "safe-amount/accumulate",
     "Keeping all data, few large batches are safer than many small ones: the gain falls with n, and n must "
     "be at least the solution of gain(oo) = 1 + eps.",
     "max_synthetic",
@@ -239,7 +239,7 @@ SAFE_ACCUMULATE = Theorem(
     scope=(under(Accumulate),),
 )
 SAFE_SUBSAMPLE = Theorem(
-    "safe-accumulate-subsample",
+    "safe-amount/accumulate-subsample",
     "Training on M <= N points subsampled from all data, the gain tends to at least 1 + (N-1)/M: no "
     "amount is safe at a tolerance below that excess.",
     "max_synthetic",
@@ -253,7 +253,7 @@ SAFE_SUBSAMPLE = Theorem(
     scope=(under(AccumulateSubsample), TWO_REAL),
 )
 NONE = Theorem(
-    "safe-replace",
+    "safe-amount/replace",
     "Replacing the data each generation no amount is safe: the error grows to -N/v2 times that of real "
     "data alone, or without bound.",
     "max_synthetic",

@@ -152,7 +152,7 @@ def _prove() -> tuple[Step, ...]:
         Step("No term is below 0, since e <= 1, B_psi >= 0, and e <= 1 - a (1 - e) for a <= 1"),
         *_prove_fixed(),
         Step(
-            "Without smoothing B_psi = 0, and S_psi is (1-z_phi) T/V of the plain law, v2 = -1 (kernel-density-integrated-error)"
+            "Without smoothing B_psi = 0, and S_psi is (1-z_phi) T/V of the plain law, v2 = -1 (integrated-error/recursion)"
         ),
     )
 
@@ -163,7 +163,7 @@ KEPT = Assumption(
     "elsewhere smoothing may repair weights that are far from the best: compare integrated_error itself",
 )
 LAST = Theorem(
-    "kernel-density-smoothing-last",
+    "integrated-error/lower-bound",
     "Whatever kernels data is drawn with, drawing it without smoothing and smoothing once, as much as all of them did, errs "
     "less at every frequency: the bias of one smoothing, and the variance of one fit times the gain.",
     "integrated_error_lower_bound",

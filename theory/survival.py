@@ -224,10 +224,10 @@ def _prove_chain() -> tuple[Step, ...]:
 CHAINED = Assumption(
     f"the workflow is Replace or a pooled FreshReal, with at most {alleles.LARGEST} samples and no more tokens than memory holds",
     lambda family, workflow: exact_chain(family, workflow),
-    "survivors-kept holds where the real set is kept, survivors-thinning always",
+    "survivors/kept holds where the real set is kept, survivors/thinning always",
 )
 SURVIVORS_CHAIN = Theorem(
-    "survivors",
+    "survivors/chain",
     "A token's count is a Markov chain of its own, Bin(n, x/n) under Replace, Bin(N, p) + Bin(n, x/(N+n)) beside fresh real "
     "data: survivors and losses are a sum over tokens, exactly.",
     "survivors",
@@ -241,7 +241,7 @@ SURVIVORS_CHAIN = Theorem(
     scope=(CHAINED,),
 )
 SURVIVORS_KEPT = Theorem(
-    "survivors-kept",
+    "survivors/kept",
     "A workflow that keeps its real set loses no token seen there: sum 1 - (1-p_i)^N survive for ever.",
     "survivors",
     "Categorical",
@@ -254,7 +254,7 @@ SURVIVORS_KEPT = Theorem(
     scope=(under(FixedReal, Accumulate),),
 )
 SURVIVORS_THINNED = Theorem(
-    "survivors-thinning",
+    "survivors/thinning",
     "Thinning: the tokens alive are at least those of one real corpus thinned by a(m), one number for each "
     "generation; under Replace a ~ 2/(m+1).",
     "survivors",

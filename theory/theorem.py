@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
@@ -50,9 +50,12 @@ class Derived:
 class Theorem:
     """A statement about a (family, workflow) pair with its evidence.
 
-    ``derive`` gives the expression that is computed with; ``steps`` goes the whole way symbolically and raises if a
+    ``derive`` gives the expression that is computed with; ``prove`` goes the whole way symbolically and raises if a
     step does not hold. ``quantity`` names the public function that it answers. ``scope``: to which of the pairs that meet its
     assumptions the statement is made, evaluated as they are (`applicability`). ``needs``: what it is about beside such a pair.
+
+    A theorem whose closed form depends on the case has ``cases``, each with its own scope, evidence and derivation and with
+    a name "theorem/case"; the main one comes first, and its evidence stands for the whole (`of_cases`).
     """
 
     name: str
@@ -68,18 +71,31 @@ class Theorem:
     printed: tuple[Printed, ...] = ()
     scope: tuple[Assumption, ...] = ()
     needs: str = ""
+    cases: tuple[Theorem, ...] = ()
+
+    @property
+    def forms(self) -> tuple[Theorem, ...]:
+        """Its cases, or itself: what has one derivation and one kind of evidence."""
+        return self.cases or (self,)
+
+    @property
+    def kinds(self) -> str:
+        """The kinds of evidence of its forms."""
+        return listed(each.evidence.value for each in self.forms)
 
     @cached_property
     def derived(self) -> Derived:
         """The expressions, computed once; raises TypeError where the answer is a finite computation, not a formula."""
         if self.derive is None:
-            raise TypeError(f"{self.name} is computed, it has no closed form")
+            why = "each of its cases has its own" if self.cases else "it is computed, it has no closed form"
+            raise TypeError(f"{self.name}: {why}")
         return self.derive()
 
     @cached_property
     def derivation(self) -> tuple[Step, ...]:
         """The steps from the one-step law to the result, each checked as it is made."""
-        return self.prove() if self.prove is not None else ()
+        own = self.prove() if self.prove is not None else ()
+        return own + tuple(step for case in self.cases for step in case.derivation)
 
     def require(self, owner: str, family: Family, workflow: Workflow) -> Theorem:
         """Itself where every assumption holds; raises InputError naming the first that fails and what to use instead."""
@@ -106,7 +122,7 @@ class Theorem:
         """The closed form as a Python function of its letters, to any precision, for people without this package."""
         closed = self.derived.expression.doit()
         letters = ", ".join(sorted(map(str, closed.free_symbols)))
-        name = self.name.replace("-", "_")
+        name = self.name.replace("-", "_").replace("/", "_")
         return f"import mpmath\n\n\ndef {name}({letters}):\n    return {_Mpmath().doprint(closed)}"
 
     def as_record(self) -> dict[str, Any]:
@@ -117,10 +133,35 @@ class Theorem:
             "quantity": self.quantity,
             "family": self.family,
             "workflow": self.workflow,
-            "evidence": self.evidence.value,
+            "evidence": self.kinds,
             "assumptions": [each.text for each in self.assumptions],
             "sources": list(self.sources),
+            "cases": [each.as_record() for each in self.cases],
         }
+
+
+def of_cases(statement: str, *cases: Theorem, workflow: str = "") -> Theorem:
+    """One theorem of several cases, named "theorem/case": it assumes what all of them do, and has the sources of each."""
+    (name,) = {each.name.partition("/")[0] for each in cases}
+    shared = set.intersection(*(set(each.assumptions) for each in cases))
+    return Theorem(
+        name,
+        statement,
+        listed(each.quantity for each in cases),
+        listed((each.family for each in cases), "; "),
+        workflow or listed((each.workflow for each in cases), "; "),
+        cases[0].evidence,
+        tuple(each for each in cases[0].assumptions if each in shared),
+        tuple(dict.fromkeys(source for each in cases for source in each.sources)),
+        printed=tuple(printed for each in cases for printed in each.printed),
+        needs=cases[0].needs,
+        cases=cases,
+    )
+
+
+def listed(texts: Iterable[str], comma: str = ", ") -> str:
+    """Each text once, in order."""
+    return comma.join(dict.fromkeys(texts))
 
 
 class _Mpmath(MpmathPrinter):

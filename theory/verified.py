@@ -326,7 +326,7 @@ def _ratio(one: Expr, other: Expr) -> Expr:
 LABELS = Assumption("the verifier looks only at whether a label is right", always, "")
 CLASSES = Assumption("two classes alike, of Gaussian points with the identity as covariance", always, "")
 VERIFICATION = Theorem(
-    "verification",
+    "verification/threshold",
     "Verified labels teach the right thing once they are right with more than psi/(phi+psi); a verifier pays at a budget of "
     "generated labels only where (phi p - psi(1-p))^2/(phi p + psi(1-p)) exceeds (2p-1)^2.",
     "verification",
@@ -340,7 +340,7 @@ VERIFICATION = Theorem(
     needs="a Verifier of labels, and how often its generator is right",
 )
 ACCURACY = Theorem(
-    "verified-accuracy",
+    "verification/accuracy",
     "The classifier that averages n verified labels is right with a chance that is one integral, averaged over a binomial; as n "
     "and d grow at one ratio it is Phi(r mu^2/sqrt(r^2 mu^2 + d/n)), r the mean sign of a kept label.",
     "verified_accuracy",

@@ -25,10 +25,11 @@ def trials() -> tuple[Trial, ...]:
         return np.exp(2 * np.asarray(seen("log_variance", space)(key, chains)))
 
     return (
-        Trial("variance-moment", "Gaussian(2), Replace(60)", "squared_variance", squared,
+        Trial("gaussian-moments/variance", "Gaussian(2), Replace(60)", "squared_variance", squared,
               lambda: t.variance_moment(space, w, m)),
-        Trial("wasserstein", "Gaussian(1), Replace(60)", "wasserstein", seen("wasserstein", line),
+        Trial("gaussian-moments/wasserstein", "Gaussian(1), Replace(60)", "wasserstein", seen("wasserstein", line),
               lambda: t.wasserstein(line, w, m)),
-        Trial("kullback-leibler", "Gaussian(2), Replace(60)", "kullback_leibler", seen("kullback_leibler", space),
+        Trial("gaussian-moments/kullback-leibler", "Gaussian(2), Replace(60)", "kullback_leibler",
+              seen("kullback_leibler", space),
               lambda: t.kullback_leibler(space, w, m)),
     )  # fmt: skip

@@ -40,7 +40,7 @@ def _verification() -> Trial:
         told = [theory.verification(p, theory.Verifier(right, wrong)) for p, right, wrong in VERIFIERS]
         return [each for one in told for each in (one.kept_accuracy, 1 / one.keep_rate)]
 
-    return Trial("verification", "three verifiers", "right, and generated for one kept", draw, means)
+    return Trial("verification/threshold", "three verifiers", "right, and generated for one kept", draw, means)
 
 
 def _verified_accuracy() -> Trial:
@@ -65,7 +65,7 @@ def _verified_accuracy() -> Trial:
             for p, right, wrong, dimension, samples in cases
         ]
 
-    return Trial("verified-accuracy", "two classes", "accuracy", draw, means)
+    return Trial("verification/accuracy", "two classes", "accuracy", draw, means)
 
 
 STOPPING = {"variance": 2.0, "bias": 0.5, "samples": 6, "contraction": 0.25}

@@ -21,7 +21,7 @@ def trials() -> tuple[Trial, ...]:
     gone = int(t.extinction_time(corpus, replaced)[0])
     fresh = t.FreshReal(10, 60)
     return (
-        Trial("l1-error", "two tokens, Replace(30), generations 1 to 12", "L1 distance",
+        Trial("l1-distance/error", "two tokens, Replace(30), generations 1 to 12", "L1 distance",
               lambda key, chains: np.sqrt(2 * simulate.chains(RARE, t.Replace(30), 12, chains, key).error),
               lambda: t.l1_error(RARE, t.Replace(30), np.arange(1, 13))),
         Trial("extinction-time", "seen 5 times of 100, one generation before and at the median", "lost",
