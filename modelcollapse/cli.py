@@ -10,6 +10,7 @@ import errno
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from importlib import import_module
 from typing import Annotated, Any
 
@@ -27,15 +28,20 @@ class Commands(Mapping[str, Any]):
     def __getitem__(self, name: str) -> Any:
         if name not in self.names:
             raise KeyError(name)
-        one = typer.Typer(add_completion=False)
-        one.command(name)(import_module(f"modelcollapse.commands.{name}").command)
-        return typer.main.get_command(one)
+        return _read(name)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.names)
 
     def __len__(self) -> int:
         return len(self.names)
+
+
+@cache
+def _read(name: str) -> Any:
+    one = typer.Typer(add_completion=False)
+    one.command(name)(import_module(f"modelcollapse.commands.{name}").command)
+    return typer.main.get_command(one)
 
 
 class Group(TyperGroup):
