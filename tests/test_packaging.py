@@ -144,6 +144,29 @@ def test_imports_point_one_way(floor: str) -> None:
                 assert part in MAY_IMPORT[floor], f"{path.relative_to(ROOT)} imports {name}"
 
 
+def test_only_the_command_line_imports_commands() -> None:
+    """It reads the one that is asked; what they call knows nothing of them."""
+    for path in everything():
+        package = package_of(path)
+        if package not in ("modelcollapse.commands", "tests"):
+            names = [name for name in imported(path, package) if name.startswith("modelcollapse.commands")]
+            assert not names, f"{path.relative_to(ROOT)} imports {names[0]}"
+        if package == "modelcollapse.commands":
+            assert "modelcollapse.cli" not in {name.rpartition(".")[0] for name in imported(path, package)}
+
+
+def test_a_command_waits_for_no_other(tmp_path: Path) -> None:
+    program = """
+import sys
+from modelcollapse import cli
+try:
+    cli.main(["plan", "--real", "0", "--vocabulary", "5"])
+except SystemExit:
+    print(*sorted(name.split(".")[2] for name in sys.modules if name.startswith("modelcollapse.commands.")))
+"""
+    assert python(program, tmp_path).split() == ["options", "output", "plan"]
+
+
 def test_theory_has_one_door_to_jax() -> None:
     users = {
         path.name

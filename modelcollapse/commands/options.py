@@ -1,11 +1,45 @@
-"""Options that say what is fitted, the same for every command that asks for a family."""
+"""Options that several commands take: their types and texts."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")]
+
+
+def path(text: str) -> Path:
+    """Where to write; an empty text is no place."""
+    if not text:  # an InputError would lose its words on its way through the parser
+        raise typer.BadParameter('"": name a place to write to, or leave it out')
+    return Path(text)
+
+
+Out = Annotated[
+    Path | None,
+    typer.Option("--out", parser=path, metavar="FOLDER", help="Write pictures and the result (json) there."),
+]
+Seed = Annotated[int, typer.Option(help="Seed of the simulated chains.")]
+Chains = Annotated[str, typer.Option(help="Number of simulated chains.")]
+Real = Annotated[str | None, typer.Option(help="Number of real samples, without a corpus.")]
+Corpora = Annotated[
+    str | None,
+    typer.Option(
+        help="path.txt, path.jsonl[:column], path.parquet[:column], a csv of counts, hf:name, builtin:pydoc, builtin:stdlib, "
+        "or - for standard input."
+    ),
+]
+
+
+def typed(context: typer.Context, name: str) -> bool:
+    """Whether a person gave this option."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+# what is fitted
 Dimension = Annotated[str | None, typer.Option(help="Of gaussian, regression, density and logistic. Default: 1.")]
 Vocabulary = Annotated[str | None, typer.Option(help="Tokens of the categorical family. Default: 50.")]
 Zipf = Annotated[str | None, typer.Option(help="Exponent of its law; 0: all tokens alike. Default: 0.")]

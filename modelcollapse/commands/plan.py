@@ -1,0 +1,187 @@
+"""`modelcollapse plan`: how much synthetic data is safe, and the questions beside it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from . import options, output
+
+if TYPE_CHECKING:
+    from modelcollapse.plan import Plan
+
+
+def _asks(question: str) -> Any:
+    """An option of `plan` that is a question."""
+    return typer.Option(help=question, rich_help_panel="Questions, answered beside the plan or alone")
+
+
+def command(
+    corpus: options.Corpora = None,
+    unit: Annotated[
+        str | None, typer.Option(help="A token is: words (the default; case kept, joined over ' and -) or bytes.")
+    ] = None,
+    real: options.Real = None,
+    vocabulary: Annotated[str | None, typer.Option(help="Number of different tokens, without a corpus.")] = None,
+    zipf: Annotated[
+        str | None, typer.Option(help="Exponent of Zipf's law, without a corpus; 0: all tokens alike. Default: 1.")
+    ] = None,
+    synthetic: Annotated[
+        str | None, typer.Option(help="Synthetic samples per generation. Default: as many as real ones.")
+    ] = None,
+    train: Annotated[
+        str | None, typer.Option(help="Training set of accumulate-subsample, at most --real. Default: --real.")
+    ] = None,
+    generations: Annotated[
+        str | None, typer.Option(help="Last generation to look at; 1 is the first model. Default: 10.")
+    ] = None,
+    tolerance: Annotated[
+        str | None,
+        typer.Option(help="How much worse than real data alone the error may become. Default: 0.1, which is 10 %."),
+    ] = None,
+    as_truth: Annotated[
+        bool, typer.Option("--as-truth", help="Read the corpus as the truth, not as the data of generation 1.")
+    ] = False,
+    count: Annotated[
+        str | None, _asks("When is a token gone that is seen so often? Needs --real or a --corpus.")
+    ] = None,
+    retain: Annotated[str | None, _asks("How many real samples keep this share of the diversity, such as 0.9?")] = None,
+    rare: Annotated[str | None, _asks("How many real samples keep a thing of this probability, such as 1e-4?")] = None,
+    pilot: Annotated[
+        str | None,
+        _asks("Runs in a csv with the columns real, synthetic, loss[, error]: how much synthetic data is best?"),
+    ] = None,
+    worth: Annotated[
+        str | None, _asks("How much is best of a source whose samples are worth no more than this many real ones?")
+    ] = None,
+    contamination: Annotated[
+        str | None, _asks("Is this share of synthetic data dangerous? Needs --worth or --pilot.")
+    ] = None,
+    sources: Annotated[str | None, _asks("What are so many sources of one --worth worth together?")] = None,
+    teacher: Annotated[
+        str | None, _asks("How many samples of a teacher help, fitted on so many real ones[,of which the student's]?")
+    ] = None,
+    verifier: Annotated[
+        str | None, _asks("Does a verifier help that keeps right and wrong labels with these chances, such as 0.9,0.2?")
+    ] = None,
+    accuracy: Annotated[str | None, _asks("With --verifier: the chance that a generated label is right.")] = None,
+    stop: Annotated[
+        str | None,
+        _asks(
+            "When is retraining on verified data best stopped? share moved to it in a round,error at first,its bias[,noise]."
+        ),
+    ] = None,
+    temperature: Annotated[
+        str | None, _asks("Does sampling at this temperature hurt, such as 0.8? Needs --vocabulary.")
+    ] = None,
+    multiplier: Annotated[
+        str | None, _asks("How many samples are harmless whose variance is so many times that of their model?")
+    ] = None,
+    curation: Annotated[
+        str | None, _asks("Does choosing by a reward amplify a trait? reward[,choices[,share in truth]], such as 1,2.")
+    ] = None,
+    detector: Annotated[
+        str | None,
+        _asks("Does a detector pay that calls real and synthetic items real with these chances? Needs --share."),
+    ] = None,
+    stream: Annotated[str | None, _asks("What does a stream come to of which models wrote this share?")] = None,
+    recover: Annotated[
+        str | None, _asks("When is what has collapsed back within this share of where new real data holds it?")
+    ] = None,
+    phases: Annotated[bool, _asks("What share of the data must be real? With --out a picture of the regimes.")] = False,
+    budget: Annotated[
+        str | None, _asks("What does it buy best? total=1000,real=1,synthetic=0.1[,verification=...][,training=...].")
+    ] = None,
+    correction: Annotated[
+        str | None, _asks("With --budget: a verifier as means feel it, contraction,worth[,share that it keeps].")
+    ] = None,
+    at_least: Annotated[
+        str | None, _asks("With --budget: how many items every later model is trained on, at least.")
+    ] = None,
+    share: Annotated[
+        str | None, _asks("With --temperature, --multiplier, --curation, --detector: the share of synthetic data.")
+    ] = None,
+    order: Annotated[
+        int | None, typer.Option(help="Plan for a table of bytes given the last 0, 1 or 2 bytes, context by context.")
+    ] = None,
+    out: options.Out = None,
+    as_json: options.Json = False,
+) -> None:
+    """How much synthetic data is safe: error, limit, safe amounts and survivors for five workflows.
+
+    With a corpus its tokens are the real data that generation 1 is trained on. Without one, --real N --vocabulary V --zipf s.
+    Options that are questions are answered beside the plan, or alone; each names its theorem.
+
+    Examples: modelcollapse plan --corpus notes.txt --tolerance 0.1;
+    modelcollapse plan --real 1000000 --vocabulary 50000 --zipf 1.1 --synthetic 250000 --json
+    """
+    sizes = {"real": real, "vocabulary": vocabulary, "zipf": zipf}
+    asked = {"count": count, "retain": retain, "rare": rare, "pilot": pilot, "worth": worth, "contamination": contamination,
+             "sources": sources, "teacher": teacher, "verifier": verifier, "stop": stop, "temperature": temperature,
+             "multiplier": multiplier, "curation": curation, "detector": detector, "stream": stream,
+             "recover": recover, "phases": "yes" if phases else None, "budget": budget}  # fmt: skip
+    context = {"share": share, "accuracy": accuracy, "correction": correction, "at-least": at_least}
+    from modelcollapse import plan as plans
+    from modelcollapse import planning
+
+    if order is not None:
+        given = {"unit": unit, **sizes, "as-truth": as_truth or None, **asked, **context}
+        ordered, source = planning.order_plan(
+            corpus, order, synthetic, train, generations or "10", tolerance or "0.1", given
+        )
+        if out is not None:
+            output.folder(out)
+        record = {"source": source} | plans.order_json(ordered)
+        files = output.pictures(out, record, lambda where: [], f"plan-order-{order}")
+        if as_json:
+            output.print_json(record | files)
+            return
+        from modelcollapse import report
+
+        report.order_plan(source["name"], ordered)
+        report.files(files)
+        return
+    if out is not None:
+        output.folder(out)
+    made, record = None, {}
+    planned = planning.wants_a_plan(asked, corpus, real, vocabulary, (unit, zipf, train, as_truth or None))
+    seen = {
+        "real": real,
+        "synthetic": synthetic,
+        "vocabulary": vocabulary,
+        "generations": generations,
+        "tolerance": tolerance,
+    }
+    planning.check_context(asked, context if planned else context | seen)
+    if planned:
+        made = planning.made(
+            corpus, unit, real, vocabulary, zipf, synthetic, train, generations or "10", tolerance or "0.1", as_truth
+        )
+        record = plans.as_json(made)
+    answers = planning.answers(
+        asked, planning.known(made, real, synthetic, vocabulary, context | {"generations": generations})
+    )
+    if answers:
+        record["answers"] = plans.finite([each.as_record() for each in answers])
+    tokens = next((each.numbers["vocabulary"] for each in answers if each.option == "phases"), None)
+    pictures = output.pictures(out, record, lambda where: draw(made, tokens, where), "plan")
+    if as_json:
+        output.print_json(record | pictures)
+        return
+    from modelcollapse import report
+
+    if made:
+        report.plan(made)
+    report.answered(answers)
+    report.files(pictures)
+
+
+def draw(made: Plan | None, phases: int | None, where: Path) -> list[Path]:
+    """The pictures of a plan, if one was made, and of the regimes for so many tokens."""
+    from modelcollapse import pictures
+    from modelcollapse.questions import regimes
+
+    drawn = [] if made is None else pictures.draw_plan(made, where)
+    return drawn if phases is None else [*drawn, pictures.draw_phases(regimes.diagram(phases), where)]

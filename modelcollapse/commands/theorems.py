@@ -1,0 +1,131 @@
+"""`modelcollapse theorems`: the list, one of them in full, or those that hold for a problem."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from modelcollapse.terminal import refused
+
+from . import options, output
+
+
+def command(
+    context: typer.Context,
+    name: Annotated[str | None, typer.Argument(help="One theorem; leave it out for the list.")] = None,
+    derivation: Annotated[bool, typer.Option("--derivation", help="Show how it is derived, step by step.")] = False,
+    latex: Annotated[bool, typer.Option("--latex", help="Print the closed form as LaTeX.")] = False,
+    code: Annotated[bool, typer.Option("--code", help="Print the expression that is computed, as Python.")] = False,
+    family: Annotated[
+        str | None,
+        typer.Option(
+            help="Which theorems hold for this family, under the --workflow? gaussian, categorical, poisson, gamma, binomial, "
+            "negativebinomial, regression, density, zipf, mixture, logistic or bigram, with the parameters below."
+        ),
+    ] = None,
+    workflow: Annotated[
+        str | None,
+        typer.Option(
+            help="With --family: replace, fixed-real, fresh-real, accumulate, accumulate-subsample, bootstrap, sliding-window "
+            "or random-past."
+        ),
+    ] = None,
+    synthetic: Annotated[
+        str | None,
+        typer.Option(help="With --workflow: synthetic samples per generation. Default: as many as real ones."),
+    ] = None,
+    real: Annotated[
+        str | None, typer.Option(help="With --workflow: real samples. Default: as many as synthetic ones.")
+    ] = None,
+    train: Annotated[
+        str | None, typer.Option(help="Training set of accumulate-subsample, at most --real. Default: --real.")
+    ] = None,
+    weight: Annotated[str | None, typer.Option(help="Of the real part of fresh-real. Default: its share.")] = None,
+    models: Annotated[str | None, typer.Option(help="Of a sliding-window. Default: 3.")] = None,
+    dimension: options.Dimension = None,
+    vocabulary: options.Vocabulary = None,
+    zipf: options.Zipf = None,
+    mean: options.Mean = None,
+    shape: options.Shape = None,
+    trials: options.Trials = None,
+    probability: options.Probability = None,
+    size: options.Size = None,
+    noise: options.Noise = None,
+    bandwidth: options.Bandwidth = None,
+    exponent: options.Exponent = None,
+    components: options.Components = None,
+    separation: options.Separation = None,
+    signal: options.Signal = None,
+    penalty: options.Penalty = None,
+    corpus: options.Text = None,
+    length: options.Length = None,
+    as_json: options.Json = False,
+) -> None:
+    """List the theorems, or show one: statement, assumptions, sources, closed form, derivation.
+
+    With --family and --workflow: which of them hold there, and why the others do not.
+
+    Examples: modelcollapse theorems; modelcollapse theorems accumulate --derivation;
+    modelcollapse theorems --family categorical --vocabulary 50 --workflow fresh-real --real 100 --synthetic 1000
+    """
+    from modelcollapse.theory import ledger
+
+    given: dict[str, Any] = {each: context.params[each] for each in context.params if options.typed(context, each)}
+    problem = {each: value for each, value in given.items() if each not in ("name", *FORMS)}
+    if problem:
+        _applicability(name, problem, [each for each in FORMS[:-1] if each in given], as_json)
+        return
+    if name is None:
+        if derivation or latex or code:
+            raise refused(
+                "derivation" if derivation else "latex" if latex else "code", True, "name the theorem to show"
+            )
+        records = [each.as_record() for each in ledger.theorems()]
+        if as_json:
+            output.print_json({"theorems": records})
+            return
+        from modelcollapse import report
+
+        report.theorems(ledger.theorems())
+        return
+    if latex + code + as_json > 1 or (derivation and (latex or code)):
+        raise refused("code" if code else "latex", True, "ask for one form: --json, --latex, --code or --derivation")
+    theorem = ledger.named(name)
+    if as_json:
+        from modelcollapse.report import theorem_json
+
+        output.print_json(theorem_json(theorem, derivation=derivation))
+    elif latex or code:
+        closed = [form for form in theorem.forms if form.derive is not None]
+        if not closed:
+            raise refused("name", name, f"{'--latex' if latex else '--code'} prints a closed form, and this theorem is a "
+                           "finite computation: see --derivation")  # fmt: skip
+        for form in closed:
+            if latex and theorem.cases:
+                typer.echo(f"% {form.name}")
+            typer.echo(form.latex if latex else form.code)
+    else:
+        from modelcollapse import report
+
+        report.theorem(theorem, derivation=derivation)
+
+
+FORMS = ("derivation", "latex", "code", "as_json")
+
+
+def _applicability(name: str | None, given: dict[str, str], forms: list[str], as_json: bool) -> None:
+    """Which theorems hold for the family under the workflow that options name, and why the others do not."""
+    from modelcollapse import problem, report
+
+    if forms:
+        raise refused(forms[0], True, "shows one theorem: leave it out, or leave out the family and its workflow")
+    f, w = problem.of(given)
+    rows = problem.theorems_for(name, f, w)
+    if as_json:
+        output.print_json({
+            "family": type(f).__name__, "workflow": type(w).__name__, "applies": sum(each.applies for each in rows),
+            "theorems": [each.as_record() for each in rows],
+        })  # fmt: skip
+        return
+    report.applicability(f, w, rows)
