@@ -474,8 +474,8 @@ def test_frequencies_whose_weight_overflows(bandwidth, dimension, variance):
 def test_an_error_beyond_all_floats_is_infinite(bandwidth, dimension):
     """One kernel over its own volume, (4 pi h^2)^(-d/2): more than a float holds is inf, not NaN."""
     f = theory.KernelDensity(bandwidth, dimension)
-    for w in (theory.Replace(20), theory.FixedReal(20, 30), theory.SlidingWindow(20, 2)):
-        assert np.isinf(theory.integrated_error(f, w, np.array([1, 3]))).all()
+    for workflow in (theory.Replace(20), theory.FixedReal(20, 30), theory.SlidingWindow(20, 2)):
+        assert np.isinf(theory.integrated_error(f, workflow, np.array([1, 3]))).all()
 
 
 def test_slopes_by_sizes_and_arrays_where_models_are_unrolled():

@@ -32,6 +32,7 @@ from .workflow import (
     Workflow,
 )
 
+FINEST = 1000  # times as many frequencies as for one place
 Integrand = Callable[[Workflow, Any, dict[Any, Any], Any, Any], Any]
 
 
@@ -93,12 +94,16 @@ def by_model(f: KernelDensity, workflow: Workflow, widths: Any, truth: Any, inte
 def plane(
     f: KernelDensity, truth: GaussianMixture | None, least: Any, most: Any, generations: Any
 ) -> tuple[Any, Any, Any]:
-    """Frequencies, logarithms of weights and the truth there, for bandwidths between ``least`` and ``most`` over some generations."""
+    """Frequencies, logarithms of their weights, and the truth there, for bandwidths from ``least`` to ``most``."""
     xp = arg.namespace(least, most, generations, f.variance)
     inner, outer, finer = f.variance, f.variance, 1.0
     if truth is not None:  # places that are apart ask for more nodes
         inner, outer = float(truth.covariances.min()), truth.v
         finer += float(np.ptp(truth.means)) / (4 * inner**0.5)
+        if finer > FINEST:
+            raise arg.refuse(
+                "GaussianMixture", "means", truth.means, f"at most {4 * FINEST:,} of the least deviation apart"
+            )
     largest = xp.maximum(xp.sqrt(outer), xp.real(most))  # its square may overflow
     widest = largest * xp.sqrt((xp.sqrt(outer) / largest) ** 2 + generations * (most / largest) ** 2)
     s, weights = frequencies(widest, xp.minimum(least, xp.sqrt(inner)), f.dimension, finer)

@@ -25,9 +25,10 @@ FEW = 4  # dimensions
 
 
 def frequencies(widest: Any, narrowest: Any, dimension: int, finer: float = 1.0) -> tuple[Any, Any]:
-    """Frequencies and the logarithms of their weights (..., F), for `summed`, for integrands that vary between the scales 1/widest and 1/narrowest of length.
+    """Frequencies and logarithms of their weights (..., F), for `summed`.
 
-    ``finer``: by what factor steps are smaller than for normal laws about one place.
+    Of integrands that vary between the scales 1/widest and 1/narrowest of length. ``finer``: by what factor steps are smaller
+    than for normal laws about one place.
     """
     xp = arg.namespace(widest, narrowest)
     low, top = math.exp(-BELOW) / xp.asarray(widest * 1.0), math.sqrt(FALLEN + dimension) / xp.asarray(narrowest * 1.0)

@@ -21,9 +21,9 @@ from .family import Gaussian, GaussianMixture, KernelDensity
 from .integrated_error import NORMAL, check_truth, kernels, over_frequencies, plane, run
 from .kernel_density import KERNELS
 from .lower import evaluate
+from .quadrature import summed
 from .solve import Step, Unsolved
 from .symbols import Bp, Cp, D, N, Sp, T, Z, a, e, ec, m, n, w, y, zp
-from .quadrature import summed
 from .theorem import Assumption, Evidence, Theorem
 from .traced import or_nan
 from .workflow import Accumulate, FixedReal, Replace, Workflow
