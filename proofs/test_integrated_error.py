@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from fractions import Fraction
 from itertools import pairwise
 
@@ -450,6 +451,31 @@ def test_many_dimensions(real, synthetic, dimension):
         for share, exponent in ((again, wide + 1), (-2, wide / 2 + 1), (1, mpmath.mpf(1))):
             total += share * (4 * mpmath.pi * exponent) ** (-mpmath.mpf(dimension) / 2)
     assert float(abs(bound / total - 1)) < 1e-12
+
+
+@pytest.mark.parametrize(
+    ("bandwidth", "dimension", "variance"),
+    [(1e-4, 60, 1), (3e-4, 100, 1), (1e-3, 100, 1.0), (0.05, 300, 1), (1e-300, 1, 1), (1e200, 1, 1), (1e-10, 2, 1e300)],
+)
+def test_frequencies_whose_weight_overflows(bandwidth, dimension, variance):
+    """The weight s^(d-1) of a frequency may lie beyond all floats where nothing of the integrand is left; the answer does not."""
+    f = theory.KernelDensity(bandwidth, dimension, variance)
+    with mpmath.workdps(60):
+        exact = in_space(20, 20, [mpmath.mpf(bandwidth)], variance, dimension)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert float(abs(theory.integrated_error(f, theory.Replace(20), 1) / exact - 1)) < 1e-12
+        assert theory.integrated_error(f, theory.Replace(20), 0) == 0
+        least = theory.integrated_error_lower_bound(f, theory.Replace(20), 2)
+        assert 0 < least <= theory.integrated_error(f, theory.Replace(20), 2) * (1 + 1e-12)
+
+
+@pytest.mark.parametrize(("bandwidth", "dimension"), [(1e-4, 100), (1e-3, 300)])
+def test_an_error_beyond_all_floats_is_infinite(bandwidth, dimension):
+    """One kernel over its own volume, (4 pi h^2)^(-d/2): more than a float holds is inf, not NaN."""
+    f = theory.KernelDensity(bandwidth, dimension)
+    for workflow in (theory.Replace(20), theory.FixedReal(20, 30), theory.SlidingWindow(20, 2)):
+        assert np.isinf(theory.integrated_error(f, workflow, np.array([1, 3]))).all()
 
 
 def test_slopes_by_sizes_and_arrays_where_models_are_unrolled():

@@ -199,10 +199,22 @@ def test_jax_gives_the_same_numbers_and_finite_gradients():
         assert np.isfinite(slopes).all()
 
 
+@pytest.mark.parametrize(("sizes", "weight"), [((10, 39), 1.0), ((10, 41), math.nan)])
+def test_a_batch_that_would_make_the_model_before_count_below_nothing_has_no_size(sizes, weight):
+    """n alpha (1 - alpha) + alpha = N is the edge of one unbiased mean of n items: v2 = -1, alpha = 1/2, N = 10."""
+    f = theory.Categorical([0.5, 0.5])
+    traced = jax.jit(lambda share: theory.effective_size(f, sizes, share, theory.Unknown()))(0.5)
+    assert float(traced.samples[-1]) == pytest.approx(20.0 if weight == 1 else weight, nan_ok=True)
+    if weight == 1:
+        assert theory.effective_size(f, sizes, 0.5, theory.Unknown()).weight[-1] == pytest.approx(weight)
+
+
 @pytest.mark.parametrize(
     ("call", "fragment"),
     [
         (lambda f: theory.effective_size(f, [5, 5], 1.0, theory.Unknown()), "share=1.0"),
+        (lambda f: theory.effective_size(f, [10, 41], 0.5, theory.Unknown()), "batch 2 is so large"),
+        (lambda f: theory.effective_size(f, [10, 39, 84], 0.5, theory.Unknown()), "batch 3 is so large"),
         (lambda f: theory.effective_size(f, [], 0.5, theory.Unknown()), "sizes"),
         (lambda f: theory.effective_size(f, [5, 5], 0.5, "unknown"), "Unknown, Detector, Scores, Known"),
         (lambda f: theory.effective_size(theory.KernelDensity(0.5), [5, 5], 0.5, theory.Known()), "KernelDensity"),

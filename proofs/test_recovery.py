@@ -147,6 +147,8 @@ def test_the_steps_are_shown_and_bad_input_is_refused() -> None:
     wrong: Any = theory
     for call, match in (
         (lambda: wrong.recovery_time(f, theory.FixedReal(5, 5)), "FreshReal"),
+        # at the edge both are multiplied by one half
+        (lambda: wrong.recovery_time(theory.Gamma(1.0, 2.0), theory.FreshReal(1, 1, 0.5), 0.1, 1.0), "than the bias"),
         (lambda: wrong.recovery_time(f, theory.FreshReal(5, 5), 0), "tolerance=0"),
         (lambda: wrong.recovery_time(theory.Poisson(1.0), theory.FreshReal(5, 5)), "error=None"),
         (lambda: wrong.recovery_error(f, theory.FreshReal(5, 5), 1, -1.0), "error=-1"),

@@ -50,6 +50,10 @@ def test_the_ends():
     assert theory.stopping_round(0.3, 1.0, 0.0) == (math.inf, 0.0, 0.0)
     assert theory.stopping_round(0.3, 1.0, 0.0, 5.0)[:2] == (0.0, 1.0)
     assert theory.stopping_round(0.3, 1.0, 2.0, 5.0).rounds == 0
+    assert theory.stopping_round(0.5, 1.0, 0.0, 0.75)[:2] == (
+        0.0,
+        1.0,
+    )  # the noise of all rounds is the error at the start
     slow = theory.stopping_round(1e-9, 1.0, 1.0)
     assert slow.rounds == pytest.approx(math.log(2) * 1e9, rel=1e-8)
     assert slow.error == pytest.approx(0.5, rel=1e-9)

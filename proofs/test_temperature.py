@@ -143,7 +143,8 @@ def test_arrays_and_refusals():
     table = theory.temperature_window(np.array([2, 3, 100]), np.array([0.5, 1.0, 0.5]))
     for place, (tokens, heat) in enumerate(((2, 0.5), (3, 1.0), (100, 0.5))):
         assert [each[place] for each in table] == list(theory.temperature_window(tokens, heat))
-    assert theory.temperature_window(9, 1.3) == (1.0, 1.0, 1.0)
+    for none in (1.0, 1.3):
+        assert theory.temperature_window(9, none) == (1.0, 1.0, 1.0)
     for tokens, heat, word in ((1, 0.5, "tokens=1"), (5, 0, "temperature=0"), (5, math.nan, "temperature=nan")):
         with pytest.raises(theory.InputError, match=word):
             theory.temperature_window(tokens, heat)

@@ -512,6 +512,30 @@ def test_verify_fails_when_a_prediction_is_wrong(
     assert not json.loads(out)["verdicts"][0]["passed"]
 
 
+@pytest.mark.parametrize(
+    ("relation", "means"),
+    [("=", {0.9: False, 1.0: True, 1.1: False}), (">=", {0.9: True, 1.0: True, 1.1: False}),
+     ("<=", {0.9: False, 1.0: True, 1.1: True}), ("~", {0.9: True, 1.1: True})],
+)  # fmt: skip
+def test_every_relation_of_verify_is_judged_on_its_side(relation: str, means: dict[float, bool]) -> None:
+    """Replicates whose mean is 1 to one part in a hundred; a leading order alone is shown and not judged."""
+    from modelcollapse import verify
+    from modelcollapse.trials import Trial
+
+    def seen(key: Any, chains: int) -> np.ndarray:
+        return 1 + np.random.default_rng(0).normal(size=(chains, 1))
+
+    def verdicts(means: list[float]) -> list[verify.Verdict]:
+        each = [Trial("worth", "", "error", seen, lambda mean=mean: [mean], relation) for mean in means]
+        return list(verify.verify(tuple(each), chains=10_000))
+
+    together = verdicts(list(means))
+    assert [each.passed for each in together] == list(means.values())
+    assert all(
+        each.threshold > verdicts([1.0])[0].threshold for each in together
+    )  # they share the chance of a false alarm
+
+
 def test_all_verifies_every_theorem_and_one_that_is_broken_ends_it_with_1(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

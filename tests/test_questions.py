@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from modelcollapse import budget as budgets
 from modelcollapse import cli, theory
-from modelcollapse.questions import regimes
+from modelcollapse.questions import ASKED, Known, regimes
 
 RUNS = [(1000, 0, 2.0105, 1e-3), (0, 2000, 2.0295, 1e-3), (1000, 500, 2.0094, 1e-3), (10000, 0, 2.001, 1e-3)]
 
@@ -195,6 +196,176 @@ def test_a_budget_buys_what_is_worth_its_price(capsys: pytest.CaptureFixture[str
     assert bought["bought"] == [{"real": round(best.real), "source": round(best.synthetic), "own": 0, "verified": 0}]
     assert bought["least"] == pytest.approx(best.error, rel=1e-6)
     assert "purchase" in bought["theorems"]
+
+
+EVEN, EXTINCT = theory.Categorical([0.5, 0.5]), theory.Replace(300, real=200)
+
+
+def of_a_count() -> dict[str, Any]:
+    corpus = theory.Categorical.from_counts([3, 197])
+    median, late = (int(theory.extinction_time(corpus, EXTINCT, chance)[0]) for chance in (0.5, 0.9))
+    lost = theory.loss_probability(corpus, EXTINCT, 2)[0]
+    return {"median": median, "nine_of_ten": late, "lost_at_once": lost, "exact": True}
+
+
+def of_a_rare_thing() -> dict[str, Any]:
+    fresh = theory.min_real_present(theory.FreshReal(1, 300), 0.01)
+    yours = theory.loss_probability_limit(theory.Categorical([0.01, 0.99]), theory.FreshReal(50, 300))[0]
+    alone = math.ceil(math.log(0.05) / math.log(0.99))
+    return {"absent": 0.05, "real_alone": alone, "synthetic": 300, "fresh_real": fresh, "yours_absent": yours}
+
+
+def of_a_worth() -> dict[str, Any]:
+    best, most = (each(5000, theory.Source(1000.0)) for each in (theory.optimal_share, theory.harmless_share))
+    return {"worth": 1000.0, "real": 5000, "best_share": best.share, "best_synthetic": best.synthetic,
+            "harmless_share": most.share, "harmless_synthetic": most.synthetic, "error_left": 0.95}  # fmt: skip
+
+
+def of_a_contamination() -> dict[str, Any]:
+    onset, plateau, floor = theory.contamination(theory.Source(50.0), 0.1)
+    return {
+        "share": 0.1,
+        "worth": 50.0,
+        "onset": onset,
+        "plateau": plateau,
+        "floor_real_equivalents": 1 / floor,
+    }
+
+
+def of_a_teacher() -> dict[str, Any]:
+    found = theory.helpful_synthetic(EVEN, 500, theory.Teacher(200))
+    left = found.error / theory.error(EVEN, theory.Replace(500), 1)
+    return {"at_least": found.at_least, "samples": found.samples, "best": found.best, "error_left": left}
+
+
+def of_a_verifier() -> dict[str, Any]:
+    told = theory.verification(0.75, theory.Verifier(0.9, 0.2))
+    names = ("threshold", "kept_accuracy", "keep_rate", "pays", "keep_wrong_most")
+    return {"keep_right": 0.9, "keep_wrong": 0.2, "accuracy": 0.75, **{name: getattr(told, name) for name in names}}
+
+
+def of_too_little_variance() -> dict[str, Any]:
+    told = theory.sampling_bias(theory.Gaussian(unbiased=True), theory.FreshReal(1000, 1), 0.7)
+    names = ("most", "best", "most_limit", "best_limit")
+    return {"multiplier": 0.7, "real": 1000, **{name: getattr(told, name) for name in names}}
+
+
+def of_phases() -> dict[str, Any]:
+    cold = {str(each): theory.temperature_window(9, each) for each in (0.9, 0.7, 0.5)}
+    pairs, many = (1 - theory.runaway_share(theory.Curation(1.0, each)) for each in (2, math.inf))
+    return {
+        "vocabulary": 9, "kept": 0.0, "fresh_real": theory.min_real(EVEN, theory.FreshReal(1, 3), 0.9), "stream": 0.5,
+        "temperature": {heat: 1 - each.stable_to for heat, each in cold.items()},
+        "recover": {heat: 1 - each.collapsed_from for heat, each in cold.items()},
+        "curation_pairs": pairs, "curation_many": many,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "known", "numbers", "theorems", "fragments"),
+    [
+        ("count", 3, Known(real=200, synthetic=300), of_a_count, "extinction-time", ["tion 13", "tion 89", "1.074 %"]),
+        ("rare", 0.01, Known(real=50, synthetic=300), of_a_rare_thing, "absence", ["299", "124", "17.75 %"]),
+        ("retain", 0.9, Known(synthetic=300),
+         lambda: {"fresh_real": theory.min_real(EVEN, theory.FreshReal(1, 300), 0.9), "synthetic": 300,
+                  "fixed_real": theory.min_real(EVEN, theory.FixedReal(1, 300), 0.9)},
+         "min-real", ["beside 300", "or 15 that are kept"]),
+        ("worth", 1000.0, Known(real=5000), of_a_worth, "worth", ["556", "10 %", "95 %", "1,250 (20 %)"]),
+        ("contamination", 0.1, Known(real=600, worth=50.0), of_a_contamination, "contamination",
+         ["more than 556", "no less than 5,000", "at 5,000 twice", "beyond the onset"]),
+        ("sources", 4, Known(worth=30.0),
+         lambda: {"sources": 4, "worth_each": 30.0, "worth_independent": 120.0, "worth_same": 30.0}, "worth", ["120"]),
+        ("teacher", (200,), Known(real=500), of_a_teacher, "teacher", ["none of them", "up to 334", "125", "89.92 %"]),
+        ("verifier", (0.9, 0.2), Known(accuracy=0.75), of_a_verifier, "verification",
+         ["18.18 %", "keeps 72.5 %", "93.1 %", "better than none", "82.3 %"]),
+        ("stop", (0.5, 3.0, 1.0), Known(), lambda: {"rounds": 2.0, "error": 0.75, "limit": 1.0}, "stopping-round",
+         ["2 rounds:", "0.75", "goes to 1."]),
+        ("stop", (0.5, 3.0, 2.0), Known(), lambda: {"rounds": 1.0, "error": 1.25, "limit": 2.0}, "stopping-round", ["1 round:"]),
+        ("multiplier", 0.7, Known(real=1000), of_too_little_variance, "sampling-bias", ["84", "42", "91 and 46"]),
+        ("curation", (1.0, 2.0, 0.05), Known(share=0.3),
+         lambda: {"reward": 1.0, "choices": 2.0, "runaway_share": theory.runaway_share(theory.Curation(1.0)), "trait": 0.05,
+                  "settles": theory.curated_share(0.05, 0.3, theory.Curation(1.0))},
+         "curated-share", ["more than 68.39 %", "31.61 % real", "trait of 5 %"]),
+        ("detector", (0.75, 0.25), Known(share=0.5),
+         lambda: {"share": 0.5, "unknown": 0.25, "detector": 0.3125, "records": 0.5, "gain": 0.0625}, "effective-size",
+         ["worth 0.25", "seen 0.3125", "records 0.5", "than 0.0625", "less than 0.25."]),
+        ("stream", 0.25, Known(),
+         lambda: {"share": 0.25, "edge": 0.5, "best_weights": 0.5625, "parametric": True, "error_ratio": 2.0},
+         "contaminated-stream effective-size", ["tends to 2 times", "worth 0.5625"]),
+        ("stream", 0.75, Known(), lambda: {"share": 0.75, "edge": 0.5, "best_weights": 0.0625, "parametric": False},
+         "contaminated-stream effective-size", ["power 0.5", "worth 0.0625"]),
+        ("recover", 0.1, Known(real=20, synthetic=80),
+         lambda: {"real": 20, "synthetic": 80, "tolerance": 0.1, "generations": 13}, "recovery", ["within 10 %", "13"]),
+        ("phases", "", Known(vocabulary=9, synthetic=3), of_phases,
+         "accumulate min-real contaminated-stream optimal-weight temperature-window curated-share",
+         ["30 % at 0.7", "31.61 % where one of two", "63.21 % of very many"]),
+    ],
+)  # fmt: skip
+def test_an_answer_tells_every_number_of_its_theorem_and_no_other(
+    option: str, value: Any, known: Known, numbers: Any, theorems: str, fragments: list[str]
+) -> None:
+    told = ASKED[option].ask(value, known)
+    assert told.numbers == pytest.approx(numbers(), rel=1e-12) if option != "phases" else told.numbers == numbers()
+    assert told.theorems == tuple(theorems.split())
+    for each in fragments:
+        assert each in told.answer
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "known", "fragment"),
+    [
+        ("count", 20, Known(real=20), "InputError"),  # all that there is never goes
+        ("count", 19, Known(real=20), "9/10 never"),
+        ("count", 5, Known(real=10_000), "no earlier than generation"),  # by thinning: a bound
+        ("contamination", 0.1, Known(real=500, worth=50.0), "below the onset"),
+        ("verifier", (0.5, 0.5), Known(accuracy=0.5), "not above the threshold"),
+        ("verifier", (0.5, 0.5), Known(accuracy=0.5 + 1e-12), "none"),
+        ("temperature", 0.5, Known(vocabulary=2, share=0.5), "alike: between"),  # both ends are one half
+        ("temperature", 0.5, Known(vocabulary=9, share=0.1, alike=False), "does not hold for them"),
+        ("temperature", 0.5, Known(vocabulary=9, share=0.1, alike=True), "alike: safe"),
+        ("curation", (1.0, 3.0), Known(share=0.3), "known for one of 2"),
+    ],
+)
+def test_answers_turn_where_their_theorems_do(option: str, value: Any, known: Known, fragment: str) -> None:
+    if fragment == "InputError":
+        with pytest.raises(theory.InputError):
+            ASKED[option].ask(value, known)
+    else:
+        assert fragment in ASKED[option].ask(value, known).answer
+
+
+def test_only_a_teacher_of_the_same_data_is_no_free_lunch() -> None:
+    theorems = [ASKED["teacher"].ask(sizes, Known(real=500)).theorems for sizes in ((500, 500), (500,), (500, 400))]
+    assert ["no-free-lunch" in each for each in theorems] == [True, False, False]
+
+
+@pytest.mark.parametrize(("error", "told"), [(2e-4, False), (1e-4, True)])
+def test_pilot_runs_are_called_a_bad_fit_where_they_are(error: float, told: bool) -> None:
+    answer = ASKED["pilot"].ask([(*run[:3], error) for run in RUNS], Known())  # misfit 0.25 and 0.02
+    assert ("fit the law badly" in answer.answer) is told is (answer.numbers["misfit"] < 0.05)
+
+
+@pytest.mark.parametrize(
+    ("known", "given"),
+    [
+        (Known(), (3, {"source": None, "verifier": None, "at_least": None})),
+        (Known(worth=0.0), (3, {"source": None, "verifier": None, "at_least": None})),  # such a source says nothing
+        (
+            Known(worth=9.0, generations=5, correction=theory.Correction(0.5, 40.0), at_least=7),
+            (5, {"source": theory.Source(9.0), "verifier": theory.Correction(0.5, 40.0), "at_least": 7}),
+        ),
+    ],
+)
+def test_a_budget_is_planned_with_all_that_is_known(
+    monkeypatch: pytest.MonkeyPatch, known: Known, given: tuple[int, dict[str, Any]]
+) -> None:
+    def optimise(budget: Any, generations: int, **rest: Any) -> None:
+        assert (budget.total, generations, rest) == (100.0, *given)
+        raise theory.InputError("asked")
+
+    monkeypatch.setattr("modelcollapse.budget.optimise", optimise)
+    with pytest.raises(theory.InputError, match="asked"):
+        ASKED["budget"].ask(budgets.read("total=100"), known)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
 from typing import Any
@@ -13,11 +14,13 @@ import pytest
 from sympy import Rational
 
 from modelcollapse import theory
+from modelcollapse.theory import algebra
 from modelcollapse.theory.ledger import FORMS
 
 CATEGORICAL = theory.Categorical([0.5, 0.3, 0.2])
 REGRESSION, ONE_DESIGN = theory.LinearRegression(3), theory.LinearRegression(3, redrawn=False)
 KERNEL = theory.KernelDensity(0.5)
+BOUGHT = theory.Portfolio([[10, 0, 0, 0]], [[[1.0, 0, 0, 0]]])
 EVERY = (
     theory.Replace(20, real=30),
     theory.Replace((20, 25, 30, 40, 50), real=30),
@@ -145,6 +148,105 @@ def test_what_makes_no_sense_is_refused_in_one_line_with_a_remedy(make: Any, fra
     assert "\n" not in message
     for fragment in fragments:
         assert fragment in message
+
+
+WILD = [math.nan, math.inf, -math.inf, "x", "1", 1j, [], [0.5], (0.5, 0.2), {}, 10**400, object()]
+WILD += [np.array(["a"]), np.array([math.nan])]
+FRESH, WINDOW, SOURCE = theory.FreshReal(20, 30), theory.Detector(0.9, 0.1), theory.Source(40)
+SMOOTH, NARROW, RIDGE = (
+    theory.KernelDensity(0.5),
+    theory.Gaussian(unbiased=True),
+    theory.Ridge(np.array([1.0, 2.0]), 0.1, 0.2),
+)
+CALLS: tuple[tuple[Any, dict[str, Any], str], ...] = (
+    (theory.beats_real, {"w": FRESH, "generation": 3}, "generation"),
+    (theory.best_penalty, {"dimension": 3, "real": 20, "signal": 1.0, "noise": 1.0}, "dimension real signal noise"),
+    (theory.collapse_probability, {"f": CATEGORICAL, "w": theory.Replace(9), "generation": 3}, "generation"),
+    (theory.contamination, {"source": SOURCE, "share": 0.3}, "source share"),
+    (theory.curated_share, {"p0": 0.1, "share": 0.3, "curation": theory.Curation(1.0)}, "p0 share"),
+    (algebra.covariance, {"workflow": FRESH, "v2": -1, "generations": 3, "heritability": 1, "own_noise": 0},
+     "workflow v2 generations heritability own_noise"),
+    (theory.effective_size, {"f": CATEGORICAL, "sizes": [9, 9], "share": 0.3, "provenance": WINDOW}, "sizes share provenance"),
+    (theory.error, {"f": CATEGORICAL, "w": FRESH, "generation": 3}, "f w generation"),
+    (theory.extinction_time, {"f": CATEGORICAL, "w": theory.Replace(9), "quantile": 0.5}, "quantile"),
+    (theory.fresh_schedule, {"real": [9, 9], "synthetic": 9, "weight": [1.0, 0.5]}, "real synthetic weight"),
+    (theory.harmless_share, {"real": 20, "source": SOURCE}, "real source"),
+    (theory.helpful_synthetic, {"f": CATEGORICAL, "real": 20, "teacher": theory.Teacher(30)}, "real teacher"),
+    (theory.information, {"share": 0.3, "provenance": WINDOW}, "share provenance"),
+    (theory.integrated_error, {"f": SMOOTH, "w": FRESH, "generation": 3, "truth": None}, "f w generation truth"),
+    (theory.max_synthetic, {"f": CATEGORICAL, "w": FRESH, "tolerance": 0.1}, "tolerance"),
+    (theory.min_real, {"f": CATEGORICAL, "w": FRESH, "retain": 0.9}, "retain"),
+    (theory.min_real_present, {"w": FRESH, "probability": 0.01, "absent": 0.05}, "w probability absent"),
+    (theory.optimal_bandwidths, {"f": SMOOTH, "w": FRESH, "generations": 2, "decay": 0.1}, "f w generations decay"),
+    (theory.optimal_purchase, {"total": 9.0, "real": 1.0, "synthetic": 0.5, "source": SOURCE, "variance": 1.0},
+     "total real synthetic source variance"),
+    (theory.pooled_error, {"real": 9, "synthetic": 9, "source": SOURCE, "variance": 1.0}, "real synthetic source variance"),
+    (theory.recovery_error, {"f": CATEGORICAL, "w": FRESH, "generation": 3, "error": 0.1, "diversity": 0.1},
+     "f w generation error diversity"),
+    (theory.recovery_time, {"f": CATEGORICAL, "w": FRESH, "tolerance": 0.1, "error": 0.1, "diversity": 0.1},
+     "f w tolerance error diversity"),
+    (theory.report_bandwidth, {"f": SMOOTH, "w": theory.Replace(9), "generation": 2}, "f w generation"),
+    (theory.sampling_error, {"f": NARROW, "w": FRESH, "multiplier": 0.7, "generation": 2}, "f w multiplier generation"),
+    (theory.self_distillation_error, {"f": RIDGE, "share": 0.5}, "f share"),
+    (theory.spread_kept, {"share": 0.3, "multiplier": 0.7}, "share multiplier"),
+    (theory.stopping_round, {"contraction": 0.5, "variance": 3.0, "bias": 1.0, "noise": 0.1}, "contraction variance bias noise"),
+    (theory.stream_error, {"f": CATEGORICAL, "batch": 9, "share": 0.3, "generation": 3}, "f batch share generation"),
+    (theory.temperature_window, {"tokens": 9, "temperature": 0.5}, "tokens temperature"),
+    (theory.zipf_missing, {"f": theory.Zipf(1.5), "samples": 9, "clean": 3}, "f samples clean"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("question", "given", "names"), CALLS, ids=lambda each: getattr(each, "__name__", ""))
+def test_wild_arguments_are_answered_or_refused_in_one_line(question: Any, given: dict[str, Any], names: str) -> None:
+    """Never an error of another kind, and no warning; every answer but that of a list is none with a NaN."""
+    question(**given)
+    for name in names.split():
+        for value in WILD:
+            message, told = "", 0.0
+            try:
+                told = question(**given | {name: value})
+            except theory.InputError as refused:
+                message = str(refused)
+            assert "\n" not in message and len(message) < 400
+            assert not np.isnan(np.asarray(told, float) if isinstance(told, float | np.ndarray) else 0.0).any()
+
+
+@pytest.mark.parametrize(
+    ("make", "fragments"),
+    [
+        (lambda: theory.min_real_present(FRESH, 5e-324), ["probability=5e-324", "2^53"]),
+        (lambda: theory.stopping_round(5e-324, 3.0, 1.0), ["contraction=5e-324", "above 0"]),
+        (lambda: theory.error(CATEGORICAL, theory.SlidingWindow(9, 10**6), 2), ["models=1000000", "at most"]),
+        (lambda: algebra.covariance(FRESH, -1, 10**4), ["generations=10000", "at most"]),
+        (lambda: algebra.covariance(FRESH, np.ones(3), 2), ["v2=[1.0, 1.0, 1.0]", "one number"]),
+        (lambda: theory.estimate_worth(np.ones((0, 3))), ["shape (0, 3)"]),
+        (lambda: theory.estimate_worth([(10, 0, 1e300), (20, 0, 0.5), (0, 30, 0.7), (10, 10, 0.6)]), ["1e308"]),
+        (lambda: theory.estimate_worth([(10, 0, 2.0), (20, 0, 0.5), (0, 30, 0.7)], level=wrong.error), ["level="]),
+        (lambda: theory.at_limits(wrong.error, wrong.error), ["a Pilot"]),
+        (lambda: theory.optimal_bandwidths(SMOOTH, FRESH, 3, decay=1e9), ["decay=1000000000.0", "factor"]),
+        (
+            lambda: theory.integrated_error(SMOOTH, FRESH, 2, theory.GaussianMixture([0.5, 0.5], [[0.0], [1e6]])),
+            ["apart"],
+        ),
+        (lambda: theory.portfolio_moments(BOUGHT, theory.Source(0)), ["above 0"]),
+        (lambda: theory.portfolio_moments(BOUGHT, wrong.error), ["a Source"]),
+        (lambda: theory.portfolio_moments(BOUGHT, None, theory.Source(9)), ["a Correction"]),
+        (lambda: theory.recovery_time(wrong.Ridge(np.ones(2), 0.1, 0.2), FRESH), ["recovery_time"]),
+    ],
+)
+def test_what_is_beyond_all_numbers_is_refused(make: Any, fragments: list[str]) -> None:
+    with pytest.raises(theory.InputError) as refused:
+        make()
+    for fragment in fragments:
+        assert fragment in str(refused.value)
+
+
+def test_extremes_that_have_an_answer() -> None:
+    """Sizes of an array are each for itself; a law of one token never errs; what no money buys is unknown without end."""
+    sizes = theory.Replace(np.array([10.0, 20.0]))
+    assert any(each.name == "replace" and each.applies for each in theory.applicability(CATEGORICAL, sizes))
+    assert theory.recovery_error(theory.Categorical([1.0]), FRESH, np.arange(3)).tolist() == [0, 0, 0]
+    assert theory.optimal_purchase(5e-324, 1.0, 1.0, SOURCE).error == math.inf
 
 
 @pytest.mark.parametrize("w", EVERY, ids=lambda w: type(w).__name__)

@@ -102,7 +102,9 @@ def real_alone(probability: float, absent: float, owner: str = "real_alone") -> 
         arg.probability(owner, name, value, meaning)
         if np.ndim(value) or not 0 < value < 1:
             raise arg.refuse(owner, name, value, f"{meaning}, one number above 0 and below 1")
-    return math.ceil(math.log(absent) / math.log1p(-probability))
+    if (needed := math.log(absent) / math.log1p(-probability)) > arg.LAST:
+        raise arg.refuse(owner, "probability", probability, "so rare that it needs more than 2^53 real samples")
+    return math.ceil(needed)
 
 
 def _at_most(share: float, real: float, synthetic: float) -> float:

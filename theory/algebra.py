@@ -26,7 +26,15 @@ from typing import Any
 import numpy as np
 
 from . import arguments as arg
+from . import workflow as workflows
 from .workflow import Schedule, Workflow
+
+MOST = 2000  # generations whose covariances are held at once
+LETTERS = {
+    "v2": "coefficient of the squared mean in the variance function",
+    "heritability": "the share of its data's error that a model passes on",
+    "own_noise": "1 over the size of a sample as noisy as training itself",
+}
 
 
 @dataclass(frozen=True)
@@ -113,13 +121,23 @@ def covariance(workflow: Workflow, v2: Any, generations: int, *, heritability: A
 
     Source: derived; the local (large-sample) form is the Gaussian limit of Dey and Donoho (arXiv 2410.22812).
     """
-    unrolled = workflow.schedule(int(arg.size("covariance", "generations", generations)))
-    arg.positive("covariance", "heritability", heritability, "the share of its data's error that a model passes on")
-    arg.probability("covariance", "own_noise", own_noise, "1 over the size of a sample as noisy as training itself")
+    own = "covariance"
+    workflows.check(own, workflow)
+    arg.one(own, "generations", generations, "number of generations")
+    last = int(arg.size(own, "generations", generations, of=f"generations, at most {MOST:,}"))
+    if last > MOST:
+        raise arg.refuse(own, "generations", generations, f"at most {MOST:,}: all of them are held beside each other")
+    for name, value in (("v2", v2), ("heritability", heritability), ("own_noise", own_noise)):
+        if not arg.is_traced(value):
+            arg.one(own, name, value, LETTERS[name])
+    arg.positive(own, "heritability", heritability, LETTERS["heritability"])
+    arg.probability(own, "own_noise", own_noise, LETTERS["own_noise"])
+    unrolled = workflow.schedule(last)
     table = events(unrolled, heritability, own_noise)
     return _filled(_event, table, v2)
 
 
+@np.errstate(all="ignore")  # what overflows is inf
 def _filled(event: Callable[..., tuple[Any, Any]], table: Events, v2: Any) -> Any:
     """The covariance of the models, event by event."""
     full: Any

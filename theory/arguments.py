@@ -74,13 +74,28 @@ def numbers(owner: str, argument: str, value: Any, remedy: str) -> np.ndarray:
     try:
         array = np.asarray(value)
         array = array.astype(float) if array.dtype.kind in "iufO" else None
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         array = None
     if array is None:
         raise refuse(owner, argument, value, remedy)
     if not np.all(np.isfinite(array)):
         raise refuse(owner, argument, value, f"{remedy}, not NaN or infinity")
     return array
+
+
+def _each(owner: str, argument: str, value: Any, wanted: str) -> np.ndarray:
+    """One number or an array of numbers; no list, which is none in formulas."""
+    array = numbers(owner, argument, value, wanted)
+    if array.ndim and not isinstance(value, np.ndarray) and not is_jax(value):
+        raise refuse(owner, argument, value, f"{wanted} (one number, or a NumPy or JAX array)")
+    return array
+
+
+def one(owner: str, argument: str, value: Any, meaning: str) -> float:
+    """One finite number."""
+    if numbers(owner, argument, value, f"{meaning}, one number").ndim:
+        raise refuse(owner, argument, value, f"{meaning}, one number here: call it for each")
+    return float(value)
 
 
 def size(owner: str, argument: str, value: Any, *, least: int = 1, remedy: str = "", of: str = "samples") -> Any:
@@ -92,9 +107,7 @@ def size(owner: str, argument: str, value: Any, *, least: int = 1, remedy: str =
     wanted = f"{argument} is a number of {of}, at least {least}" + (f"; {remedy}" if remedy else "")
     if is_traced(value):
         return value
-    array = numbers(owner, argument, value, wanted)
-    if array.ndim and not isinstance(value, np.ndarray) and not is_jax(value):
-        raise refuse(owner, argument, value, f"{wanted} (one number, or a NumPy or JAX array)")
+    array = _each(owner, argument, value, wanted)
     if np.any(array < least) or np.any(array > LAST):
         raise refuse(owner, argument, value, wanted if np.any(array < least) else f"{wanted} and at most 2^53")
     relaxed = is_jax(value) or isinstance(value, np.ndarray)
@@ -109,8 +122,17 @@ def positive(owner: str, argument: str, value: Any, meaning: str) -> Any:
     """A positive finite number, with its meaning in the refusal."""
     if is_traced(value):
         return value
-    if np.any(numbers(owner, argument, value, f"{meaning}, a number above 0") <= 0):
+    if np.any(_each(owner, argument, value, f"{meaning}, a number above 0") <= 0):
         raise refuse(owner, argument, value, f"{meaning}, a number above 0")
+    return value
+
+
+def nonnegative(owner: str, argument: str, value: Any, meaning: str) -> Any:
+    """A finite number, at least 0."""
+    if is_traced(value):
+        return value
+    if np.any(_each(owner, argument, value, f"{meaning}, at least 0") < 0):
+        raise refuse(owner, argument, value, f"{meaning}, at least 0")
     return value
 
 
@@ -118,7 +140,7 @@ def probability(owner: str, argument: str, value: Any, meaning: str) -> Any:
     """A number in [0, 1]."""
     if is_traced(value):
         return value
-    array = numbers(owner, argument, value, f"{meaning}, between 0 and 1")
+    array = _each(owner, argument, value, f"{meaning}, between 0 and 1")
     if np.any((array < 0) | (array > 1)):
         raise refuse(owner, argument, value, f"{meaning}, between 0 and 1")
     return value

@@ -18,6 +18,9 @@ from .workflow import Accumulate, FixedReal, Replace, Workflow
 
 SMALLEST, LARGEST = 1e-5, 1e3  # of the truth's standard deviation, where a best bandwidth is looked for
 
+LATEST = 1000  # generations
+FALLS, STEEPEST = "the power by which bandwidths fall", 300
+
 
 class OptimalBandwidths(NamedTuple):
     """Bandwidths :math:`h_t` = ``bandwidth`` :math:`t^{-}` ``decay`` of models 1, 2, ..., and the integrated error of each."""
@@ -62,9 +65,12 @@ def optimal_bandwidths(
     arg.static(owner, f=f, w=w)
     _one_truth(owner, f)
     arg.one_size(owner, w)
+    arg.one(owner, "generations", generations, "number of generations")
     last = int(arg.size(owner, "generations", generations, of="generations"))
-    if decay is not None:
-        arg.numbers(owner, "decay", decay, "the power by which bandwidths fall, a number")
+    if last > LATEST:
+        raise arg.refuse(owner, "generations", generations, f"at most {LATEST:,}: all models are searched together")
+    if decay is not None and abs(arg.one(owner, "decay", decay, FALLS)) * math.log(last) > STEEPEST:
+        raise arg.refuse(owner, "decay", decay, f"{FALLS}, by a factor of no more than e^{STEEPEST}")
     steps = np.log(np.arange(1.0, last + 1))
 
     def schedule(at: np.ndarray) -> np.ndarray:
@@ -103,6 +109,7 @@ def report_bandwidth(
     arg.static(owner, f=f, w=w, generation=generation)
     _one_truth(owner, f)
     arg.one_size(owner, w)
+    arg.one(owner, "generation", generation, "number of models fitted so far")
     when = int(arg.size(owner, "generation", generation, of="models fitted so far"))
     width = math.log(math.sqrt(f.variance if truth is None else truth.v))
     slope = unsmoothed_slope(f, w, when, truth)

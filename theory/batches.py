@@ -12,7 +12,12 @@ Check = Callable[[str, str, Any], Any]  # of owner, argument and one value
 
 def series(owner: str, argument: str, value: Any, of: str, check: Check = arg.size) -> list[Any]:
     """The elements of a list or an array (M,), each checked; ``of``: what they are."""
-    if isinstance(value, str | dict) or not hasattr(value, "__len__") or not len(value):
+    if (
+        isinstance(value, str | dict)
+        or getattr(value, "ndim", 1) == 0
+        or not hasattr(value, "__len__")
+        or not len(value)
+    ):
         raise arg.refuse(owner, argument, value, f"{of}, (M,)")
     return [check(owner, argument, each) for each in value]
 

@@ -73,7 +73,7 @@ def _chain_sizes(family: Family, workflow: Workflow) -> tuple[int, int]:
     assert isinstance(workflow, Replace)
     draws = int(family.trials) if isinstance(family, Binomial) else 1
     last = workflow.synthetic[-1] if isinstance(workflow.synthetic, tuple) else workflow.synthetic
-    return int(workflow.real) * draws, int(last) * draws
+    return int(np.max(workflow.real)) * draws, int(np.max(last)) * draws
 
 
 def _shares(family: Family) -> Any:
@@ -102,7 +102,7 @@ def collapse_probability(f: Family, w: Workflow, generation: Any) -> Any:
             raise arg.InputError(
                 f"collapse_probability({arg.shown(f)}, {arg.shown(w)}): {assumption.text}; {assumption.remedy}"
             )
-    whole = np.asarray(arg.generation("collapse_probability", generation), int)
+    whole = np.asarray(arg.steps("collapse_probability", generation), int)
     draws = int(f.trials) if isinstance(f, Binomial) else 1
     shares = _shares(f)
 

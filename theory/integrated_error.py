@@ -18,7 +18,7 @@ from .family import GaussianMixture, KernelDensity
 from .kernel_density import B_, KERNELS, SUBSAMPLED
 from .law import Law
 from .lower import evaluate
-from .quadrature import frequencies
+from .quadrature import frequencies, summed
 from .solve import Step, Unsolved
 from .symbols import M, N, Z, e, ec, m, n, w, zp
 from .theorem import Assumption, Evidence, Theorem
@@ -32,6 +32,7 @@ from .workflow import (
     Workflow,
 )
 
+FINEST = 1000  # times as many frequencies as for one place
 Integrand = Callable[[Workflow, Any, dict[Any, Any], Any, Any], Any]
 
 
@@ -64,6 +65,7 @@ def check_truth(owner: str, f: KernelDensity, truth: Any) -> None:
         raise arg.refuse(owner, "truth", truth, "a GaussianMixture in one dimension, of a KernelDensity in one")
 
 
+@np.errstate(all="ignore")  # of what overflows the integrand is 0
 def over_frequencies(
     owner: str, f: KernelDensity, workflow: Workflow, generation: Any, truth: Any, integrand: Integrand
 ) -> Any:
@@ -77,27 +79,33 @@ def over_frequencies(
         models = arg.namespace(whole).maximum(whole, 1)
         reach = models if arg.is_traced(whole) else float(np.max(models))
         s, weights, known = plane(f, truth, widths, widths, reach)
-        found = (integrand(workflow, s, known, widths[None], models) * weights).sum(-1)
+        found = summed(integrand(workflow, s, known, widths[None], models), weights)
     xp = arg.namespace(found, whole)
     return arg.scalar(xp.where(xp.asarray(whole) < 1, 0.0, found))
 
 
+@np.errstate(all="ignore")
 def by_model(f: KernelDensity, workflow: Workflow, widths: Any, truth: Any, integrand: Integrand) -> Any:
     """The integral over frequencies of models 1, 2, ..., whose bandwidths are ``widths``."""
     s, weights, known = plane(f, truth, widths.min(axis=0), widths.max(axis=0), len(widths))
-    return (integrand(workflow, s, known, widths, None) * weights).sum(-1)
+    return summed(integrand(workflow, s, known, widths, None), weights)
 
 
 def plane(
     f: KernelDensity, truth: GaussianMixture | None, least: Any, most: Any, generations: Any
 ) -> tuple[Any, Any, Any]:
-    """Frequencies, weights and the truth there, for bandwidths between ``least`` and ``most`` over some generations."""
+    """Frequencies, logarithms of their weights, and the truth there, for bandwidths from ``least`` to ``most``."""
     xp = arg.namespace(least, most, generations, f.variance)
     inner, outer, finer = f.variance, f.variance, 1.0
     if truth is not None:  # places that are apart ask for more nodes
         inner, outer = float(truth.covariances.min()), truth.v
         finer += float(np.ptp(truth.means)) / (4 * inner**0.5)
-    widest = xp.sqrt(outer + generations * most**2)
+        if finer > FINEST:
+            raise arg.refuse(
+                "GaussianMixture", "means", truth.means, f"at most {4 * FINEST:,} of the least deviation apart"
+            )
+    largest = xp.maximum(xp.sqrt(outer), xp.real(most))  # its square may overflow
+    widest = largest * xp.sqrt((xp.sqrt(outer) / largest) ** 2 + generations * (most / largest) ** 2)
     s, weights = frequencies(widest, xp.minimum(least, xp.sqrt(inner)), f.dimension, finer)
     full, short = _truth_at(f, truth, s)
     return s, weights, {zp: full, Z: short}

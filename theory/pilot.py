@@ -67,6 +67,7 @@ class Pilot:
     misfit: float | None
 
 
+@np.errstate(all="ignore")
 def estimate_worth(runs: Any, level: float = 0.95, noise: float = 1.0) -> Pilot:
     r"""The worth of a source from ``runs``: rows (real, synthetic, loss) or (real, synthetic, loss, standard error).
 
@@ -90,7 +91,7 @@ def estimate_worth(runs: Any, level: float = 0.95, noise: float = 1.0) -> Pilot:
     """
     own = "estimate_worth"
     table = _rows(own, runs)
-    if np.ndim(level) or not 0 < level < 1:
+    if not 0 < arg.one(own, "level", level, "the chance that the limits hold") < 1:
         raise arg.refuse(own, "level", level, "the chance that the limits hold, above 0 and below 1")
     arg.positive(own, "noise", noise, NOISE)
     if np.ndim(noise):
@@ -102,6 +103,8 @@ def estimate_worth(runs: Any, level: float = 0.95, noise: float = 1.0) -> Pilot:
     covariance = (weights * scale**2) @ weights.T
     left = (table[:, 2] - design(table[:, 0], table[:, 1], noise) @ found) / scale
     spare = len(table) - UNKNOWNS
+    if not np.isfinite([*found, *covariance.ravel(), left @ left]).all():
+        raise arg.refuse(own, "runs", runs, "losses and errors whose squares are no larger than 1e308")
     if not found[1] > 0:
         raise arg.refuse(own, "runs", f"V = {found[1]:.3g}", "in these runs the loss does not fall with the number of samples: "
                          "use runs of more different totals, or more of them")  # fmt: skip
@@ -127,6 +130,10 @@ def at_limits(pilot: Pilot, question: Callable[[Source], Any]) -> Limits:
     >>> [round(each, 3) for each in share]
     [0.022, 0.015, 0.028]
     """
+    if not isinstance(pilot, Pilot):
+        raise arg.refuse("at_limits", "pilot", pilot, "a Pilot, as estimate_worth gives it")
+    if not callable(question):
+        raise arg.refuse("at_limits", "question", question, "a function of a Source")
     low, high = (None if each is None else float(question(Source(each, pilot.noise))) for each in pilot.worth[1:])
     ends = (low, high) if low is None or high is None else (min(low, high), max(low, high))
     return Limits(float(question(Source(pilot.worth.value, pilot.noise))), *ends)
@@ -194,7 +201,7 @@ def _rows(own: str, runs: Any) -> np.ndarray:
     if ragged:
         raise arg.refuse(own, "runs", runs, wanted)
     table = arg.numbers(own, "runs", runs, wanted)
-    if table.ndim != 2 or table.shape[1] not in (UNKNOWNS, UNKNOWNS + 1):
+    if table.ndim != 2 or not len(table) or table.shape[1] not in (UNKNOWNS, UNKNOWNS + 1):
         raise arg.refuse(own, "runs", f"shape {table.shape}", wanted)
     counts = table[:, :2]
     wrong = (counts < 0) | (counts != np.floor(counts)) | (counts > arg.LAST)

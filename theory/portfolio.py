@@ -28,6 +28,7 @@ from .source import Source
 
 KINDS = ("real", "source", "own", "verified")
 REAL, SOURCE, OWN, VERIFIED = range(4)
+LEAST = 1e-300  # worth of a source: the bias of less overflows
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,6 +102,23 @@ def portfolio_moments(
     >>> portfolio_moments(Portfolio([[10, 0, 0, 0], [0, 0, 10, 0]], weight)).diagonal().tolist()
     [0.1, 0.125]
     """
+    own = "portfolio_moments"
+    for name, value, kind in (
+        ("portfolio", portfolio, Portfolio),
+        ("source", source, Source),
+        ("verifier", verifier, Correction),
+    ):
+        if not isinstance(value, kind) and (value is not None or kind is Portfolio):
+            raise arg.refuse(own, name, value, f"a {kind.__name__}")
+    for name, record in (("source", source), ("verifier", verifier)):
+        if (
+            record is not None
+            and not arg.is_traced(record.worth)
+            and not (np.ndim(record.worth) == 0 and record.worth >= LEAST)
+        ):
+            raise arg.refuse(own, name, record, "of one worth, above 0: leave out what is worth nothing")
+    if not arg.is_traced(v2):
+        arg.one(own, "v2", v2, "coefficient of the squared mean in the variance function")
     outside = source is not None or verifier is not None
     if outside and (arg.is_traced(v2) or v2 != 0):
         raise arg.refuse(

@@ -126,7 +126,8 @@ def effective_size(f: Family, sizes: Sequence[Any], share: Any, provenance: Prov
 
     With full records a mean over the real items alone, by their actual number, does better by the little that this number varies.
 
-    Raises InputError for a share of 1 (leave such a batch out) and sizes that are none.
+    Raises InputError for a share of 1 (leave such a batch out), sizes that are none, and a batch so large, n alpha (1-alpha)
+    above N_{t-1} at leading order, that the model before would have a negative weight; NaN inside a JAX transformation.
     Source: Kanabar2026 (leading order), derived.
 
     >>> from modelcollapse import theory
@@ -155,6 +156,14 @@ def effective_size(f: Family, sizes: Sequence[Any], share: Any, provenance: Prov
         weight.append(gain(*given))
         error.append(following(*given))
     samples, weights = (xp.stack(xp.broadcast_arrays(*each)) for each in (error, weight))
+    few = weights > 1 + ROUNDING
+    if not arg.is_traced(few) and few.any():
+        at = int(np.argmax(np.asarray(few).reshape(len(batches), -1).any(axis=1)))
+        raise arg.refuse(
+            "effective_size", "sizes", batches[at], f"batch {at + 1} is so large beside what is known before it that the model "
+            "before would count below 0: cut it into smaller ones, or begin with more real samples"
+        )  # fmt: skip
+    samples = xp.where(few.any(axis=0), xp.nan, samples)
     return EffectiveSize(*(inside(or_nan(each, f), batches, [*shares, *rates]) for each in (1 / samples, weights)))
 
 

@@ -15,6 +15,7 @@ import math
 from functools import cache
 from typing import Any, NamedTuple
 
+import numpy as np
 from sympy import Expr, Max, cancel, diff, factor, simplify, solve, sqrt
 
 from . import arguments as arg
@@ -35,6 +36,7 @@ class Purchase(NamedTuple):
     error: Any
 
 
+@np.errstate(all="ignore")  # what overflows is inf
 def optimal_purchase(total: Any, real: Any, synthetic: Any, source: Source, variance: Any = 1.0) -> Purchase:
     r"""The samples of least error that ``total`` buys: :math:`n^* = \min(C/c_s, B(\sqrt{\tau c_r/c_s} - \tau)^+)`, the rest real.
 

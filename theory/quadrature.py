@@ -18,15 +18,17 @@ from . import arguments as arg
 STEP = 0.1  # in a few dimensions
 LEFT = 4.0  # e^-e^4 is nothing
 BELOW = 2.0  # from the lowest scale down to where the axis bends
+NEGLIGIBLE = 40.0  # a term e^-40 of the largest
 FALLEN = 40.0  # e^-40 is nothing
 FARTHEST = 16.0  # of scales that are only known inside a JAX transformation: e^12 apart
 FEW = 4  # dimensions
 
 
 def frequencies(widest: Any, narrowest: Any, dimension: int, finer: float = 1.0) -> tuple[Any, Any]:
-    """Frequencies and weights (..., F) for integrands that vary between the scales 1/widest and 1/narrowest of length.
+    """Frequencies and logarithms of their weights (..., F), for `summed`.
 
-    ``finer``: by what factor steps are smaller than for normal laws about one place.
+    Of integrands that vary between the scales 1/widest and 1/narrowest of length. ``finer``: by what factor steps are smaller
+    than for normal laws about one place.
     """
     xp = arg.namespace(widest, narrowest)
     low, top = math.exp(-BELOW) / xp.asarray(widest * 1.0), math.sqrt(FALLEN + dimension) / xp.asarray(narrowest * 1.0)
@@ -37,4 +39,15 @@ def frequencies(widest: Any, narrowest: Any, dimension: int, finer: float = 1.0)
     axis = step * xp.arange(float(count)) - LEFT
     logarithm = xp.log(low)[..., None] + axis - xp.exp(-axis)
     sphere = math.log(2) - math.lgamma(dimension / 2) - dimension * (math.log(2) + math.log(math.pi) / 2)
-    return xp.exp(logarithm), step * (1 + xp.exp(-axis)) * xp.exp(dimension * logarithm + sphere)
+    return xp.exp(logarithm), xp.log(step * (1 + xp.exp(-axis))) + dimension * logarithm + sphere
+
+
+def summed(values: Any, logarithms: Any) -> Any:
+    """The values times their weights, summed over the last axis: no weight overflows where the value is next to nothing."""
+    xp = arg.namespace(values, logarithms)
+    size, some = xp.abs(values), values != 0
+    terms = xp.where(some, xp.log(xp.where(some, size, 1.0)) + xp.real(logarithms), -xp.inf)
+    peak = terms.max(axis=-1, keepdims=True)
+    peak, counts = xp.where(xp.isfinite(peak), peak, 0.0), terms > peak - NEGLIGIBLE
+    weights = xp.where(counts, xp.exp(xp.where(counts, logarithms - peak, 0.0)), 0.0)
+    return xp.exp(peak[..., 0]) * (values * weights).sum(-1)

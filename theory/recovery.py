@@ -64,6 +64,9 @@ def recovery_time(
     """
     arg.static("recovery_time", f=f, w=w, tolerance=tolerance, error=error, diversity=diversity)
     arg.positive("recovery_time", "tolerance", tolerance, "the share by which the error may exceed its limit")
+    for name, value in (("tolerance", tolerance), ("error", error), ("diversity", diversity)):
+        if value is not None:
+            arg.one("recovery_time", name, value, name)
     values = _values("recovery_time", f, w, error, diversity)
     arg.one_size("recovery_time", w)
     settled = float(evaluate(RECOVERY.derived.limit, {letter: values[letter] for letter in values if letter != m}))
@@ -99,15 +102,15 @@ def _turn(values: dict[Any, Any], slow: float, fast: float) -> int:
 
 
 def _values(owner: str, f: Family, workflow: FreshReal, error: Any, diversity: Any) -> dict[Any, Any]:
-    unit = f.v / families.true_diversity(families.check(owner, f))
+    diverse = families.true_diversity(families.check(owner, f))
     RECOVERY.stated_for(owner, f, workflows.check(owner, workflow))
     if error is None:
         if not f.v2 < 0:
             raise arg.refuse(owner, "error", None, "give the error of the model: this family has no total collapse")
         error = -f.v / float(f.v2)
     for name, value in (("error", error), ("diversity", diversity)):
-        if not arg.is_traced(value) and np.any(arg.numbers(owner, name, value, f"{name} of a model") < 0):
-            raise arg.refuse(owner, name, value, f"{name} of a model, not below 0")
+        arg.nonnegative(owner, name, value, f"{name} of a model")
+    unit = f.v / arg.namespace(diverse).where(diverse > 0, diverse, 1.0)  # a law without variance has none to lose
     weight = workflow.weight
     if weight is None:
         weight = workflow.real / (workflow.real + 1.0 * workflow.synthetic)

@@ -20,6 +20,7 @@ from .workflow import AccumulateSubsample, RandomPast, SlidingWindow, Workflow
 
 TERMS = 15  # of the series of a limit
 REACHES = [256 * 4**each for each in range(5)]  # batches in a pool, where they are tried
+WIDEST = 2000  # models in a window, whose covariances are held at once
 DIGITS = 1e-16
 
 
@@ -118,6 +119,10 @@ def _of(workflow: Workflow) -> tuple[Law, tuple[Symbol, ...], tuple[Any, ...]]:
 def _windowed(workflow: SlidingWindow, curvature: Any, generation: Any) -> Any:
     """The error over V under a window of K models: their covariances (..., K, K), the newest first, go round."""
     models = workflow.models
+    if models > WIDEST:
+        raise arg.refuse(
+            "SlidingWindow", "models", models, f"at most {WIDEST:,} models: the errors of all pairs are held"
+        )
 
     def start(size: Any, _curvature: Any) -> tuple[Any]:
         xp = arg.namespace(size)

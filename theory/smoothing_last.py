@@ -21,6 +21,7 @@ from .family import Gaussian, GaussianMixture, KernelDensity
 from .integrated_error import NORMAL, check_truth, kernels, over_frequencies, plane, run
 from .kernel_density import KERNELS
 from .lower import evaluate
+from .quadrature import summed
 from .solve import Step, Unsolved
 from .symbols import Bp, Cp, D, N, Sp, T, Z, a, e, ec, m, n, w, y, zp
 from .theorem import Assumption, Evidence, Theorem
@@ -69,11 +70,12 @@ def unsmoothed_slope(
     form = zp * ec**2 + e**2 * Z * T
     slope = (form.subs(ec, 1 - e).diff(e) * -e).subs(1 - e, ec)
 
+    @np.errstate(all="ignore")
     def at(bandwidth: float) -> tuple[Any, Any]:
         s, weights, known = plane(f, truth, bandwidth, bandwidth, 1)
         kept, taken = kernels(np.array([bandwidth]), s)
         values = known | {e: kept[0], ec: taken[0], T: plain}
-        return (evaluate(form, values) * weights).sum(-1), (evaluate(slope, values) * s**2 * weights).sum(-1)
+        return summed(evaluate(form, values), weights), summed(evaluate(slope, values) * s**2, weights)
 
     return at
 

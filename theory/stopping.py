@@ -50,14 +50,14 @@ def stopping_round(contraction: Any, variance: Any, bias: Any, noise: Any = 0.0)
     arg.probability(
         owner, "contraction", contraction, "the share by which a round moves the model towards the verifier"
     )
-    if not arg.is_traced(contraction) and np.any((np.asarray(contraction) <= 0) | (np.asarray(contraction) >= 1)):
+    least = np.finfo(float).tiny
+    if not arg.is_traced(contraction) and np.any((np.asarray(contraction) < least) | (np.asarray(contraction) >= 1)):
         raise arg.refuse(
             owner, "contraction", contraction, "the share by which a round moves the model, above 0 and below 1"
         )
     arg.positive(owner, "variance", variance, "squared error at the start")
     for name, value in (("bias", bias), ("noise", noise)):
-        if not arg.is_traced(value) and np.any(arg.numbers(owner, name, value, "a squared error, at least 0") < 0):
-            raise arg.refuse(owner, name, value, "a squared error, at least 0")
+        arg.nonnegative(owner, name, value, "a squared error")
     ranges = (
         (contraction, 0.0, 1.0),
         (variance, 0.0, math.inf),

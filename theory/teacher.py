@@ -222,6 +222,7 @@ def _check(own: str, f: Family, real: Any, teacher: Teacher) -> None:
     families.check(own, f)
     if not isinstance(teacher, Teacher):
         raise arg.refuse(own, "teacher", teacher, "a Teacher(real, shared)")
+    arg.size(own, "real", real)
     TEACHER.require(own, f, Replace(1))
     if not arg.is_traced(real, teacher.shared) and np.any(np.asarray(teacher.shared) > np.asarray(real)):
         raise arg.refuse(own, "teacher", teacher, f"it shares no more samples than the student's real ones, {real}")
