@@ -34,6 +34,7 @@ from .family import (
 from .gaussian import half_life, kullback_leibler, variance_moment, wasserstein
 from .immigration import min_real
 from .integrated_error import integrated_error
+from .keep_all import keep_all, keep_all_gain, keep_all_gain_upper_bound
 from .l1 import l1_drift, l1_error, l1_error_upper_bound
 from .ledger import theorems
 from .logarithm import log_mean, log_variance, log_variance_spread
@@ -161,6 +162,9 @@ __all__ = [
     "information",
     "integrated_error",
     "integrated_error_lower_bound",
+    "keep_all",
+    "keep_all_gain",
+    "keep_all_gain_upper_bound",
     "kullback_leibler",
     "l1_drift",
     "l1_drift_upper_bound",
