@@ -1,4 +1,4 @@
-"""Keeping all data in batches of any sizes: exact by the algebra, at most twice one fit on real data, and near it for a trickle."""
+"""Keeping all data in batches of any sizes: exact by the algebra, at most twice one fit on real data, near that for a trickle."""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ from .arguments import InputError
 from .bandwidth import OptimalBandwidths, ReportBandwidth, optimal_bandwidths, report_bandwidth
 from .beats_real import beats_real
 from .bounds import l1_drift_upper_bound
+from .coalescent import power_sum
 from .collapse import collapse_probability, collapse_time, collapse_time_limit, collapse_time_upper_bound
 from .correction import Correction
 from .coverage import effective_corpus, missing
@@ -186,6 +187,7 @@ __all__ = [
     "optimal_weights",
     "pooled_error",
     "portfolio_moments",
+    "power_sum",
     "rao_blackwell",
     "real_equivalents",
     "recovery_error",

@@ -186,8 +186,8 @@ FRESH_WEIGHTED = Theorem(
 )
 ACCUMULATE = Theorem(
     "accumulate",
-    "Keeping all data, in batches of whatever sizes, the error stays below 2 times the real-only error for v2 <= 0, and comes near "
-    "to it where the data trickles in; with N = n it tends to n (1 - sinc(n^-1/2)) -> pi^2/6 for v2 = -1.",
+    "Keeping all data, in batches of any sizes, the error stays below 2 times the real-only error for v2 <= 0, and comes near to "
+    "it where the data trickles in; with N = n it tends to n (1 - sinc(n^-1/2)) -> pi^2/6 for v2 = -1.",
     "error",
     ANY,
     "Accumulate",

@@ -1,7 +1,7 @@
 r"""Keeping all data whatever the sizes of the batches: at most twice the error of real data alone.
 
-A batch of :math:`n_t` samples of the newest model joins a pool that then holds :math:`S_t` points. It moves the model by the share
-:math:`n_t/S_t` of its noise, which adds :math:`n_t/S_t^2` to a sum that stays below that of
+A batch of :math:`n_t` samples of the newest model joins a pool that then holds :math:`S_t` points. It moves the model by
+the share :math:`n_t/S_t` of its noise, which adds :math:`n_t/S_t^2` to a sum that stays below that of
 :math:`1/S_{t-1} - 1/S_t`, and so below 1/N in all. A slow trickle comes near to it, a few large batches do not.
 """
 
@@ -155,8 +155,8 @@ def prove_keep_all() -> tuple[Step, ...]:
         Step("of which v2 times this is the excess", drift, "a = "),
         Step("The pool's 1/N falls by", freed, "1/N - 1/(N+n) = "),
         Step("and the batch takes the share 1 - q of that, q = n/(N+n) its share of the pool", taken, "a/(1/N - 1/(N+n)) = "),
-        Step("Falls add up: over all batches the sum of a is at most 1/N - 1/S, and at least (1-q) times it, q the largest share"),
-        Step("For v2 <= 0 a batch adds a (V + v2 T) <= a V, so that after n samples in all", N * (2 / N - 1 / (N + n)), "gain <= "),
+        Step("Falls add up: over all batches the sum of a is at most 1/N - 1/S, and at least 1-q of it, q the largest share"),
+        Step("For v2 <= 0 a batch adds a (V + v2 T) <= a V, so after n samples in all", N * (2 / N - 1 / (N + n)), "gain <= "),
         Step("which single samples come near to as N grows; at v2 = -1 (Polya's urn) they end at", end, "gain(oo) = "),
         Step("Batches as large as the pool: each adds half of what the one before did, the first", doubling, "N a = "),
         Step("For v2 > 0 G grows at most like e^(v2 (2/N - 1/S)), S the last pool", (V / v2) * (exp(2 * v2 / N) - 1), "T < "),

@@ -36,6 +36,7 @@ from . import (
 )
 from . import arguments as arg
 from .beats_real import BEATS
+from .coalescent import COALESCENT
 from .family import Family, KernelDensity
 from .gaussian import MOMENTS
 from .integrated_error import INTEGRATED
@@ -70,6 +71,7 @@ THEOREMS: tuple[Theorem, ...] = (
     collapse.TIME,
     collapse.DIFFUSION,
     collapse.UPPER_BOUND,
+    COALESCENT,
     l1.L1_ERROR,
     l1.L1_DRIFT,
     bounds.DRIFT_BOUND,
