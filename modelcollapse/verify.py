@@ -76,6 +76,8 @@ NEW, OLD = (
 BATCHES = (1, 2, 40, 5, 5, 100, 3, 1, 60)  # sizes of what models 1, 2, ... add to the pool
 _SIX, _THREE = theory.Categorical(P6), theory.Categorical(P3)
 
+OWN = int(50 * theory.replaceable_share(_SIX, 50, TOLERANCE))  # of 50 training samples, in the place of real ones
+
 
 def _edge(w: Any) -> Any:
     """The workflow with the largest (or least) safe amount of synthetic data."""
@@ -121,6 +123,8 @@ def _cells() -> tuple[Cell, ...]:
         Cell("fixed-real", t.Binomial(5, 0.3), t.FixedReal(12, 30), 12, "error", error),
         Cell("fixed-real-l1-upper-bound", _SIX, t.FixedReal(20, 40), 12, "drift", t.l1_drift_upper_bound, "<="),
         Cell("fresh-real", t.Gaussian(dimension=3), t.FreshReal(12, 30), 12, "error", error),
+        Cell("fresh-real", _SIX, t.FreshReal(50 - OWN, OWN), 16, "error",
+             _at(lambda f, w: (1 + TOLERANCE) * f.v / 50), "<=", True),
         Cell("fresh-real-weighted", t.Poisson(3.0), t.FreshReal(12, 30, weight=0.6), 12, "error", error),
         Cell("optimal-weight", _SIX, t.fresh_schedule(NEW, OLD, t.optimal_weights(_SIX, NEW, OLD).weight), len(NEW), "error",
              lambda f, w, m: t.optimal_weights(f, NEW, OLD).error),

@@ -32,6 +32,7 @@ from .family import (
     Poisson,
     Zipf,
 )
+from .fixed_budget import replaceable_share
 from .gaussian import half_life, kullback_leibler, variance_moment, wasserstein
 from .immigration import min_real
 from .integrated_error import integrated_error
@@ -192,6 +193,7 @@ __all__ = [
     "real_equivalents",
     "recovery_error",
     "recovery_time",
+    "replaceable_share",
     "report_bandwidth",
     "runaway_share",
     "sampling_bias",

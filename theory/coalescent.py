@@ -241,7 +241,7 @@ FOLLOWED = Assumption(
 COALESCENT = Theorem(
     "coalescent",
     "k samples of a model are all one token with the chance E sum p^k, which k lineages give that merge where they meet in one "
-    "training sample: under Replace a sum of m-th powers of prod_{i<j} (1 - i/n), j = 1, ..., k; that of j = 2 is the diversity's.",
+    "sample: under Replace a sum of m-th powers of prod_{i<j} (1 - i/n), j = 1, ..., k, of which j = 2 is that of the diversity.",
     "power_sum",
     "Categorical",
     "Replace, FixedReal, FreshReal, Accumulate",

@@ -43,6 +43,7 @@ from .derivation import (
     prove_window,
 )
 from .family import Categorical, Family, KernelDensity, LinearRegression
+from .fixed_budget import prove_fixed_budget
 from .keep_all import prove_keep_all
 from .printed import Printed, Setting
 from .symbols import N, V, m, n, nu, v2
@@ -159,7 +160,8 @@ FIXED_REAL = Theorem(
 FRESH_REAL = Theorem(
     "fresh-real",
     "With N new real samples in every generation beside n synthetic ones, pooled, the error settles at "
-    "N(N+n)/(N^2+2Nn-v2 n) times the real-only error: synthetic data helps wherever v2 <= N, down to one half.",
+    "N(N+n)/(N^2+2Nn-v2 n) times the real-only error: synthetic data helps wherever v2 <= N, down to one half. In the place of "
+    "real samples, as a share alpha of M in all, it costs: the error settles at 1/(1 - alpha^2 - v2 alpha/M) times V/M.",
     "error",
     ANY,
     "FreshReal",
@@ -167,7 +169,7 @@ FRESH_REAL = Theorem(
     COMMON,
     ("derived", "Alemohammad2024 (qualitative)"),
     derive_affine(FreshReal, POOLED),
-    prove_affine(FreshReal, POOLED),
+    lambda: (*prove_affine(FreshReal, POOLED)(), *prove_fixed_budget()),
     scope=(under(FreshReal), POOLED_WEIGHT),
 )
 FRESH_WEIGHTED = Theorem(
