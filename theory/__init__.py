@@ -11,6 +11,7 @@ from .arguments import InputError
 from .bandwidth import OptimalBandwidths, ReportBandwidth, optimal_bandwidths, report_bandwidth
 from .beats_real import beats_real
 from .bounds import l1_drift_upper_bound
+from .certified import contraction_upper_bound
 from .coalescent import power_sum
 from .collapse import collapse_probability, collapse_time, collapse_time_limit, collapse_time_upper_bound
 from .correction import Correction
@@ -146,6 +147,7 @@ __all__ = [
     "collapse_time_upper_bound",
     "contaminated_stream",
     "contamination",
+    "contraction_upper_bound",
     "covariance",
     "curated_share",
     "diversity",

@@ -36,6 +36,7 @@ from . import (
 )
 from . import arguments as arg
 from .beats_real import BEATS
+from .certified import CERTIFIED
 from .coalescent import COALESCENT
 from .family import Family, KernelDensity
 from .gaussian import MOMENTS
@@ -84,6 +85,7 @@ THEOREMS: tuple[Theorem, ...] = (
     immigration.MIN_REAL,
     absence.ABSENCE,
     recovery.RECOVERY,
+    CERTIFIED,
     # worth of synthetic data
     worth.WORTH,
     plateau.CONTAMINATION,

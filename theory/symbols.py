@@ -121,5 +121,12 @@ iota = _letter("iota", "information: how many real samples one item of a batch i
 varkappa = _letter("varkappa", "by how much the noise of an item grows with the error of the model before", real=True)
 cr = _letter("c_r", "price of a real sample", positive=True)
 cs = _letter("c_s", "price of a synthetic sample", positive=True)
+mh = _letter(
+    "mu_H", "information of a model over the curvature of the data's log likelihood, in one direction", positive=True
+)
+eh = _letter("epsilon_H", "excess: by which share that information may differ from the curvature", nonnegative=True)
+gc = _letter(
+    "gamma_c", "corrector: weight of the best model, over that of the newest, in what is drawn", nonnegative=True
+)
 x = Function("x")
 u = Function("u")
