@@ -73,7 +73,6 @@ NEW, OLD = (
     (12, 30, 8, 20, 20, 15, 40, 10),
     (25, 10, 40, 15, 5, 30, 20),
 )  # real and synthetic sizes of successive generations
-BATCHES = (1, 2, 40, 5, 5, 100, 3, 1, 60)  # sizes of what models 1, 2, ... add to the pool
 _SIX, _THREE = theory.Categorical(P6), theory.Categorical(P3)
 
 OWN = int(50 * theory.replaceable_share(_SIX, 50, TOLERANCE))  # of 50 training samples, in the place of real ones
@@ -129,10 +128,6 @@ def _cells() -> tuple[Cell, ...]:
         Cell("optimal-weight", _SIX, t.fresh_schedule(NEW, OLD, t.optimal_weights(_SIX, NEW, OLD).weight), len(NEW), "error",
              lambda f, w, m: t.optimal_weights(f, NEW, OLD).error),
         Cell("accumulate", t.Gamma(3, 2.0), t.Accumulate(20, 15), 20, "error", error),
-        Cell("accumulate", _SIX, t.keep_all(20, BATCHES), len(BATCHES) + 1, "error",
-             lambda f, w, m: t.keep_all_gain(f, 20, BATCHES) * f.v / 20),
-        Cell("accumulate", _SIX, t.keep_all(20, BATCHES), len(BATCHES) + 1, "error",
-             lambda f, w, m: np.full(len(m), t.keep_all_gain_upper_bound(f, 20, sum(BATCHES)) * f.v / 20), "<=", True),
         Cell("accumulate-subsample", _SIX, t.AccumulateSubsample(20, 12, train=15), 20, "error", error),
         Cell("accumulate-bootstrap", t.Gaussian(), t.AccumulateSubsample(20, 12, train=15, replacement=True), 20, "error",
              error),

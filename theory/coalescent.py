@@ -109,9 +109,10 @@ def _before(w: Workflow, state: State, size: int) -> Chances:
 def _at_first(w: Workflow, state: State, truth: list[Fraction]) -> Fraction:
     """The chance that all lineages in the first model, and those outside it, end in one token."""
     inside, outside = state
-    if isinstance(w, FreshReal):
-        return sum(chance * truth[outside + real] for (_, real), chance in meeting(inside, 0, w.real, 0).items())
-    return sum(chance * truth[real] for (_, real), chance in meeting(inside, outside, w.real, 0).items())
+    alone = isinstance(w, FreshReal)  # real samples of other generations are others
+    met = meeting(inside, 0 if alone else outside, w.real, 0)
+    ends = (chance * truth[old + outside * alone] for (_, old), chance in met.items())
+    return sum(ends, Fraction(0))
 
 
 def _followed(w: Workflow, truth: list[Fraction], samples: int, wanted: list[int]) -> Iterator[Fraction]:
