@@ -152,9 +152,10 @@ def test_squaring_and_stepping_are_one():
 @pytest.mark.parametrize(
     ("call", "named"),
     [
-        (lambda f: theory.power_sum(f, theory.Replace(5), 2, 0), "samples=0"),
-        (lambda f: theory.power_sum(f, theory.Replace(5), 2, 17), "samples=17"),
+        (lambda f: theory.power_sum(f, theory.Replace(5), 2, 0), "order=0"),
+        (lambda f: theory.power_sum(f, theory.Replace(5), 2, 17), "order=17"),
         (lambda f: theory.power_sum(f, theory.Replace((5, 6)), 9), "synthetic"),
+        (lambda f: theory.power_sum(f, theory.FixedReal(np.asarray(5.5), 6), 9), "real=5.5"),
         (lambda f: theory.power_sum(f, theory.AccumulateSubsample(5, 5), 2), "workflow"),
         (lambda f: theory.power_sum(f, theory.FreshReal(5, 5, weight=0.5), 2), "weight"),
         (lambda f: theory.power_sum(theory.Poisson(1.0), theory.Replace(5), 2), "Categorical"),

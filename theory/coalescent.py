@@ -8,6 +8,7 @@ Kingman's coalescent. It gives the chance that all k are one token, :math:`E \su
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 from functools import lru_cache
 from math import comb
@@ -36,43 +37,54 @@ State = tuple[int, int]  # lineages in the newest model, and lineages that have 
 Chances = dict[State, Fraction]
 
 
-def power_sum(f: Family, w: Workflow, generation: Any, samples: int = 2) -> Any:
-    r""":math:`E \sum_i p_i^k`: the chance that k ``samples`` of model m are all the same token, of the shape of ``generation``.
+def power_sum(f: Family, w: Workflow, generation: Any, order: int = 2) -> Any:
+    r""":math:`E \sum_i p_i^k`: the chance that k samples of model m are all the same token, of the shape of ``generation``.
 
     Exact at every size, for `Replace` (any sizes), `FixedReal`, pooled `FreshReal` and `Accumulate` (up to generation 10,000).
-    With 2 samples it is one less the `diversity`. ``samples``: at most 16.
+    ``order``: the number k of samples that are compared, at most 16; with 2 it is one less the `diversity`.
 
     Raises InputError for other families and workflows, for a corpus, and in a JAX transformation. Source: Kingman1982, derived.
 
     >>> from modelcollapse import theory
     >>> f = theory.Categorical([0.5, 0.5])
-    >>> theory.power_sum(f, theory.Replace(2), [0, 1, 2], samples=2).tolist()
+    >>> theory.power_sum(f, theory.Replace(2), [0, 1, 2], order=2).tolist()
     [0.5, 0.75, 0.875]
-    >>> theory.power_sum(f, theory.Replace(2), 1, samples=3)  # of two tosses: (1 + 1 + 1/4 + 1/4)/4
+    >>> theory.power_sum(f, theory.Replace(2), 1, order=3)  # of two tosses: (1 + 1 + 1/4 + 1/4)/4
     0.625
     """
     owner = "power_sum"
     families.check(owner, f)
     workflows.check(owner, w)
-    arg.static(owner, f=f, w=w, generation=generation, samples=samples)
+    arg.static(owner, f=f, w=w, generation=generation, order=order)
     COALESCENT.require(owner, f, w)
     assert isinstance(f, Categorical) and isinstance(w, Replace | FixedReal | FreshReal | Accumulate)
     arg.one_size(owner, w)
-    if np.ndim(samples) or not 1 <= arg.size(owner, "samples", samples, of="samples to compare") <= MOST:
-        raise arg.refuse(owner, "samples", samples, f"a number of samples to compare, 1 to {MOST}")
+    if np.ndim(order) or not 1 <= arg.size(owner, "order", order, of="samples to compare") <= MOST:
+        raise arg.refuse(owner, "order", order, f"a number of samples to compare, 1 to {MOST}")
     whole = np.asarray(arg.generation(owner, generation)).astype(int)
     last = int(whole.max())
     if isinstance(w, Accumulate) and last > STEPS:
         raise arg.refuse(owner, "generation", generation, f"computed generation by generation, up to {STEPS:,}")
     if isinstance(w, Replace) and isinstance(w.synthetic, tuple):
         w.sizes(last)  # refuses what is beyond the last of them
+    w = _whole(owner, w)
     p = np.asarray(f.p, float)
-    truth = [Fraction(1), *(Fraction(float((p**power).sum())) for power in range(1, int(samples) + 1))]
+    truth = [Fraction(1), *(Fraction(float((p**power).sum())) for power in range(1, int(order) + 1))]
     truth[1] = Fraction(1)
     wanted = sorted(set(whole.ravel().tolist()))
-    found = dict(zip(wanted, _followed(w, truth, int(samples), wanted), strict=True))
+    found = dict(zip(wanted, _followed(w, truth, int(order), wanted), strict=True))
     result = np.vectorize(lambda at: float(found[at]), otypes=[float])(whole)
     return result if result.shape else float(result)
+
+
+def _whole(owner: str, w: Any) -> Any:
+    """The workflow with Python's whole numbers for sizes."""
+    sizes = w.synthetic if isinstance(w.synthetic, tuple) else (w.synthetic,)
+    for name, size in (("real", w.real), *(("synthetic", each) for each in sizes)):
+        if float(size) != int(size):
+            raise arg.refuse(owner, name, size, "a whole number of samples: there is no half of a lineage")
+    found = tuple(map(int, sizes))
+    return replace(w, real=int(w.real), synthetic=found if isinstance(w.synthetic, tuple) else found[0])
 
 
 @lru_cache(maxsize=4096)

@@ -66,7 +66,8 @@ def _coalescent() -> Trial:
     )
 
     def draw(key: Any, chains: int) -> Any:
-        each = [alike.power_sums(key, chains, p, w, models, samples)[:, -1] for w in workflows]
+        few = -(-chains // 4)
+        each = [alike.power_sums(key, few, p, w, models, samples)[:, -1] for w in workflows]
         return np.stack(each, axis=1)
 
     def means() -> Any:
