@@ -146,6 +146,17 @@ def plan_command(
     recover: Annotated[
         str | None, _asks("When is what has collapsed back within this share of where new real data holds it?")
     ] = None,
+    batches: Annotated[
+        str | None,
+        _asks("Must I keep the old data, where models add so many samples each, such as 500,2000? Needs --real."),
+    ] = None,
+    replaceable: Annotated[
+        str | None,
+        _asks("How much of a training set may be synthetic instead of new real, at this share of more error?"),
+    ] = None,
+    excess: Annotated[
+        str | None, _asks("Does retraining settle, with a model off by this (L W1/a; 0 if it is right)? Needs --share.")
+    ] = None,
     phases: Annotated[bool, _asks("What share of the data must be real? With --out a picture of the regimes.")] = False,
     budget: Annotated[
         str | None, _asks("What does it buy best? total=1000,real=1,synthetic=0.1[,verification=...][,training=...].")
@@ -157,7 +168,8 @@ def plan_command(
         str | None, _asks("With --budget: how many items every later model is trained on, at least.")
     ] = None,
     share: Annotated[
-        str | None, _asks("With --temperature, --multiplier, --curation, --detector: the share of synthetic data.")
+        str | None,
+        _asks("With --temperature, --multiplier, --curation, --detector, --excess: the share of synthetic data."),
     ] = None,
     order: Annotated[
         int | None, typer.Option(help="Plan for a table of bytes given the last 0, 1 or 2 bytes, context by context.")
@@ -177,7 +189,8 @@ def plan_command(
     asked = {"count": count, "retain": retain, "rare": rare, "pilot": pilot, "worth": worth, "contamination": contamination,
              "sources": sources, "teacher": teacher, "verifier": verifier, "stop": stop, "temperature": temperature,
              "multiplier": multiplier, "curation": curation, "detector": detector, "stream": stream,
-             "recover": recover, "phases": "yes" if phases else None, "budget": budget}  # fmt: skip
+             "recover": recover, "batches": batches, "replaceable": replaceable, "excess": excess,
+             "phases": "yes" if phases else None, "budget": budget}  # fmt: skip
     context = {"share": share, "accuracy": accuracy, "correction": correction, "at-least": at_least}
     from . import plan as plans
     from . import planning
