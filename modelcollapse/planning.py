@@ -223,6 +223,8 @@ READ: dict[str, Callable[[str, str], Any]] = {
     "detector": _several(2, 2, "the chances that it calls a real and a synthetic item real, as 0.95,0.05", _share),
     "stream": _share,
     "recover": number,
+    "batches": _several(1, 10_000, "the samples that each model adds, as 1000,500,2000", whole),
+    "replaceable": number,
     "phases": lambda name, text: text,
     "budget": _budget,
     "curation": _several(1, 3, "reward or reward,choices or reward,choices,trait, as 1,2,0.01", _letters),

@@ -75,6 +75,8 @@ NEW, OLD = (
 )  # real and synthetic sizes of successive generations
 _SIX, _THREE = theory.Categorical(P6), theory.Categorical(P3)
 
+OWN = int(50 * theory.replaceable_share(_SIX, 50, TOLERANCE))  # of 50 training samples, in the place of real ones
+
 
 def _edge(w: Any) -> Any:
     """The workflow with the largest (or least) safe amount of synthetic data."""
@@ -120,6 +122,8 @@ def _cells() -> tuple[Cell, ...]:
         Cell("fixed-real", t.Binomial(5, 0.3), t.FixedReal(12, 30), 12, "error", error),
         Cell("l1-distance/drift-upper-bound", _SIX, t.FixedReal(20, 40), 12, "drift", t.l1_drift_upper_bound, "<="),
         Cell("fresh-real/pooled", t.Gaussian(dimension=3), t.FreshReal(12, 30), 12, "error", error),
+        Cell("fresh-real/pooled", _SIX, t.FreshReal(50 - OWN, OWN), 16, "error",
+             _at(lambda f, w: (1 + TOLERANCE) * f.v / 50), "<=", True),
         Cell("fresh-real/weighted", t.Poisson(3.0), t.FreshReal(12, 30, weight=0.6), 12, "error", error),
         Cell("optimal-weight", _SIX, t.fresh_schedule(NEW, OLD, t.optimal_weights(_SIX, NEW, OLD).weight), len(NEW), "error",
              lambda f, w, m: t.optimal_weights(f, NEW, OLD).error),

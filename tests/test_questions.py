@@ -158,6 +158,27 @@ def test_a_detector_pays_by_what_it_adds(capsys: pytest.CaptureFixture[str]) -> 
     assert detected["gain"] == detected["detector"] - detected["unknown"]
 
 
+def test_batches_are_kept(capsys: pytest.CaptureFixture[str]) -> None:
+    """By the exact gain, its bound, and that of a workflow without the old data."""
+    (answer,) = asked(capsys, "--batches", "100,2000,50", "--real", "1000")
+    f, sizes = theory.Categorical([0.4, 0.3, 0.3]), (100, 2000, 50)
+    assert answer["gain"] == pytest.approx(theory.gain(f, theory.keep_all(1000, sizes), 4), rel=1e-12)
+    assert answer["gain"] < answer["gain_upper_bound"] < answer["replaced"]
+    assert answer["gain_upper_bound"] == pytest.approx(2 - 1000 / 3150, rel=1e-14)
+    assert answer["replaced"] == pytest.approx(theory.gain(f, theory.Replace(sizes, real=1000), 4), rel=1e-12)
+    assert answer["theorems"] == ["accumulate", "replace/growing"]
+
+
+def test_own_samples_in_the_place_of_real_ones(capsys: pytest.CaptureFixture[str]) -> None:
+    (many,) = asked(capsys, "--replaceable", "0.1")
+    assert many["share"] == pytest.approx(math.sqrt(1 / 11), rel=1e-14)
+    (few,) = asked(capsys, "--replaceable", "0.1", "--real", "50")
+    f, count = theory.Categorical([0.5, 0.5]), few["samples"]
+    assert count == math.floor(50 * theory.replaceable_share(f, 50, 0.1))
+    limits = [theory.gain_limit(f, theory.FreshReal(50 - each, each)) * 50 / (50 - each) for each in (count, count + 1)]
+    assert limits[0] <= 1.1 < limits[1]
+
+
 def test_a_stream_turns_at_one_half(capsys: pytest.CaptureFixture[str]) -> None:
     (below,) = asked(capsys, "--stream", "0.25", "--real", "20", "--generations", "200")
     assert below["error_ratio"] == 2 and below["edge"] == 0.5
@@ -401,6 +422,10 @@ def test_a_budget_is_planned_with_all_that_is_known(
         (["plan", "--multiplier", "2", "--real", "10"], ["--multiplier 2", "at most 1"]),
         (["plan", "--detector", "0.9,0.1"], ["--detector 0.9,0.1", "--share"]),
         (["plan", "--detector", "0.9,1.1", "--share", "0.5"], ["--detector 1.1", "from 0 to 1"]),
+        (["plan", "--batches", "5,6"], ["--batches 5,6", "--real"]),
+        (["plan", "--batches", "5,0", "--real", "9"], ["--batches 0", "at least 1"]),
+        (["plan", "--batches", "5,x", "--real", "9"], ["--batches x", "number"]),
+        (["plan", "--replaceable", "0"], ["--replaceable 0", "above 0"]),
         (["plan", "--stream", "1.5"], ["--stream 1.5", "from 0 to 1"]),
         (["plan", "--recover", "0.1"], ["--recover 0.1", "--real"]),
         (["plan", "--recover", "0", "--real", "9"], ["--recover 0", "above 0"]),

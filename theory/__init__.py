@@ -11,6 +11,8 @@ from .arguments import InputError
 from .bandwidth import OptimalBandwidths, ReportBandwidth, optimal_bandwidths, report_bandwidth
 from .beats_real import beats_real
 from .bounds import l1_drift_upper_bound
+from .certified import contraction_upper_bound
+from .coalescent import power_sum
 from .collapse import collapse_probability, collapse_time, collapse_time_limit, collapse_time_upper_bound
 from .correction import Correction
 from .coverage import effective_corpus, missing
@@ -31,9 +33,11 @@ from .family import (
     Poisson,
     Zipf,
 )
+from .fixed_budget import replaceable_share
 from .gaussian import half_life, kullback_leibler, variance_moment, wasserstein
 from .immigration import min_real
 from .integrated_error import integrated_error
+from .keep_all import keep_all, keep_all_gain, keep_all_gain_upper_bound
 from .l1 import l1_drift, l1_error, l1_error_upper_bound
 from .ledger import theorems
 from .logarithm import log_mean, log_variance, log_variance_spread
@@ -143,6 +147,7 @@ __all__ = [
     "collapse_time_upper_bound",
     "contaminated_stream",
     "contamination",
+    "contraction_upper_bound",
     "covariance",
     "curated_share",
     "diversity",
@@ -161,6 +166,9 @@ __all__ = [
     "information",
     "integrated_error",
     "integrated_error_lower_bound",
+    "keep_all",
+    "keep_all_gain",
+    "keep_all_gain_upper_bound",
     "kullback_leibler",
     "l1_drift",
     "l1_drift_upper_bound",
@@ -182,10 +190,12 @@ __all__ = [
     "optimal_weights",
     "pooled_error",
     "portfolio_moments",
+    "power_sum",
     "rao_blackwell",
     "real_equivalents",
     "recovery_error",
     "recovery_time",
+    "replaceable_share",
     "report_bandwidth",
     "runaway_share",
     "sampling_bias",

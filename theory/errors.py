@@ -43,6 +43,8 @@ from .derivation import (
     prove_window,
 )
 from .family import Categorical, Family, KernelDensity, LinearRegression
+from .fixed_budget import prove_fixed_budget
+from .keep_all import prove_keep_all
 from .printed import Printed, Setting
 from .symbols import N, V, m, n, nu, v2
 from .theorem import Assumption, Evidence, Theorem
@@ -158,7 +160,8 @@ FIXED_REAL = Theorem(
 FRESH_REAL = Theorem(
     "fresh-real/pooled",
     "With N new real samples in every generation beside n synthetic ones, pooled, the error settles at "
-    "N(N+n)/(N^2+2Nn-v2 n) times the real-only error: synthetic data helps wherever v2 <= N, down to one half.",
+    "N(N+n)/(N^2+2Nn-v2 n) times the real-only error: synthetic data helps wherever v2 <= N, down to one half. In the place of "
+    "real samples, as a share alpha of M in all, it costs: the error settles at 1/(1 - alpha^2 - v2 alpha/M) times V/M.",
     "error",
     ANY,
     "FreshReal",
@@ -166,7 +169,7 @@ FRESH_REAL = Theorem(
     COMMON,
     ("derived", "Alemohammad2024 (qualitative)"),
     derive_affine(FreshReal, POOLED),
-    prove_affine(FreshReal, POOLED),
+    lambda: (*prove_affine(FreshReal, POOLED)(), *prove_fixed_budget()),
     scope=(under(FreshReal), POOLED_WEIGHT),
 )
 FRESH_WEIGHTED = Theorem(
@@ -185,8 +188,8 @@ FRESH_WEIGHTED = Theorem(
 )
 ACCUMULATE = Theorem(
     "accumulate",
-    "Keeping all data, the error stays below 2 times the real-only error for v2 <= 0; with N = n it tends to "
-    "n (1 - sinc(n^-1/2)) -> pi^2/6 for v2 = -1.",
+    "Keeping all data, in batches of any sizes, the error stays below 2 times the real-only error for v2 <= 0, and comes near to "
+    "it where the data trickles in; with N = n it tends to n (1 - sinc(n^-1/2)) -> pi^2/6 for v2 = -1.",
     "error",
     ANY,
     "Accumulate",
@@ -194,7 +197,7 @@ ACCUMULATE = Theorem(
     (*COMMON, GENTLE),
     (f"{C_}, Theorem 2 (v2 = 0, regression)", "DeyDonoho2024", "derived"),
     derive_accumulate,
-    prove_product(Accumulate, v2),
+    lambda: (*prove_product(Accumulate, v2)(), *prove_keep_all()),
     (
         Printed(
             pi**2 / 6 * V / N,

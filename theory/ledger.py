@@ -39,6 +39,8 @@ from . import (
 )
 from . import arguments as arg
 from .beats_real import BEATS
+from .certified import CERTIFIED
+from .coalescent import COALESCENT
 from .family import Family, KernelDensity
 from .gaussian import HALF_LIFE, MOMENTS
 from .integrated_error import INTEGRATED
@@ -97,6 +99,7 @@ THEOREMS: tuple[Theorem, ...] = (
         collapse.DIFFUSION,
         collapse.UPPER_BOUND,
     ),
+    COALESCENT,
     of_cases(
         "The expected L1 distance of a model from the truth or from the first model is a sum over tokens and counts of one chain "
         "each; the error bounds it from both sides.",
@@ -119,6 +122,7 @@ THEOREMS: tuple[Theorem, ...] = (
     immigration.MIN_REAL,
     absence.ABSENCE,
     recovery.RECOVERY,
+    CERTIFIED,
     # worth of synthetic data
     worth.WORTH,
     plateau.CONTAMINATION,

@@ -28,6 +28,7 @@ rho = _letter("rho", "share of the diversity of the truth that is kept", positiv
 V = _letter("V", "v(theta) at the truth: variance of one sample, summed over coordinates", positive=True)
 v2 = _letter("v_2", "coefficient of mean^2 in the variance function v", real=True)
 G0 = _letter("G_0", "diversity of the truth, 1 - sum p_i^2", positive=True)
+G3 = _letter("G_3", "chance that three samples of the truth are not all one token, 1 - sum p_i^3", positive=True)
 T = _letter("T", "error: E||theta_m - theta||^2 of the mean parameter", nonnegative=True)
 p = _letter("p", "probability of one token", positive=True)
 s = _letter("s", "number of tokens with probability above 0", positive=True)
@@ -120,5 +121,12 @@ iota = _letter("iota", "information: how many real samples one item of a batch i
 varkappa = _letter("varkappa", "by how much the noise of an item grows with the error of the model before", real=True)
 cr = _letter("c_r", "price of a real sample", positive=True)
 cs = _letter("c_s", "price of a synthetic sample", positive=True)
+mh = _letter(
+    "mu_H", "information of a model over the curvature of the data's log likelihood, in one direction", positive=True
+)
+eh = _letter("epsilon_H", "excess: by which share that information may differ from the curvature", nonnegative=True)
+gc = _letter(
+    "gamma_c", "corrector: weight of the best model, over that of the newest, in what is drawn", nonnegative=True
+)
 x = Function("x")
 u = Function("u")

@@ -90,6 +90,14 @@ def command(
     recover: Annotated[
         str | None, _asks("When is what has collapsed back within this share of where new real data holds it?")
     ] = None,
+    batches: Annotated[
+        str | None,
+        _asks("Must I keep the old data, where models add so many samples each, such as 500,2000? Needs --real."),
+    ] = None,
+    replaceable: Annotated[
+        str | None,
+        _asks("How much of a training set may be synthetic instead of new real, at this share of more error?"),
+    ] = None,
     phases: Annotated[bool, _asks("What share of the data must be real? With --out a picture of the regimes.")] = False,
     budget: Annotated[
         str | None, _asks("What does it buy best? total=1000,real=1,synthetic=0.1[,verification=...][,training=...].")
@@ -121,7 +129,8 @@ def command(
     asked = {"count": count, "retain": retain, "rare": rare, "pilot": pilot, "worth": worth, "contamination": contamination,
              "sources": sources, "teacher": teacher, "verifier": verifier, "stop": stop, "temperature": temperature,
              "multiplier": multiplier, "curation": curation, "detector": detector, "stream": stream,
-             "recover": recover, "phases": "yes" if phases else None, "budget": budget}  # fmt: skip
+             "recover": recover, "batches": batches, "replaceable": replaceable,
+             "phases": "yes" if phases else None, "budget": budget}  # fmt: skip
     context = {"share": share, "accuracy": accuracy, "correction": correction, "at-least": at_least}
     from modelcollapse import plan as plans
     from modelcollapse import planning

@@ -5,7 +5,7 @@ An option of `plan` asks each of them. Text becomes numbers in the command line;
 
 from __future__ import annotations
 
-from . import purchase, regimes, selection, streams, tails, worth
+from . import keeping, purchase, regimes, selection, streams, tails, worth
 from .answer import Answer, Known, Question
 
 __all__ = ["ASKED", "Answer", "Known", "Question"]
@@ -27,6 +27,8 @@ ASKED = {
     "detector": Question(streams.detected, ("share",)),
     "stream": Question(streams.streamed, ("real", "generations")),
     "recover": Question(tails.recovered, ("real", "synthetic")),
+    "batches": Question(keeping.kept, ("real",)),
+    "replaceable": Question(keeping.replaced, ("real",)),
     "phases": Question(regimes.regimes, ("vocabulary", "synthetic")),
     "budget": Question(purchase.planned, ("worth", "generations", "correction", "at_least")),
 }

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from modelcollapse import theory
-from modelcollapse.simulate import curation, narrowed, retrained, tempered, verified
+from modelcollapse.simulate import curation, narrowed, refitted, retrained, tempered, verified
 from modelcollapse.theory import stopping
 
 from .trial import Trial
@@ -22,6 +22,7 @@ def trials() -> tuple[Trial, ...]:
         _temperature_window(),
         _sampling_bias(),
         _curated_share(),
+        _certified_rate(),
     )
 
 
@@ -153,3 +154,32 @@ def _curated_share() -> Trial:
         return [theory.curated_share(p0, 0.5, theory.Curation(reward, 2)) for p0, reward in cases]
 
     return Trial("curated-share", "pairs, half of the data", "share of the trait", draw, means, "<=")
+
+
+def misfit(scale: float) -> float:
+    """L W1/a of a logistic law fitted to a normal one of that standard deviation, or to a logistic one (0): by quadrature."""
+    x = np.linspace(-60, 60, 24_001)
+    model = np.exp(-np.abs(x)) / (1 + np.exp(-np.abs(x))) ** 2
+    data = np.exp(-((x / scale) ** 2) / 2) / scale / np.sqrt(2 * np.pi) if scale else model
+    step = x[1] - x[0]
+    curvature = (data * 2 * model).sum() * step  # -(log model)'' is 2 model
+    distance = np.abs(np.cumsum(data - model)).sum() * step**2
+    return float(distance / (3 * np.sqrt(3)) / curvature)  # |(2 model)'| is at most 1/(3 sqrt 3)
+
+
+def _certified_rate() -> Trial:
+    cases = ((0.0, 0.5), (3.0, 0.5), (3.0, 0.8), (5.0, 0.5))  # standard deviation of the data, share of synthetic data
+    size = 2000
+
+    def draw(key: Any, chains: int) -> Any:
+        few = -(-chains // 16)
+        each = [
+            refitted.kept(key, scale, 0.1, real=round(size * (1 - share)), synthetic=round(size * share), chains=few)
+            for scale, share in cases
+        ]
+        return np.stack(each, axis=1)
+
+    def means() -> Any:
+        return [theory.contraction_upper_bound(share, misfit(scale)) for scale, share in cases]
+
+    return Trial("certified-rate", "logistic fitted to logistic and normal data", "share kept", draw, means, "<=")

@@ -6,14 +6,16 @@ from typing import Any
 
 import numpy as np
 
-from modelcollapse import theory
+from modelcollapse import simulate, theory
 from modelcollapse.simulate import known_variance, provenance
 
 from .trial import Trial
 
+BATCHES = (1, 2, 40, 5, 5, 100, 3, 1, 60)  # sizes of what models 1, 2, ... add to the pool
+
 
 def trials() -> tuple[Trial, ...]:
-    """The chance to be nearer, and effective sizes."""
+    """All data kept in batches of any sizes, the chance to be nearer, and effective sizes."""
     t = theory
     tokens, sizes, share = t.Categorical([0.4, 0.3, 0.2, 0.1]), (20, 20, 30), 0.6
     known = (t.Unknown(), t.Detector(true_real=0.9, false_real=0.2), t.Known())
@@ -29,7 +31,22 @@ def trials() -> tuple[Trial, ...]:
         each = [np.abs(known_variance.errors(key, chains, w, 4)) for w in chained]
         return np.stack([seen[:, -1] < seen[:, 0] for seen in each], axis=1)
 
+    def kept(key: Any, chains: int) -> Any:
+        w = t.keep_all(20, BATCHES)
+        return simulate.chains(tokens, w, len(BATCHES) + 1, chains, key).error
+
+    def last(key: Any, chains: int) -> Any:
+        return kept(key, chains)[:, -1:]
+
     return (
+        Trial(
+            "accumulate", "20 real, batches of 1 to 100", "error", kept,
+            lambda: t.keep_all_gain(tokens, 20, BATCHES) * tokens.v / 20,
+        ),
+        Trial(
+            "accumulate", "20 real, batches of 1 to 100, the bound", "error", last,
+            lambda: [t.keep_all_gain_upper_bound(tokens, 20, sum(BATCHES)) * tokens.v / 20], "<=",
+        ),
         Trial(
             "beats-real", "replace, fixed, fresh, accumulate", "nearer", nearer,
             lambda: [t.beats_real(w, 4) for w in chained],

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from modelcollapse import simulate, theory
-from modelcollapse.simulate import recovery
+from modelcollapse.simulate import alike, recovery
 
 from .trial import Trial
 
@@ -31,6 +31,7 @@ def trials() -> tuple[Trial, ...]:
               lambda key, chains: _lost(RARE, fresh, 40, chains, key)[:, -1:],
               lambda: t.loss_probability_limit(RARE, fresh)[:1]),
         _recovery(),
+        _coalescent(),
     )  # fmt: skip
 
 
@@ -52,3 +53,24 @@ def _recovery() -> Trial:
 
     setting = "three tokens, the rarest alone at first, FreshReal(6, 24), 12 generations"
     return Trial("recovery", setting, "error", draw, means)
+
+
+def _coalescent() -> Trial:
+    """Four samples of the third model, under every workflow that lineages are followed through."""
+    p, models, samples = [0.5, 0.3, 0.2], 3, 4
+    workflows = (
+        theory.Replace(6, real=8),
+        theory.FixedReal(6, 8),
+        theory.FreshReal(6, 8),
+        theory.Accumulate(6, 8),
+    )
+
+    def draw(key: Any, chains: int) -> Any:
+        few = -(-chains // 4)
+        each = [alike.power_sums(key, few, p, w, models, samples)[:, -1] for w in workflows]
+        return np.stack(each, axis=1)
+
+    def means() -> Any:
+        return [theory.power_sum(theory.Categorical(p), w, models, samples) for w in workflows]
+
+    return Trial("coalescent", "replace, fixed, fresh, accumulate: four samples", "all one token", draw, means)

@@ -1,0 +1,50 @@
+"""Old data and new: whether to keep all of it, and how much of it may stand in for real samples."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from modelcollapse import theory
+from modelcollapse.terminal import percent
+
+from .answer import Answer, Known, amount
+
+TOKENS = theory.Categorical([0.5, 0.5])  # any tokens: the gain depends on the family through v2 = -1 only
+
+
+def kept(sizes: tuple[int, ...], known: Known) -> Answer:
+    """Must I keep the old data, where models add samples in batches of these sizes?"""
+    said = ",".join(map(str, sizes))
+    real = known.need("real", f"--batches {said}", "how many real samples are there at first")
+    last, total = len(sizes) + 1, sum(sizes)
+    gain = float(theory.keep_all_gain(TOKENS, real, sizes)[-1])
+    cap = float(theory.keep_all_gain_upper_bound(TOKENS, real, total))
+    alone = float(theory.gain(TOKENS, theory.Replace(sizes, real=real), last))
+    words = (
+        f"Yes, keep it. With all data kept, generation {last} errs {gain:.4g} times as much as real data alone; so many samples "
+        f"in any other batches at most {cap:.4g} times, and any number of them, in any batches, less than twice. Trained on its "
+        f"own batch only it errs {alone:.4g} times as much. Few large batches are better than many small ones."
+    )
+    numbers = {"real": real, "batches": list(sizes), "gain": gain, "gain_upper_bound": cap, "replaced": alone}
+    question = f"Must I keep the old data, where models add {said} samples to {amount(real)} real ones?"
+    return Answer("batches", question, words, numbers, ("accumulate", "replace/growing"))
+
+
+def replaced(tolerance: float, known: Known) -> Answer:
+    """How many new real samples may be replaced by samples of the model before, at so much more error?"""
+    if known.real is None:
+        share = float(theory.replaceable_share(theory.Poisson(1.0), 1, tolerance))  # v2 = 0: that of many samples
+        numbers: dict[str, Any] = {"tolerance": tolerance, "share": share}
+        words = f"Of many samples {percent(share)}"
+    else:
+        share = float(theory.replaceable_share(TOKENS, known.real, tolerance))
+        count = math.floor(share * known.real)
+        numbers = {"tolerance": tolerance, "train": known.real, "share": share, "samples": count}
+        words = f"{amount(count)} of {amount(known.real)}, that is {percent(share)}"
+    words += (
+        f": in training sets of one size with new real samples in every generation, a share of the model's own samples costs its "
+        f"square. Another {percent(tolerance)} of error is reached there. Beside all real samples they would cost nothing."
+    )
+    question = f"How many new real samples may samples of the model replace, at {percent(tolerance)} more error?"
+    return Answer("replaceable", question, words, numbers, ("fresh-real/pooled",))
