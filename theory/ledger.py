@@ -29,6 +29,7 @@ from . import (
     survival,
     teacher,
     temperature,
+    temporal,
     verified,
     weight,
     worth,
@@ -82,6 +83,7 @@ THEOREMS: tuple[Theorem, ...] = (
     immigration.MIN_REAL,
     absence.ABSENCE,
     recovery.RECOVERY,
+    temporal.TEMPORAL,
     # worth of synthetic data
     worth.WORTH,
     plateau.CONTAMINATION,
