@@ -1,4 +1,4 @@
-r"""How far the token frequencies of two snapshots of a chain are apart: the variance of the distance, with nothing left out.
+r"""How far the token frequencies of two snapshots of a chain are apart, its variance, and for which sizes that is unlikely.
 
 Given the frequencies x and those m generations later, y, a snapshot is a mean of independent tokens. What the unbiased distance
 varies by is the drift from x to y (`ancestry`) and what the tokens of either snapshot add to it.
@@ -6,17 +6,24 @@ varies by is the drift from x to y (`ancestry`) and what the tokens of either sn
 
 from __future__ import annotations
 
-from functools import cache
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache, cached_property
 from typing import Any
 
 import mpmath
+import numpy as np
 from sympy import Expr, lambdify
 
 from . import ancestry
 from .ancestry import Polynomial, distance_variance, moment
+from .lower import evaluate
 from .symbols import a2, a3, a4, n, p2, p3, p4, s0, sm
 
 BITS = 500  # what cancels between moments of four samples leaves a hundred digits of these
+LEAST, ENDLESS = 4.0, 2.0**100  # samples of a generation between which limits are looked for
+HALVINGS = 60
 X2: Polynomial = ((1, ((0, 2),)),)
 XY: Polynomial = ((1, ((1, 1),)),)
 Y2: Polynomial = ((1, ((2, 0),)),)
@@ -73,3 +80,97 @@ _INNER = (*XY, (-1, ((2, 1),)), (-1, ((1, 2),)), *_square(XY))
 def traces() -> tuple[Expr, Expr]:
     """Traces of the square and the cube of the covariance of one token, diag(x) - xx'."""
     return p2 - 2 * p3 + p2**2, p3 - 3 * p4 + 3 * p2 * p3 - p2**3
+
+
+@dataclass(frozen=True, eq=False)
+class TwoSnapshots:
+    """Two snapshots: frequencies, one over the tokens of each, and how many generations lie between."""
+
+    x: np.ndarray
+    y: np.ndarray
+    first: float
+    last: float
+    generations: int
+
+    @cached_property
+    def sums(self) -> tuple[float, float, float]:
+        """Power sums of the frequencies before, as they are: with few tokens in a snapshot too large, which widens limits."""
+        two, three, four = (float((self.x**power).sum()) for power in (2, 3, 4))
+        return two, three, four
+
+    @cached_property
+    def squares(self) -> float:
+        """The trace of the square of the covariance of one token."""
+        return float(evaluate(traces()[0], self._letters()))
+
+    @cached_property
+    def drift(self) -> float:
+        """F: both parts without bias."""
+        return self.distance / self.diversity
+
+    @cached_property
+    def distance(self) -> float:
+        """Without bias: how far frequencies moved."""
+        return float(distance_and_diversity(self.x, self.y, self.first, self.last)[0])
+
+    @cached_property
+    def diversity(self) -> float:
+        """Without bias: diversity before."""
+        return float(distance_and_diversity(self.x, self.y, self.first, self.last)[1])
+
+    def limits(self, level: float) -> tuple[float, float]:
+        """Sizes below and above which the snapshots are unlikely."""
+        low = _turn(lambda size: self.side(size, level) >= 0)
+        return (1.0 if low == LEAST else low), _turn(lambda size: self.side(size, level) > 0)
+
+    def side(self, size: float, level: float) -> int:
+        """-1 where frequencies moved less than generations of that size move them, but for half of 1 - level; 1: further.
+
+        Distances have about the law of a chi-square of the same mean and variance. A few frequent tokens may have moved far: on
+        that side the skewness is at least theirs.
+        """
+        expected, variance = moments(size, self.generations, self.sums, self.first, self.last)
+        gap, mean = self.distance - expected * self.diversity, (expected + self.first + self.last) * self.diversity
+        variance = max(variance, 2 * self.squares * (mean / self.diversity) ** 2)  # where most is lost the law is none
+        if variance == 0:
+            return int(gap > 0)
+        shape, spread = 2 * mean**2 / variance, math.sqrt(variance)
+        squares, cubes = (evaluate(each, self._letters()) for each in traces())
+        steep = max(1.0, min(shape, squares**3 / cubes**2 if cubes > 0 else math.inf))
+        further = gap > spread * _quantile((1 + level) / 2, steep)
+        return int(further) - int(gap < spread * _quantile((1 - level) / 2, shape))
+
+    def _letters(self) -> dict[Any, float]:
+        return {**dict(zip((p2, p3, p4), self.sums, strict=True)), s0: self.first, sm: self.last}
+
+
+def distance_and_diversity(x: Any, y: Any, first: float, last: float) -> tuple[Any, Any]:
+    """Squared distance of the frequencies behind two snapshots, and diversity of the first: of their frequencies (..., V).
+
+    ``first``, ``last``: one over the tokens of each. A sample of S tokens adds in the mean its own diversity over S - 1.
+    """
+    before, after = ((each * (1 - each)).sum(axis=-1) for each in (x, y))
+    noise = before * first / (1 - first) + after * last / (1 - last)
+    return ((y - x) ** 2).sum(axis=-1) - noise, before / (1 - first)
+
+
+def _quantile(chance: float, shape: float) -> float:
+    """Of a chi-square of that many degrees, less its mean, over its standard deviation."""
+    from scipy import special
+
+    if shape > 1e8:  # normal to 1e-4
+        return float(special.ndtri(chance))
+    return float((2 * special.gammaincinv(shape / 2, chance) - shape) / math.sqrt(2 * shape))
+
+
+def _turn(holds: Callable[[float], bool]) -> float:
+    """The first size for which it holds, by bisection of its logarithm; ``inf`` where it never does."""
+    low, high = math.log(LEAST), math.log(ENDLESS)
+    if holds(LEAST):
+        return LEAST
+    if not holds(ENDLESS):
+        return math.inf
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        low, high = (low, middle) if holds(math.exp(middle)) else (middle, high)
+    return math.exp((low + high) / 2)

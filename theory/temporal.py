@@ -13,7 +13,7 @@ limits are found by asking of every n whether these snapshots are unlikely for i
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -27,15 +27,13 @@ from .ancestry import distance, distance_variance, moment
 from .assumption import NO_NEW, SAMPLES, always
 from .errors import REPLACE
 from .lower import evaluate
-from .snapshots import Y2, moments, traces, variance
+from .snapshots import Y2, TwoSnapshots, traces, variance
 from .solve import Step, Unsolved
 from .stable import ExponentialQuotient, LogarithmicQuotient
-from .symbols import N, V, a2, a3, a4, drift, m, n, p2, p3, p4, s0, sm, v2
+from .symbols import N, V, a2, a3, a4, drift, m, n, p2, p3, s0, v2
 from .theorem import Assumption, Derived, Evidence, Theorem
 
 NEAR = 1e-3  # within which probabilities sum to one, also in float32
-LEAST, ENDLESS = 4.0, 2.0**100  # samples of a generation between which limits are looked for
-HALVINGS = 60
 TOKENS = "counts of tokens, whole and 0 or more, or probabilities, which sum to one; a list of them, or a dict by token"
 
 
@@ -96,7 +94,9 @@ def effective_generation_size(before: Any, after: Any, generations: int = 1, lev
         raise arg.refuse(own, "generations", generations, "one number: how far the snapshots are apart")
     if np.ndim(level) or not 0 < level < 1:
         raise arg.refuse(own, "level", level, "the chance that the limits hold, above 0 and below 1")
-    seen = _Seen(x, y, 1 / first, 1 / last, int(count))
+    if np.count_nonzero(x) < 2:
+        raise arg.refuse(own, "before", before, "at least two different tokens, or nothing can be lost")
+    seen = TwoSnapshots(x, y, 1 / first, 1 / last, int(count))
     low, high = seen.limits(level)
     size = size_of(seen.drift, int(count))
     independent = (1 - seen.sums[0]) ** 2 / seen.squares
@@ -127,111 +127,6 @@ def size_of(share: float, generations: int) -> float:
     if share <= 0:
         return math.inf
     return 1.0 if share >= 1 else float(evaluate(_size(), {drift: share, m: float(generations)}))
-
-
-@dataclass(frozen=True, eq=False)
-class _Seen:
-    """Two snapshots: frequencies, one over the tokens of each, and how many generations lie between."""
-
-    x: np.ndarray
-    y: np.ndarray
-    first: float
-    last: float
-    generations: int
-
-    def __post_init__(self) -> None:
-        if np.count_nonzero(self.x) < 2:
-            raise arg.refuse("effective_generation_size", "before", f"{np.count_nonzero(self.x)} token",
-                             "at least two different tokens, or nothing can be lost")  # fmt: skip
-
-    @property
-    def sums(self) -> tuple[float, float, float]:
-        """Power sums of the frequencies before, as they are: with few tokens in a snapshot too large, which widens limits."""
-        two, three, four = (float((self.x**power).sum()) for power in (2, 3, 4))
-        return two, three, four
-
-    @property
-    def squares(self) -> float:
-        """The trace of the square of the covariance of one token."""
-        return float(evaluate(traces()[0], self._letters()))
-
-    @property
-    def distance(self) -> float:
-        """Unbiased: how far frequencies moved."""
-        each = (self.y - self.x) ** 2
-        noise = _noise(self.x, self.first) + _noise(self.y, self.last)
-        return float(each.sum() - noise)
-
-    @property
-    def diversity(self) -> float:
-        """Unbiased: diversity before."""
-        spread = float((self.x * (1 - self.x)).sum())
-        return spread / (1 - self.first)
-
-    @property
-    def drift(self) -> float:
-        return self.distance / self.diversity
-
-    def limits(self, level: float) -> tuple[float, float]:
-        """Sizes below and above which the snapshots are unlikely."""
-        low = _turn(lambda size: not self._short(size, (1 - level) / 2))
-        high = _turn(lambda size: self._long(size, (1 + level) / 2))
-        return (1.0 if low == LEAST else low), high
-
-    def _letters(self) -> dict[Any, float]:
-        return {**dict(zip((p2, p3, p4), self.sums, strict=True)), s0: self.first, sm: self.last}
-
-    def _short(self, size: float, chance: float) -> bool:
-        """Whether frequencies moved less than generations of that size do but for a chance."""
-        gap, mean, variance = self._against(size)
-        if variance == 0:
-            return False
-        return gap < math.sqrt(variance) * _quantile(chance, 2 * mean**2 / variance)
-
-    def _long(self, size: float, chance: float) -> bool:
-        """Whether they moved further. A few frequent tokens may have moved far: the skewness is at least theirs."""
-        gap, mean, variance = self._against(size)
-        if variance == 0:
-            return gap > 0
-        squares, cubes = (evaluate(each, self._letters()) for each in traces())
-        shape = min(2 * mean**2 / variance, squares**3 / cubes**2 if cubes > 0 else math.inf)
-        return gap > math.sqrt(variance) * _quantile(chance, max(shape, 1.0))
-
-    def _against(self, size: float) -> tuple[float, float, float]:
-        """Distance less its expectation, mean of the distance with its sampling, and variance: under that size."""
-        expected, variance = moments(size, self.generations, self.sums, self.first, self.last)
-        mean = expected + self.first + self.last
-        least = (
-            2 * self.squares * mean**2
-        )  # what a normal law would have: where most is lost the exact one is not enough
-        return self.distance - expected * self.diversity, mean * self.diversity, max(variance, least)
-
-
-def _noise(frequencies: np.ndarray, inverse: float) -> float:
-    """What sampling adds to a squared distance, without bias."""
-    return float((frequencies * (1 - frequencies)).sum() * inverse / (1 - inverse))
-
-
-def _quantile(chance: float, shape: float) -> float:
-    """Of a chi-square of that many degrees, less its mean, over its standard deviation."""
-    from scipy import special
-
-    if shape > 1e8:  # normal to 1e-4
-        return float(special.ndtri(chance))
-    return float((2 * special.gammaincinv(shape / 2, chance) - shape) / math.sqrt(2 * shape))
-
-
-def _turn(holds: Callable[[float], bool]) -> float:
-    """The first size for which it holds, by bisection of its logarithm; ``inf`` where it never does."""
-    low, high = math.log(LEAST), math.log(ENDLESS)
-    if holds(LEAST):
-        return LEAST
-    if not holds(ENDLESS):
-        return math.inf
-    for _ in range(HALVINGS):
-        middle = (low + high) / 2
-        low, high = (low, middle) if holds(math.exp(middle)) else (middle, high)
-    return math.exp((low + high) / 2)
 
 
 def _snapshots(own: str, before: Any, after: Any) -> tuple[tuple[np.ndarray, float], tuple[np.ndarray, float]]:
