@@ -116,6 +116,16 @@ def read(spec: str, *, unit: Unit = Unit.WORDS, progress: Callable[[int, int], N
         return _corpus(spec, counted, counts, digest.hexdigest())
 
 
+def histogram(spec: str, *, unit: Unit = Unit.WORDS) -> Counter[str]:
+    """How often each token occurs in what ``spec`` names, as `read` counts them.
+
+    >>> histogram("builtin:pydoc").total() == read("builtin:pydoc").size
+    True
+    """
+    with refusing("corpus.histogram", spec, FORMS), opened(spec) as (path, column, chunks):
+        return _counted(chunks, path, column, unit)[0]
+
+
 def _corpus(name: str, unit: str, counts: Counter[str], sha256: str) -> Corpus:
     if counts.total() < 2:
         raise UnfitError(f"it holds {counts.total()} {unit}: name one that holds at least 2, or count --unit bytes")

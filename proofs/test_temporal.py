@@ -193,7 +193,9 @@ def test_duplicates_and_unequal_sizes_count_as_what_they_are_worth():
 def test_what_says_nothing_has_no_upper_limit():
     """Frequencies that stand still, or move less than sampling does: infinite, without a warning."""
     still = size_between([50, 30, 20], [50, 30, 20])
-    assert (still.size, still.high) == (math.inf, math.inf) and still.drift < 0
+    assert (still.size, still.high) == (math.inf, math.inf) and still.drift < 0 and math.isnan(still.low)
+    near = size_between([50, 30, 20], [53, 29, 18])
+    assert (near.size, near.high) == (math.inf, math.inf) and 4 < near.low < 100
     same = size_between([0.5, 0.3, 0.2], [0.5, 0.3, 0.2])
     assert (same.drift, same.low, same.size, same.high) == (0.0, math.inf, math.inf, math.inf)
     gone = size_between([0.5, 0.5], [1.0, 0.0], 20)

@@ -119,9 +119,11 @@ class TwoSnapshots:
         return float(distance_and_diversity(self.x, self.y, self.first, self.last)[1])
 
     def limits(self, level: float) -> tuple[float, float]:
-        """Sizes below and above which the snapshots are unlikely."""
-        low = _turn(lambda size: self.side(size, level) >= 0)
-        return (1.0 if low == LEAST else low), _turn(lambda size: self.side(size, level) > 0)
+        """Sizes below and above which the snapshots are unlikely; NaN for the first where they are so for every size."""
+        low, high = _turn(lambda size: self.side(size, level) >= 0), _turn(lambda size: self.side(size, level) > 0)
+        if math.isinf(low) and self.first + self.last > 0:
+            return math.nan, high
+        return (1.0 if low == LEAST else low), high
 
     def side(self, size: float, level: float) -> int:
         """-1 where frequencies moved less than generations of that size move them, but for half of 1 - level; 1: further.
