@@ -116,14 +116,19 @@ def read(spec: str, *, unit: Unit = Unit.WORDS, progress: Callable[[int, int], N
         return _corpus(spec, counted, counts, digest.hexdigest())
 
 
-def histogram(spec: str, *, unit: Unit = Unit.WORDS) -> Counter[str]:
-    """How often each token occurs in what ``spec`` names, as `read` counts them.
+def documents(spec: str, *, unit: Unit = Unit.WORDS) -> list[Counter[str]]:
+    """How often each token occurs in each document of what ``spec`` names: each line of a .jsonl is one, else all is one.
 
-    >>> histogram("builtin:pydoc").total() == read("builtin:pydoc").size
+    >>> [each.total() for each in documents("builtin:pydoc")] == [read("builtin:pydoc").size]
     True
     """
-    with refusing("corpus.histogram", spec, FORMS), opened(spec) as (path, column, chunks):
-        return _counted(chunks, path, column, unit)[0]
+    with refusing("corpus.documents", spec, FORMS), opened(spec) as (path, column, chunks):
+        if os.path.splitext(path)[1].lower() not in (".jsonl", ".ndjson"):
+            return [_counted(chunks, path, column, unit)[0]]
+        texts = jsonl(chunks, "text" if column is None else column)
+        if unit is Unit.BYTES:
+            return [_bytes([text.encode(errors="surrogatepass")]) for text in texts]
+        return [Counter(words(text)) for text in texts]
 
 
 def _corpus(name: str, unit: str, counts: Counter[str], sha256: str) -> Corpus:

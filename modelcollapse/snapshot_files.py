@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from modelcollapse.theory import InputError
@@ -16,10 +17,10 @@ FORM = f"before.txt,after.txt and then, where they are the very data that models
 
 @dataclass(frozen=True)
 class Snapshots:
-    """Counts by token in two snapshots. ``trained``: they are the data of their models, not samples drawn beside it."""
+    """Counts by token in each document of two snapshots. ``trained``: models were trained on these very data."""
 
-    before: Mapping[str, int]
-    after: Mapping[str, int]
+    before: Sequence[Counter[str]]
+    after: Sequence[Counter[str]]
     trained: bool = False
 
 
@@ -37,11 +38,10 @@ def read(text: str) -> Snapshots:
     both = []
     for name in files:
         try:
-            both.append(corpus.histogram(name, unit=unit))
+            both.append([each for each in corpus.documents(name, unit=unit) if each])
         except InputError as problem:
             raise InputError(f"--snapshots {name}: {problem.remedy or problem}") from None
-        if both[-1].total() < 2:
-            raise InputError(
-                f"--snapshots {name}: it holds {both[-1].total()} {unit.value}: a snapshot holds at least 2"
-            )
-    return Snapshots(*both, trained=TRAINED in words)
+        if (total := sum(each.total() for each in both[-1])) < 2:
+            raise InputError(f"--snapshots {name}: it holds {total} {unit.value}: a snapshot holds at least 2")
+    before, after = both
+    return Snapshots(before, after, trained=TRAINED in words)

@@ -15,7 +15,7 @@ from sympy import Float
 from modelcollapse import theory
 from modelcollapse.lm.effective_size import effective_size as of_units
 from modelcollapse.proofs.rational import exactly
-from modelcollapse.theory import ancestry, snapshots
+from modelcollapse.theory import ancestry, snapshots, token_counts
 from modelcollapse.theory.snapshots import TwoSnapshots
 from modelcollapse.theory.symbols import a2, a3, a4, n, p2, p3, p4, s0, sm
 from modelcollapse.theory.temporal import size_of
@@ -203,6 +203,50 @@ def test_what_says_nothing_has_no_upper_limit():
     assert size_between([2, 1], [1, 2]).high == math.inf
 
 
+def test_documents_have_no_bias_however_their_tokens_hang_together():
+    """Documents of two tokens, of which the second is often the first again: every sample listed, weighed in fractions."""
+    truth, again, sizes = (Fraction(2, 3), Fraction(1, 3)), Fraction(1, 2), (2, 2, 1)
+    alike = {(i, j): truth[i] * (again * (i == j) + (1 - again) * truth[j]) for i, j in product(range(2), repeat=2)}
+    alone = {(i,): truth[i] for i in range(2)}
+    moved = diversity = 0.0
+    for documents in product(*((alike if size == 2 else alone).items() for size in sizes)):
+        chance = math.prod((own for _, own in documents), start=Fraction(1))
+        rows = [[tokens.count(each) for each in range(2)] for tokens, _ in documents]
+        (x, first), (y, last) = token_counts.frequencies("test", rows, [2 / 3, 1 / 3])
+        assert last == 0.0
+        distance, spread = snapshots.distance_and_diversity(x, y, first, last)
+        moved, diversity = moved + float(chance) * distance, diversity + float(chance) * spread
+    assert moved == pytest.approx(0.0, abs=1e-14)  # the truth has not moved
+    assert diversity == pytest.approx(1 - sum(float(each) ** 2 for each in truth), rel=1e-13)
+
+
+def test_documents_of_one_token_are_tokens_and_copies_count_once():
+    """A document for each token: counts. Every document k copies of one token: the documents, not the tokens, count."""
+    tokens = np.random.default_rng(8).choice(5, 60, p=[0.4, 0.3, 0.1, 0.1, 0.1])
+    single, counts, after = np.eye(5)[tokens], np.bincount(tokens, minlength=5), [20, 20, 10, 5, 5]
+    for each in (single, 7 * single, [{token: 7} for token in tokens.tolist()]):
+        later = dict(enumerate(after)) if isinstance(each, list) else after
+        found, wanted = size_between(each, later, 2), size_between(counts, after, 2)
+        assert found.before == pytest.approx(60) and found.size == pytest.approx(wanted.size)
+        assert (found.low, found.high) == pytest.approx((wanted.low, wanted.high))
+
+
+@pytest.mark.parametrize(("size", "generations"), [(100, 1), (1000, 1), (1000, 5)])
+def test_limits_hold_for_documents(size, generations):
+    """Documents of 50 words from laws of their own, 150 in a snapshot; words taken as independent miss up to every case."""
+    generator, cases, missed, law = np.random.default_rng(size + generations), 60, 0, LAWS["Zipf"]
+
+    def written(p):
+        weights = generator.gamma(20 * p + 1e-300, size=(150, len(p)))
+        return [generator.multinomial(50, each) for each in weights / weights.sum(axis=1, keepdims=True)]
+
+    for _ in range(cases):
+        ends = written(law), written(chain(generator, law, [size] * generations))
+        (x, first), (y, last) = token_counts.frequencies("test", *ends)
+        missed += TwoSnapshots(x, y, first, last, generations).side(size, 0.95) != 0
+    assert missed <= 15  # the quantile 1 - 1e-5 of a binomial of 60 and 0.07
+
+
 def test_dicts_are_aligned_by_token():
     """In whatever order their tokens stand, and whichever of them lacks some."""
     listed = size_between([50, 30, 20, 0], [60, 30, 0, 10])
@@ -221,9 +265,13 @@ def test_dicts_are_aligned_by_token():
         ([5, -5], [5, 5], {}, "0 or more"),
         ([5.5, 5], [5, 5], {}, "whole"),
         ([5, float("nan")], [5, 5], {}, "NaN"),
-        ([[5, 5]], [[5, 5]], {}, "shape"),
+        ([[[5, 5]]], [[[5, 5]]], {}, "shape"),
+        ({}, {}, {}, "it is empty"),
+        ([[5, 5], [0, 0]], [5, 5], {}, "at least two that hold tokens"),
+        ([[0.5, 0.5], [0.5, 0.5]], [5, 5], {}, "whole"),
+        ([{"a": 5}, {"b": 5}], [5, 5], {}, "dicts by token"),
         ("ab", "ab", {}, "counts of tokens"),
-        ({"a": 5, "b": 5}, [5, 5], {}, "two dicts"),
+        ({"a": 5, "b": 5}, [5, 5], {}, "dicts by token"),
         ([5, 5], [5, 5], {"generations": 0}, "at least 1"),
         ([5, 5], [5, 5], {"generations": 1.5}, "whole"),
         ([5, 5], [5, 5], {"generations": np.array([1, 2])}, "one number"),

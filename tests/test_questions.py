@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -303,6 +304,20 @@ def test_snapshots_tell_how_fast_a_pipeline_forgets(
     )
     corpus = theory.Categorical.from_counts([4, 96])
     assert seen["median"] == theory.extinction_time(corpus, theory.Replace(round(known.size), 100))[0]
+
+
+def test_documents_of_snapshots_are_told_apart(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """A line of a jsonl is a document: words of one are not taken as independent."""
+    texts = {"before": ["a a b", "b c", "a c c c", "a b"], "after": ["a a", "a b b", "c a"]}
+    files = []
+    for name, lines in texts.items():
+        files.append(str(tmp_path / f"{name}.jsonl"))
+        Path(files[-1]).write_text("".join(json.dumps({"text": each}) + "\n" for each in [*lines, ""]))
+    (told,) = asked(capsys, "--snapshots", ",".join(files))
+    before, after = ([Counter(each.split()) for each in lines] for lines in texts.values())
+    found = theory.effective_generation_size(before, after)
+    assert (told["drift"], told["worth_before"], told["documents_after"]) == (found.drift, found.before, 3)
+    assert ".jsonl" not in told["answer"]
 
 
 def test_snapshots_without_drift_say_so(

@@ -84,7 +84,7 @@ def traces() -> tuple[Expr, Expr]:
 
 @dataclass(frozen=True, eq=False)
 class TwoSnapshots:
-    """Two snapshots: frequencies, one over the tokens of each, and how many generations lie between."""
+    """Two snapshots: frequencies, one over the independent tokens of each, and how many generations lie between."""
 
     x: np.ndarray
     y: np.ndarray
@@ -131,8 +131,9 @@ class TwoSnapshots:
         Distances have about the law of a chi-square of the same mean and variance. A few frequent tokens may have moved far: on
         that side the skewness is at least theirs.
         """
-        expected, variance = moments(size, self.generations, self.sums, self.first, self.last)
-        gap, mean = self.distance - expected * self.diversity, (expected + self.first + self.last) * self.diversity
+        first, last = max(self.first, 0.0), max(self.last, 0.0)  # of documents they are estimates
+        expected, variance = moments(size, self.generations, self.sums, first, last)
+        gap, mean = self.distance - expected * self.diversity, (expected + first + last) * self.diversity
         variance = max(variance, 2 * self.squares * (mean / self.diversity) ** 2)  # where most is lost the law is none
         if variance == 0:
             return int(gap > 0)

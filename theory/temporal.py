@@ -13,7 +13,6 @@ limits are found by asking of every n whether these snapshots are unlikely for i
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -32,9 +31,7 @@ from .solve import Step, Unsolved
 from .stable import ExponentialQuotient, LogarithmicQuotient
 from .symbols import N, V, a2, a3, a4, drift, m, n, p2, p3, s0, v2
 from .theorem import Assumption, Derived, Evidence, Theorem
-
-NEAR = 1e-3  # within which probabilities sum to one, also in float32
-TOKENS = "counts of tokens, whole and 0 or more, or probabilities, which sum to one; a list of them, or a dict by token"
+from .token_counts import frequencies
 
 
 @dataclass(frozen=True)
@@ -42,8 +39,8 @@ class TemporalSize:
     """Samples of an ideal generation that lets frequencies drift as far: ``size``, with its limits ``low`` and ``high``.
 
     ``inf``: the snapshots do not tell drift from none. ``drift``: F, below 0 where frequencies moved less than sampling alone
-    moves them. ``before``, ``after``: tokens in each snapshot, ``inf`` where probabilities are known. ``independent``: so many
-    independent frequencies tell as much as those of all tokens. ``level``: chance that the limits hold.
+    moves them. ``before``, ``after``: independent tokens that each snapshot is worth, ``inf`` where probabilities are known.
+    ``independent``: so many independent frequencies tell as much as those of all tokens. ``level``: chance that the limits hold.
     """
 
     size: float
@@ -68,14 +65,17 @@ def effective_generation_size(before: Any, after: Any, generations: int = 1, lev
     noise comes off; **probabilities are known**, and nothing does. A snapshot that *is* the data that the next model was trained
     on is known: divide its counts by their sum.
 
-    ``size`` is ``inf`` where no drift is seen, and ``high`` where it is not told from none; ``low`` is 1 below 4, where the
-    moments tell nothing apart, and NaN where the snapshots are more alike than independent samples are. Limits are of leading order
-    in the number of independent frequencies. In simulations they held in 93 % or more of cases at the level 95 %: even and Zipf's laws
-    of 5 to 5000 tokens, n from 50 to 10^5, m from 1 to 50, F up to 0.64, snapshots of 50 tokens to known ones. With two tokens
-    they fail in up to 14 % of cases where a snapshot has 50 tokens or fewer.
+    Words of a text hang together, so that a sample of them tells less than its number. Of **documents**, counts (D, V) or a list
+    of dicts, pairs of tokens of different documents replace all pairs: unbiased however tokens hang together within them.
 
-    Assumes independent tokens within a snapshot that is a sample (correlated ones make sizes too small), and no new data between
-    the snapshots.
+    ``size`` is ``inf`` where no drift is seen, and ``high`` where it is not told from none; ``low`` is 1 below 4, where the
+    moments tell nothing apart, and NaN where the snapshots are more alike than independent samples are. Limits are of leading
+    order in the number of independent frequencies. In simulations they held in 93 % or more of cases at the level 95 %: even and
+    Zipf's laws of 5 to 5000 tokens, n from 50 to 10^5, m from 1 to 50, F up to 0.64, snapshots of 50 tokens to known ones. With
+    two tokens they fail in up to 14 % of cases where a snapshot has 50 tokens or fewer.
+
+    Assumes independent tokens, or documents, of a snapshot that is a sample (correlated ones make sizes too small; limits for
+    documents want a hundred of them), and no new data between the snapshots.
 
     Raises InputError for what are no two such snapshots, or have no token in common, or of which the first has one token alone.
     Source: derived; Waples1989, NeiTajima1981, JordeRyman2007.
@@ -88,7 +88,7 @@ def effective_generation_size(before: Any, after: Any, generations: int = 1, lev
     inf
     """
     own = "effective_generation_size"
-    (x, first), (y, last) = _snapshots(own, before, after)
+    (x, first), (y, last) = frequencies(own, before, after)
     arg.static(own, generations=generations, level=level)
     count = arg.size(own, "generations", generations, remedy="from one snapshot to the next", of="generations")
     if np.ndim(count):
@@ -97,12 +97,13 @@ def effective_generation_size(before: Any, after: Any, generations: int = 1, lev
         raise arg.refuse(own, "level", level, "the chance that the limits hold, above 0 and below 1")
     if np.count_nonzero(x) < 2:
         raise arg.refuse(own, "before", before, "at least two different tokens, or nothing can be lost")
-    seen = TwoSnapshots(x, y, 1 / first, 1 / last, int(count))
+    seen = TwoSnapshots(x, y, first, last, int(count))
     low, high = seen.limits(level)
     size = size_of(seen.drift, int(count))
+    worth = [1 / each if each > 0 else math.inf for each in (first, last)]
     independent = (1 - seen.sums[0]) ** 2 / seen.squares
     return TemporalSize(
-        size, min(low, size), max(high, size), seen.drift, first, last, independent, int(count), float(level)
+        size, min(low, size), max(high, size), seen.drift, worth[0], worth[1], independent, int(count), float(level)
     )
 
 
@@ -128,42 +129,6 @@ def size_of(share: float, generations: int) -> float:
     if share <= 0:
         return math.inf
     return 1.0 if share >= 1 else float(evaluate(_size(), {drift: share, m: float(generations)}))
-
-
-def _snapshots(own: str, before: Any, after: Any) -> tuple[tuple[np.ndarray, float], tuple[np.ndarray, float]]:
-    """Frequencies and number of tokens of both, token by token."""
-    given = [before, after]
-    if isinstance(before, Mapping) != isinstance(after, Mapping):
-        raise arg.refuse(
-            own, "after", after, "snapshots of one kind: two lists in the same order of tokens, or two dicts"
-        )
-    if isinstance(before, Mapping):
-        tokens = list(dict.fromkeys([*before, *after]))
-        given = [[each.get(token, 0) for token in tokens] for each in (before, after)]
-    elif np.ndim(before) == np.ndim(after) == 1 and len(before) != len(after):
-        raise arg.refuse(own, "after", f"{len(after)} tokens", f"the same {len(before)} tokens in the same order as before, "
-                         "0 where one is gone, or two dicts")  # fmt: skip
-    first, last = (_frequencies(own, name, each) for name, each in zip(("before", "after"), given, strict=True))
-    if not (first[0] * last[0]).any():
-        raise arg.refuse(own, "after", after, "snapshots with tokens in common: count the same tokens in both")
-    return first, last
-
-
-def _frequencies(own: str, name: str, value: Any) -> tuple[np.ndarray, float]:
-    arg.static(own, **{name: value})
-    if arg.is_traced(value):
-        raise arg.refuse(own, name, "traced", "static here: call it outside jit, vmap and grad")
-    table = arg.numbers(own, name, value, TOKENS)
-    if table.ndim != 1 or (table < 0).any():
-        raise arg.refuse(own, name, f"shape {table.shape}" if table.ndim != 1 else value, TOKENS)
-    total = float(table.sum())
-    if total == 0:
-        raise arg.refuse(own, name, value, "it is empty: a snapshot holds tokens")
-    if abs(total - 1) <= NEAR:
-        return table / total, math.inf
-    if (table != np.floor(table)).any() or total > arg.LAST:
-        raise arg.refuse(own, name, value, TOKENS)
-    return table / total, total
 
 
 @cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,15 +23,21 @@ LAST = 2**53
 def forgetting(snapshots: Snapshots, known: Known) -> Answer:
     """How many samples a generation are the generations of this pipeline worth, and how fast does it forget?"""
     last = known.generations or 1
-    tokens = list(dict.fromkeys([*snapshots.before, *snapshots.after]))
-    counts = [np.array([each.get(token, 0) for token in tokens], float) for each in (snapshots.before, snapshots.after)]
+    both = (snapshots.before, snapshots.after)
+    added = [sum(each, Counter()) for each in both]
+    tokens = list(dict.fromkeys([*added[0], *added[1]]))
+    counts = [np.array([each[token] for token in tokens], float) for each in added]
     totals = [int(each.sum()) for each in counts]
-    given = [count / total for count, total in zip(counts, totals, strict=True)] if snapshots.trained else counts
-    found = theory.effective_generation_size(*given, last, SURE)
+    if snapshots.trained:
+        given: list[Any] = [count / total for count, total in zip(counts, totals, strict=True)]
+    else:
+        given = [list(each) if len(each) > 1 else one for each, one in zip(both, added, strict=True)]
+    found = theory.effective_generation_size(given[0], given[1], last, SURE)
     numbers: dict[str, Any] = {
         "effective_size": found.size, "effective_size_low": found.low, "effective_size_high": found.high, "level": SURE,
         "drift": found.drift, "generations": last, "trained": snapshots.trained,
-        "tokens_before": totals[0], "tokens_after": totals[1], "independent_tokens": found.independent,
+        "tokens_before": totals[0], "tokens_after": totals[1], "worth_before": found.before, "worth_after": found.after,
+        "documents_before": len(both[0]), "documents_after": len(both[1]), "independent_frequencies": found.independent,
     }  # fmt: skip
     plural = "one generation" if last == 1 else f"{last:,} generations"
     words = _worth(found, plural)
@@ -40,19 +47,28 @@ def forgetting(snapshots: Snapshots, known: Known) -> Answer:
         words += f", {percent(found.size / sampled)} of its {sampled:,}"
     told, forecast, behind = _forecast(found, counts[1] / totals[1])
     seen, warning = _singletons(snapshots, counts, found, last)
-    beside = "" if snapshots.trained else (
-        " That is if they are samples drawn beside the training; add ,trained where models were trained on these very data."
-    )  # fmt: skip
+    beside = "" if snapshots.trained else _as_samples(min(map(len, both)))
     return Answer("snapshots", "How fast does my pipeline forget?", f"{words}.{told}{seen}{beside}",
                   numbers | forecast | warning, ("temporal-size", "replace", *behind, "extinction-time"))  # fmt: skip
+
+
+def _as_samples(documents: int) -> str:
+    """What was taken for granted of samples."""
+    words = " The snapshots were taken for samples drawn beside the training; add ,trained where models were trained on them."
+    if documents == 1:
+        words += (
+            " Their tokens were taken as independent: those of a text are not, and then generations are worth more than this; "
+            "name a .jsonl with a document on each line."
+        )
+    return words
 
 
 def _worth(found: theory.TemporalSize, plural: str) -> str:
     within = f"with chance {percent(SURE)} "
     if math.isnan(found.low):
         return (
-            f"In {plural} frequencies moved less than sampling moves those of independent snapshots: have these text in common, or "
-            "are they what models were trained on? No drift is seen, and no limit can be told"
+            f"In {plural} frequencies moved less than sampling moves those of independent snapshots: have these text in common, "
+            "or are they what models were trained on? No drift is seen, and no limit can be told"
         )
     if math.isinf(found.size):
         return (
