@@ -116,6 +116,21 @@ def read(spec: str, *, unit: Unit = Unit.WORDS, progress: Callable[[int, int], N
         return _corpus(spec, counted, counts, digest.hexdigest())
 
 
+def documents(spec: str, *, unit: Unit = Unit.WORDS) -> list[Counter[str]]:
+    """How often each token occurs in each document of what ``spec`` names: each line of a .jsonl is one, else all is one.
+
+    >>> [each.total() for each in documents("builtin:pydoc")] == [read("builtin:pydoc").size]
+    True
+    """
+    with refusing("corpus.documents", spec, FORMS), opened(spec) as (path, column, chunks):
+        if os.path.splitext(path)[1].lower() not in (".jsonl", ".ndjson"):
+            return [_counted(chunks, path, column, unit)[0]]
+        texts = jsonl(chunks, "text" if column is None else column)
+        if unit is Unit.BYTES:
+            return [_bytes([text.encode(errors="surrogatepass")]) for text in texts]
+        return [Counter(words(text)) for text in texts]
+
+
 def _corpus(name: str, unit: str, counts: Counter[str], sha256: str) -> Corpus:
     if counts.total() < 2:
         raise UnfitError(f"it holds {counts.total()} {unit}: name one that holds at least 2, or count --unit bytes")

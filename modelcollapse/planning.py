@@ -207,7 +207,14 @@ def _runs(name: str, text: str) -> Any:
         raise InputError(f"--{name} {problem}") from None
 
 
+def _snapshots(name: str, text: str) -> Any:
+    from .snapshot_files import read as snapshots
+
+    return snapshots(text)
+
+
 READ: dict[str, Callable[[str, str], Any]] = {
+    "snapshots": _snapshots,
     "count": whole,
     "retain": _share,
     "rare": number,
@@ -290,6 +297,12 @@ def answers(given: Mapping[str, str | None], known: Known) -> list[Answer]:
             if name == "worth":
                 known = replace(known, worth=value)
             found.append(questions.ASKED[name].ask(value, known))
+            if (
+                name == "snapshots"
+                and known.real is None
+                and (size := found[-1].numbers["effective_size"]) < float("inf")
+            ):
+                known = replace(known, real=found[-1].numbers["tokens_after"], synthetic=max(round(size), 1))
             if name == "pilot":
                 known = replace(known, worth=found[-1].numbers["worth"])
         except InputError as problem:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -461,3 +462,91 @@ def test_a_pilot_file_with_too_few_runs_is_refused(
     code, out, err = run(capsys, "plan", "--pilot", runs)
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert "--pilot" in err and fragment in err
+
+
+@pytest.fixture
+def snapshots(tmp_path: Path) -> tuple[str, str]:
+    """Counts of a vocabulary in two tables, one generation apart."""
+    before, after = [50, 30, 15, 4, 1], [58, 20, 20, 2, 0]
+    for name, counts in (("before", before), ("after", after)):
+        rows = "".join(f"t{token},{count}\n" for token, count in enumerate(counts))
+        (tmp_path / f"{name}.csv").write_text("token,count\n" + rows)
+    return str(tmp_path / "before.csv"), str(tmp_path / "after.csv")
+
+
+def test_snapshots_tell_how_fast_a_pipeline_forgets(
+    capsys: pytest.CaptureFixture[str], snapshots: tuple[str, str]
+) -> None:
+    """As samples and as training sets: size, forecast and early warning are those of theory."""
+    before, after = [50, 30, 15, 4, 1], [58, 20, 20, 2, 0]
+    both = ",".join(snapshots)
+    (sampled,) = asked(capsys, "--snapshots", both, "--generations", "2")
+    found = theory.effective_generation_size(before, after, 2)
+    assert (sampled["effective_size"], sampled["effective_size_low"]) == (found.size, found.low)
+    assert sampled["effective_size_high"] == (found.high if math.isfinite(found.high) else "inf")
+    trained, seen = asked(capsys, "--snapshots", f"{both},trained", "--count", "4")
+    known = theory.effective_generation_size([each / 100 for each in before], [each / 100 for each in after])
+    assert trained["effective_size"] == known.size < found.size
+    assert trained["share"] == known.size / 100
+    assert trained["half_life"] == theory.diversity_half_life(known.size)
+    family, w = theory.Categorical([each / 100 for each in after]), theory.Replace(round(known.size))
+    assert trained["collapse"] == pytest.approx(theory.collapse_time(family, w))
+    assert (trained["singletons"], trained["singletons_kept"]) == (1, 0.0)
+    once = theory.Categorical.from_counts([1, 99])
+    assert trained["singletons_expected"] == pytest.approx(1 - 0.99**100)
+    assert (
+        trained["singletons_at_effective_size"]
+        == 1 - theory.loss_probability(once, theory.Replace(round(known.size), 100), 2)[0]
+    )
+    corpus = theory.Categorical.from_counts([4, 96])
+    assert seen["median"] == theory.extinction_time(corpus, theory.Replace(round(known.size), 100))[0]
+
+
+def test_documents_of_snapshots_are_told_apart(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """A line of a jsonl is a document: words of one are not taken as independent."""
+    texts = {"before": ["a a b", "b c", "a c c c", "a b"], "after": ["a a", "a b b", "c a"]}
+    files = []
+    for name, lines in texts.items():
+        files.append(str(tmp_path / f"{name}.jsonl"))
+        Path(files[-1]).write_text("".join(json.dumps({"text": each}) + "\n" for each in [*lines, ""]))
+    (told,) = asked(capsys, "--snapshots", ",".join(files))
+    before, after = ([Counter(each.split()) for each in lines] for lines in texts.values())
+    found = theory.effective_generation_size(before, after)
+    assert (told["drift"], told["worth_before"], told["documents_after"]) == (found.drift, found.before, 3)
+    assert ".jsonl" not in told["answer"]
+
+
+def test_snapshots_without_drift_say_so(
+    capsys: pytest.CaptureFixture[str], snapshots: tuple[str, str], tmp_path: Path
+) -> None:
+    """No size, and a lower limit alone; the same snapshot twice: no limit at all."""
+    near = tmp_path / "near.csv"
+    near.write_text("token,count\nt0,53\nt1,29\nt2,14\nt3,4\n")
+    (still,) = asked(capsys, "--snapshots", f"{snapshots[0]},{near}")
+    low = theory.effective_generation_size([50, 30, 15, 4, 1], [53, 29, 14, 4, 0]).low
+    assert still["effective_size_low"] == low and f"at least {low:.3g} independent samples" in still["answer"]
+    (same,) = asked(capsys, "--snapshots", f"{snapshots[0]},{snapshots[0]}")
+    assert "no limit can be told" in same["answer"]
+
+
+@pytest.mark.parametrize(
+    ("named", "fragment"),
+    [
+        ("{0}", "give two files"),
+        ("{0},{1},twice", "give two files"),
+        ("{0},", "give two files"),
+        ("{0},nowhere.txt", "no such file"),
+        ("{0},{1},bytes", "the unit of a table is its rows"),
+        ("{0},{2}", "in common"),
+        ("{3},{0}", "at least two different tokens"),
+    ],
+)
+def test_what_is_no_pair_of_snapshots_is_refused(
+    capsys: pytest.CaptureFixture[str], snapshots: tuple[str, str], tmp_path: Path, named: str, fragment: str
+) -> None:
+    """In one line, with what to give instead."""
+    other, single = tmp_path / "other.csv", tmp_path / "single.csv"
+    other.write_text("token,count\nx,5\ny,5\n")
+    single.write_text("token,count\nt0,5\n")
+    code, out, err = run(capsys, "plan", "--snapshots", named.format(*snapshots, other, single))
+    assert (code, out) == (2, "") and fragment in err and err.count("\n") == 1

@@ -59,6 +59,7 @@ from .stream import contaminated_stream, stream_error
 from .survival import loss_probability, survivors
 from .teacher import Helpful, Teacher, helpful_synthetic, taught, teacher_error
 from .temperature import TemperatureWindow, temperature_window
+from .temporal import TemporalSize, diversity_half_life, effective_generation_size
 from .theorem import Evidence, Theorem
 from .verified import Verification, verification, verified_accuracy, verified_accuracy_limit
 from .weight import OptimalWeight, OptimalWeights, fresh_schedule, optimal_weight, optimal_weights
@@ -129,6 +130,7 @@ __all__ = [
     "Teacher",
     "Temperature",
     "TemperatureWindow",
+    "TemporalSize",
     "Theorem",
     "TopP",
     "Unknown",
@@ -151,7 +153,9 @@ __all__ = [
     "covariance",
     "curated_share",
     "diversity",
+    "diversity_half_life",
     "effective_corpus",
+    "effective_generation_size",
     "effective_size",
     "error",
     "estimate_worth",

@@ -32,6 +32,7 @@ from . import (
     survival,
     teacher,
     temperature,
+    temporal,
     verified,
     weight,
     worth,
@@ -123,6 +124,7 @@ THEOREMS: tuple[Theorem, ...] = (
     absence.ABSENCE,
     recovery.RECOVERY,
     CERTIFIED,
+    temporal.TEMPORAL,
     # worth of synthetic data
     worth.WORTH,
     plateau.CONTAMINATION,

@@ -128,5 +128,24 @@ eh = _letter("epsilon_H", "excess: by which share that information may differ fr
 gc = _letter(
     "gamma_c", "corrector: weight of the best model, over that of the newest, in what is drawn", nonnegative=True
 )
+a2 = _letter(
+    "a_2", "chance that two samples of a model have ancestors of their own m generations before", nonnegative=True
+)
+a3 = _letter(
+    "a_3", "chance that three samples of a model have ancestors of their own m generations before", nonnegative=True
+)
+a4 = _letter(
+    "a_4", "chance that four samples of a model have ancestors of their own m generations before", nonnegative=True
+)
+p2 = _letter("p_2", "sum of the squares of token frequencies", positive=True)
+p3 = _letter("p_3", "sum of the cubes of token frequencies", positive=True)
+p4 = _letter("p_4", "sum of the fourth powers of token frequencies", positive=True)
+drift = _letter(
+    "F",
+    "drift: squared distance that frequencies are expected to move, over the diversity at the start",
+    nonnegative=True,
+)
+s0 = _letter("s_0", "one over the tokens of the first snapshot; 0 where its probabilities are known", nonnegative=True)
+sm = _letter("s_m", "one over the tokens of the last snapshot; 0 where its probabilities are known", nonnegative=True)
 x = Function("x")
 u = Function("u")

@@ -44,6 +44,13 @@ def command(
     as_truth: Annotated[
         bool, typer.Option("--as-truth", help="Read the corpus as the truth, not as the data of generation 1.")
     ] = False,
+    snapshots: Annotated[
+        str | None,
+        _asks(
+            "How fast does my pipeline forget? before.txt,after.txt[,trained][,bytes], so many --generations apart (default: 1); "
+            "trained: models were trained on these very data."
+        ),
+    ] = None,
     count: Annotated[
         str | None, _asks("When is a token gone that is seen so often? Needs --real or a --corpus.")
     ] = None,
@@ -126,10 +133,10 @@ def command(
     modelcollapse plan --real 1000000 --vocabulary 50000 --zipf 1.1 --synthetic 250000 --json
     """
     sizes = {"real": real, "vocabulary": vocabulary, "zipf": zipf}
-    asked = {"count": count, "retain": retain, "rare": rare, "pilot": pilot, "worth": worth, "contamination": contamination,
-             "sources": sources, "teacher": teacher, "verifier": verifier, "stop": stop, "temperature": temperature,
-             "multiplier": multiplier, "curation": curation, "detector": detector, "stream": stream,
-             "recover": recover, "batches": batches, "replaceable": replaceable,
+    asked = {"snapshots": snapshots, "count": count, "retain": retain, "rare": rare, "pilot": pilot, "worth": worth,
+             "contamination": contamination, "sources": sources, "teacher": teacher, "verifier": verifier, "stop": stop,
+             "temperature": temperature, "multiplier": multiplier, "curation": curation, "detector": detector,
+             "stream": stream, "recover": recover, "batches": batches, "replaceable": replaceable,
              "phases": "yes" if phases else None, "budget": budget}  # fmt: skip
     context = {"share": share, "accuracy": accuracy, "correction": correction, "at-least": at_least}
     from modelcollapse import plan as plans

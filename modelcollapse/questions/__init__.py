@@ -5,12 +5,13 @@ An option of `plan` asks each of them. Text becomes numbers in the command line;
 
 from __future__ import annotations
 
-from . import keeping, purchase, regimes, selection, streams, tails, worth
+from . import keeping, purchase, regimes, selection, streams, tails, temporal, worth
 from .answer import Answer, Known, Question
 
 __all__ = ["ASKED", "Answer", "Known", "Question"]
 
 ASKED = {
+    "snapshots": Question(temporal.forgetting, ("synthetic", "generations")),
     "count": Question(tails.seen, ("real", "synthetic")),
     "retain": Question(tails.retained, ("synthetic",)),
     "rare": Question(tails.rare, ("real", "synthetic")),

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import jax
 import numpy as np
 
 from modelcollapse import simulate, theory
 from modelcollapse.simulate import alike, recovery
+from modelcollapse.simulate.snapshots import snapshots
+from modelcollapse.theory.snapshots import distance_and_diversity, moments
 
 from .trial import Trial
 
@@ -15,7 +18,7 @@ RARE = theory.Categorical([0.05, 0.95])
 
 
 def trials() -> tuple[Trial, ...]:
-    """L1 error, extinction times, and absence beside fresh real data, and the way back."""
+    """L1 error, extinction times, and absence beside fresh real data, the way back, and two snapshots."""
     t = theory
     corpus, replaced = t.Categorical.from_counts([5, 95]), t.Replace(100)
     gone = int(t.extinction_time(corpus, replaced)[0])
@@ -32,6 +35,7 @@ def trials() -> tuple[Trial, ...]:
               lambda: t.loss_probability_limit(RARE, fresh)[:1]),
         _recovery(),
         _coalescent(),
+        _snapshots(),
     )  # fmt: skip
 
 
@@ -74,3 +78,27 @@ def _coalescent() -> Trial:
         return [theory.power_sum(theory.Categorical(p), w, models, samples) for w in workflows]
 
     return Trial("coalescent", "replace, fixed, fresh, accumulate: four samples", "all one token", draw, means)
+
+
+def _snapshots() -> Trial:
+    """Two snapshots, one and several generations apart: distance, diversity, and the square of what F does not explain."""
+    p, plans = np.array([0.4, 0.3, 0.15, 0.1, 0.05]), ((15, 1, (30, 20)), (12, 6, (25, 40)))
+    sums = tuple(float((p**power).sum()) for power in (2, 3, 4))
+    shares = [moments(size, last, sums, 1 / tokens[0], 1 / tokens[1]) for size, last, tokens in plans]
+
+    def draw(key: Any, chains: int) -> Any:
+        found = []
+        for number, (size, last, tokens) in enumerate(plans):
+            own = jax.random.fold_in(key, number)
+            counts = snapshots(own, p, size=size, generations=last, tokens=tokens, chains=chains)
+            x, y = (np.asarray(each) / total for each, total in zip(counts, tokens, strict=True))
+            moved, diversity = distance_and_diversity(x, y, 1 / tokens[0], 1 / tokens[1])
+            found += [moved, diversity, (moved - shares[number][0] * diversity) ** 2]
+        return np.stack(found, axis=1)
+
+    def means() -> Any:
+        diversity = 1 - sums[0]
+        return np.array([part for share, spread in shares for part in (share * diversity, diversity, spread)])
+
+    setting = "5 tokens, 1 generation of 15 and 6 of 12: distance, diversity, square of what is left"
+    return Trial("temporal-size", setting, "moments", draw, means)
