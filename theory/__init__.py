@@ -37,6 +37,7 @@ from .integrated_error import integrated_error
 from .l1 import l1_drift, l1_error, l1_error_upper_bound
 from .ledger import theorems
 from .logarithm import log_mean, log_variance, log_variance_spread
+from .model_size import BestModelSize, best_model_size
 from .narrowed import SamplingBias, sampling_bias, sampling_error, spread_kept
 from .no_free_lunch import RaoBlackwell, rao_blackwell
 from .pilot import Limits, Pilot, at_limits, estimate_worth
@@ -52,6 +53,7 @@ from .smoothing_last import integrated_error_lower_bound
 from .source import Source, worth_of_sources
 from .stopping import StoppingRound, stopping_round
 from .stream import contaminated_stream, stream_error
+from .strong_collapse import StrongCollapse, strong_collapse_error
 from .survival import loss_probability, survivors
 from .teacher import Helpful, Teacher, helpful_synthetic, taught, teacher_error
 from .temperature import TemperatureWindow, temperature_window
@@ -78,6 +80,7 @@ __all__ = [
     "AccumulateSubsample",
     "Amount",
     "Applicability",
+    "BestModelSize",
     "Bigram",
     "Binomial",
     "Categorical",
@@ -121,6 +124,7 @@ __all__ = [
     "SlidingWindow",
     "Source",
     "StoppingRound",
+    "StrongCollapse",
     "SyntheticLimit",
     "Teacher",
     "Temperature",
@@ -136,6 +140,7 @@ __all__ = [
     "at_limits",
     "beats_real",
     "best_distillation",
+    "best_model_size",
     "best_penalty",
     "collapse_probability",
     "collapse_time",
@@ -195,6 +200,7 @@ __all__ = [
     "spread_kept",
     "stopping_round",
     "stream_error",
+    "strong_collapse_error",
     "survivors",
     "taught",
     "teacher_error",

@@ -26,6 +26,7 @@ from . import (
     self_distillation,
     stopping,
     stream,
+    strong_collapse,
     survival,
     teacher,
     temperature,
@@ -85,6 +86,7 @@ THEOREMS: tuple[Theorem, ...] = (
     # worth of synthetic data
     worth.WORTH,
     plateau.CONTAMINATION,
+    strong_collapse.STRONG_COLLAPSE,
     pilot.PILOT,
     purchase.PURCHASE,
     teacher.TEACHER,
