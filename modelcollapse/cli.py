@@ -115,6 +115,12 @@ def plan_command(
     contamination: Annotated[
         str | None, _asks("Is this share of synthetic data dangerous? Needs --worth or --pilot.")
     ] = None,
+    model_size: Annotated[
+        str | None,
+        _asks(
+            "Does model size help? size,covariates[,decay[,signal]], such as 200,1000. Needs --real, --worth, --contamination."
+        ),
+    ] = None,
     sources: Annotated[str | None, _asks("What are so many sources of one --worth worth together?")] = None,
     teacher: Annotated[
         str | None, _asks("How many samples of a teacher help, fitted on so many real ones[,of which the student's]?")
@@ -157,7 +163,8 @@ def plan_command(
         str | None, _asks("With --budget: how many items every later model is trained on, at least.")
     ] = None,
     share: Annotated[
-        str | None, _asks("With --temperature, --multiplier, --curation, --detector: the share of synthetic data.")
+        str | None,
+        _asks("With --temperature, --multiplier, --curation, --detector, --model-size: share of synthetic data."),
     ] = None,
     order: Annotated[
         int | None, typer.Option(help="Plan for a table of bytes given the last 0, 1 or 2 bytes, context by context.")
@@ -175,8 +182,8 @@ def plan_command(
     """
     sizes = {"real": real, "vocabulary": vocabulary, "zipf": zipf}
     asked = {"count": count, "retain": retain, "rare": rare, "pilot": pilot, "worth": worth, "contamination": contamination,
-             "sources": sources, "teacher": teacher, "verifier": verifier, "stop": stop, "temperature": temperature,
-             "multiplier": multiplier, "curation": curation, "detector": detector, "stream": stream,
+             "model-size": model_size, "sources": sources, "teacher": teacher, "verifier": verifier, "stop": stop,
+             "temperature": temperature, "multiplier": multiplier, "curation": curation, "detector": detector, "stream": stream,
              "recover": recover, "phases": "yes" if phases else None, "budget": budget}  # fmt: skip
     context = {"share": share, "accuracy": accuracy, "correction": correction, "at-least": at_least}
     from . import plan as plans

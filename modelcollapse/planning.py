@@ -167,6 +167,17 @@ def _several(
     return numbers
 
 
+def _size(name: str, text: str) -> tuple[float, ...]:
+    """Size of a model and number of covariates, how fast these lose importance, and signal over noise."""
+    parts = [part.strip() for part in text.split(",")]
+    if not 2 <= len(parts) <= 4:
+        raise refused(
+            name, text, "give size,covariates or size,covariates,decay or size,covariates,decay,signal, as 200,1000"
+        )
+    sizes = [value for part in parts[:2] if (value := whole(name, part)) is not None]
+    return (*sizes, *(number(name, part) for part in parts[2:]))
+
+
 def _budget(name: str, text: str) -> Any:
     from .budget import read as budget
 
@@ -214,6 +225,7 @@ READ: dict[str, Callable[[str, str], Any]] = {
     "pilot": _runs,
     "worth": _worth,
     "contamination": _share,
+    "model-size": _size,
     "sources": whole,
     "teacher": _several(1, 2, "its real samples, and how many of them are the student's, as 10000 or 10000,500", whole),
     "verifier": _several(2, 2, "the chances that it keeps a right label and a wrong one, as 0.9,0.2", _share),
@@ -281,13 +293,16 @@ def answers(given: Mapping[str, str | None], known: Known) -> list[Answer]:
     from . import questions
 
     asked = {name: text for name in questions.ASKED if (text := given.get(name)) is not None}
-    found = []
+    found, contaminated = [], None
     for name, text in asked.items():
         try:
             value = READ[name](name, text)
             if name == "worth":
                 known = replace(known, worth=value)
-            found.append(questions.ASKED[name].ask(value, known))
+            told = replace(known, share=contaminated) if name == "model-size" and known.share is None else known
+            found.append(questions.ASKED[name].ask(value, told))
+            if name == "contamination":
+                contaminated = value
             if name == "pilot":
                 known = replace(known, worth=found[-1].numbers["worth"])
         except InputError as problem:

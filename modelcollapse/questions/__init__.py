@@ -5,7 +5,7 @@ An option of `plan` asks each of them. Text becomes numbers in the command line;
 
 from __future__ import annotations
 
-from . import purchase, regimes, selection, streams, tails, worth
+from . import purchase, regimes, selection, size, streams, tails, worth
 from .answer import Answer, Known, Question
 
 __all__ = ["ASKED", "Answer", "Known", "Question"]
@@ -17,6 +17,7 @@ ASKED = {
     "pilot": Question(worth.piloted, ("real",)),
     "worth": Question(worth.mixed, ("real",)),
     "contamination": Question(worth.contaminated, ("real", "worth")),
+    "model-size": Question(size.sized, ("real", "synthetic", "share", "worth")),
     "sources": Question(worth.sources, ("worth",)),
     "teacher": Question(worth.taught, ("real",)),
     "verifier": Question(selection.verified, ("accuracy",)),
