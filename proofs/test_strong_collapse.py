@@ -8,7 +8,7 @@ from fractions import Fraction
 import jax
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from modelcollapse import theory
@@ -137,6 +137,7 @@ def test_all_harm_rises_up_to_the_threshold_for_shares_below_a_number(share, ris
 
 @given(st.integers(1, 24), st.integers(0, 24), st.integers(1, 24), st.sampled_from([0, 1, 2, 3]), st.sampled_from([1, 9, 400]),
        st.sampled_from([1, 4, 64]))  # fmt: skip
+@example(24, 0, 24, 1, 9, 1)  # a best size between none and all
 @settings(max_examples=60, deadline=None)
 def test_the_best_size_is_the_least_of_all(real, synthetic, d, decay, signal, worth):
     """In fractions, every size tried; with covariates alike it is none or all of them."""

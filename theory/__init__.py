@@ -46,6 +46,7 @@ from .portfolio import Portfolio, portfolio_moments
 from .provenance import Detector, EffectiveSize, Known, Scores, Unknown, effective_size, information
 from .purchase import Purchase, optimal_purchase
 from .recovery import recovery_error, recovery_time
+from .regenerated import Regeneration, regeneration
 from .safe import SyntheticLimit, max_synthetic
 from .selection import Curation, Temperature, TopP, Verifier
 from .self_distillation import Distillation, Ridge, best_distillation, best_penalty, self_distillation_error
@@ -115,6 +116,7 @@ __all__ = [
     "RandomPast",
     "RaoBlackwell",
     "Replace",
+    "Regeneration",
     "ReportBandwidth",
     "Ridge",
     "SamplingBias",
@@ -191,6 +193,7 @@ __all__ = [
     "real_equivalents",
     "recovery_error",
     "recovery_time",
+    "regeneration",
     "report_bandwidth",
     "runaway_share",
     "sampling_bias",

@@ -22,6 +22,7 @@ from . import (
     provenance,
     purchase,
     recovery,
+    regenerated,
     safe,
     self_distillation,
     stopping,
@@ -99,6 +100,7 @@ THEOREMS: tuple[Theorem, ...] = (
     # selection
     verified.VERIFICATION,
     verified.ACCURACY,
+    regenerated.REGENERATION,
     stopping.STOPPING,
     temperature.WINDOW,
     narrowed.BIAS,
