@@ -128,7 +128,13 @@ def plan_command(
     verifier: Annotated[
         str | None, _asks("Does a verifier help that keeps right and wrong labels with these chances, such as 0.9,0.2?")
     ] = None,
-    accuracy: Annotated[str | None, _asks("With --verifier: the chance that a generated label is right.")] = None,
+    accuracy: Annotated[
+        str | None, _asks("With --verifier, --regenerate: the chance that a generated label is right.")
+    ] = None,
+    regenerate: Annotated[
+        str | None,
+        _asks("Regenerate so many labels and filter them, or use --real ones again? Needs --verifier and --accuracy."),
+    ] = None,
     stop: Annotated[
         str | None,
         _asks(
@@ -182,9 +188,9 @@ def plan_command(
     """
     sizes = {"real": real, "vocabulary": vocabulary, "zipf": zipf}
     asked = {"count": count, "retain": retain, "rare": rare, "pilot": pilot, "worth": worth, "contamination": contamination,
-             "model-size": model_size, "sources": sources, "teacher": teacher, "verifier": verifier, "stop": stop,
-             "temperature": temperature, "multiplier": multiplier, "curation": curation, "detector": detector, "stream": stream,
-             "recover": recover, "phases": "yes" if phases else None, "budget": budget}  # fmt: skip
+             "model-size": model_size, "sources": sources, "teacher": teacher, "verifier": verifier, "regenerate": regenerate,
+             "stop": stop, "temperature": temperature, "multiplier": multiplier, "curation": curation, "detector": detector,
+             "stream": stream, "recover": recover, "phases": "yes" if phases else None, "budget": budget}  # fmt: skip
     context = {"share": share, "accuracy": accuracy, "correction": correction, "at-least": at_least}
     from . import plan as plans
     from . import planning

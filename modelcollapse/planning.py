@@ -229,6 +229,7 @@ READ: dict[str, Callable[[str, str], Any]] = {
     "sources": whole,
     "teacher": _several(1, 2, "its real samples, and how many of them are the student's, as 10000 or 10000,500", whole),
     "verifier": _several(2, 2, "the chances that it keeps a right label and a wrong one, as 0.9,0.2", _share),
+    "regenerate": whole,
     "stop": _several(3, 4, "contraction,variance,bias or contraction,variance,bias,noise, as 0.5,3,1", number),
     "temperature": number,
     "multiplier": number,
@@ -303,6 +304,8 @@ def answers(given: Mapping[str, str | None], known: Known) -> list[Answer]:
             found.append(questions.ASKED[name].ask(value, told))
             if name == "contamination":
                 contaminated = value
+            if name == "verifier":
+                known = replace(known, verifier=value)
             if name == "pilot":
                 known = replace(known, worth=found[-1].numbers["worth"])
         except InputError as problem:

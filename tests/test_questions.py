@@ -138,6 +138,20 @@ def test_a_verifier_pays_or_does_not(capsys: pytest.CaptureFixture[str], chances
     assert alone["threshold"] == told.threshold and "pays" not in alone
 
 
+def test_regenerate_or_use_again(capsys: pytest.CaptureFixture[str]) -> None:
+    """So many real labels that generated and filtered ones are worth, alone and beside the real ones."""
+    options = ("--verifier", "0.9,0.5", "--accuracy", "0.6", "--real", "1000")
+    _, more = asked(capsys, "--regenerate", "9000", *options)
+    told = theory.regeneration(0.6, theory.Verifier(0.9, 0.5), 1000, 9000)
+    names = ("kept", "worth", "pooled", "weighed", "outweighs", "harmless")
+    assert [more[name] for name in names] == pytest.approx(list(told), rel=1e-14)
+    assert "more than your 1,000" in more["answer"] and more["worth"] > 1000 and "does harm below" in more["answer"]
+    assert "no more than your" in asked(capsys, "--regenerate", str(int(told.outweighs)), *options)[1]["answer"]
+    assert f"{math.ceil(told.outweighs):,} generated" in more["answer"]
+    (_, wrong) = asked(capsys, "--regenerate", "9000", *options[:2], "--accuracy", "0.2", *options[4:])
+    assert "use the real ones again" in wrong["answer"] and wrong["outweighs"] == "inf"
+
+
 def test_when_to_stop(capsys: pytest.CaptureFixture[str]) -> None:
     (stopped,) = asked(capsys, "--stop", "0.5,3,1")
     assert (stopped["rounds"], stopped["error"], stopped["limit"]) == theory.stopping_round(0.5, 3.0, 1.0)
@@ -254,6 +268,10 @@ def test_a_budget_buys_what_is_worth_its_price(capsys: pytest.CaptureFixture[str
         (["plan", "--sources", "0", "--worth", "5"], ["--sources 0", "at least 1"]),
         (["plan", "--teacher", "100"], ["--teacher 100", "--real"]),
         (["plan", "--teacher", "100,200", "--real", "300"], ["--teacher 100,200", "no more than"]),
+        (["plan", "--regenerate", "5"], ["--regenerate 5", "--real"]),
+        (["plan", "--regenerate", "5", "--real", "9"], ["--regenerate 5", "--verifier"]),
+        (["plan", "--regenerate", "5", "--real", "9", "--verifier", "0.9,0.2"], ["--regenerate 5", "--accuracy"]),
+        (["plan", "--regenerate", "0"], ["--regenerate 0", "at least 1"]),
         (["plan", "--stop", "1,2"], ["--stop 1,2", "0.5,3,1"]),
         (["plan", "--stop", "0.5,-1,1"], ["--stop 0.5,-1,1", "above 0"]),
         (["plan", "--temperature", "0.8"], ["--temperature 0.8", "--vocabulary"]),

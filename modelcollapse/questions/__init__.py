@@ -21,6 +21,7 @@ ASKED = {
     "sources": Question(worth.sources, ("worth",)),
     "teacher": Question(worth.taught, ("real",)),
     "verifier": Question(selection.verified, ("accuracy",)),
+    "regenerate": Question(selection.regenerated, ("real", "accuracy")),
     "stop": Question(selection.stopped, ()),
     "temperature": Question(selection.tempered, ("vocabulary", "share")),
     "multiplier": Question(selection.narrowed, ("real", "share")),

@@ -18,7 +18,7 @@ class Known:
     ``real``, ``synthetic``: samples of a generation. ``vocabulary``: different tokens. ``share``: of synthetic data, between 0
     and 1. ``worth``: of the synthetic source, in real samples. ``accuracy``: chance that a generated label is right.
     ``generations``: how many. ``correction``: how a verifier pulls a mean. ``at_least``: items that a model is trained on.
-    ``alike``: whether all tokens have one probability.
+    ``alike``: whether all tokens have one probability. ``verifier``: the chances that it keeps a right and a wrong label.
     """
 
     real: int | None = None
@@ -31,6 +31,7 @@ class Known:
     correction: theory.Correction | None = None
     at_least: int | None = None
     alike: bool | None = None
+    verifier: tuple[float, ...] | None = None
 
     def need(self, name: str, asked: str, what: str) -> Any:
         """What must be known for a question, or a refusal that names its option."""
