@@ -167,6 +167,17 @@ def _several(
     return numbers
 
 
+def _size(name: str, text: str) -> tuple[float, ...]:
+    """Size of a model and number of covariates, how fast these lose importance, and signal over noise."""
+    parts = [part.strip() for part in text.split(",")]
+    if not 2 <= len(parts) <= 4:
+        raise refused(
+            name, text, "give size,covariates or size,covariates,decay or size,covariates,decay,signal, as 200,1000"
+        )
+    sizes = [value for part in parts[:2] if (value := whole(name, part)) is not None]
+    return (*sizes, *(number(name, part) for part in parts[2:]))
+
+
 def _budget(name: str, text: str) -> Any:
     from .budget import read as budget
 
@@ -221,9 +232,11 @@ READ: dict[str, Callable[[str, str], Any]] = {
     "pilot": _runs,
     "worth": _worth,
     "contamination": _share,
+    "model-size": _size,
     "sources": whole,
     "teacher": _several(1, 2, "its real samples, and how many of them are the student's, as 10000 or 10000,500", whole),
     "verifier": _several(2, 2, "the chances that it keeps a right label and a wrong one, as 0.9,0.2", _share),
+    "regenerate": whole,
     "stop": _several(3, 4, "contraction,variance,bias or contraction,variance,bias,noise, as 0.5,3,1", number),
     "temperature": number,
     "multiplier": number,
@@ -294,17 +307,12 @@ def answers(given: Mapping[str, str | None], known: Known) -> list[Answer]:
     for name, text in asked.items():
         try:
             value = READ[name](name, text)
-            if name == "worth":
-                known = replace(known, worth=value)
-            found.append(questions.ASKED[name].ask(value, known))
-            if (
-                name == "snapshots"
-                and known.real is None
-                and (size := found[-1].numbers["effective_size"]) < float("inf")
-            ):
-                known = replace(known, real=found[-1].numbers["tokens_after"], synthetic=max(round(size), 1))
-            if name == "pilot":
-                known = replace(known, worth=found[-1].numbers["worth"])
+            question = questions.ASKED[name]
+            if question.tells:
+                known = replace(known, **{question.tells: value})
+            answer = question.ask(value, known)
+            found.append(answer)
+            known = replace(known, **answer.told)
         except InputError as problem:
             raise (refused(name, text, problem.remedy) if problem.remedy else problem) from None
     return found

@@ -37,12 +37,14 @@ def kept_labels(
     return right, generated
 
 
-@partial(jax.jit, static_argnames=("chains", "samples", "dimension", "points"))
+@partial(jax.jit, static_argnames=("chains", "samples", "dimension", "points", "real"))
 def accuracy(
     key: jax.Array, p: Any, keep_right: Any, keep_wrong: Any, separation: Any,
-    *, chains: int, samples: int, dimension: int, points: int = 64,
+    *, chains: int, samples: int, dimension: int, points: int = 64, real: int = 0,
 ) -> jax.Array:  # fmt: skip
-    """(chains,) share of new ``points`` that a classifier gets right: the mean of kept label times point over ``samples``.
+    """(chains,) share of new ``points`` that a classifier gets right: the mean of label times point over ``samples`` kept ones.
+
+    ``real``: labels that are right, pooled with them.
 
     Points are of one of two classes at random, Gaussian about plus and minus ``separation`` along the first axis.
     """
@@ -54,7 +56,8 @@ def accuracy(
         return label, noise.at[..., 0].add(label * separation)
 
     right, _ = kept_labels(keys[0], p, keep_right, keep_wrong, chains=chains, samples=samples)
-    truth, seen = drawn(keys[1], samples)
+    right = jnp.pad(right, ((0, 0), (0, real)), constant_values=True)
+    truth, seen = drawn(keys[1], samples + real)
     classifier = jnp.mean((jnp.where(right, truth, -truth))[..., None] * seen, axis=1)
     label, new = drawn(keys[2], points)
     said = jnp.einsum("cpd,cd->cp", new, classifier)

@@ -98,6 +98,25 @@ def test_a_worth_says_how_much_to_mix(capsys: pytest.CaptureFixture[str]) -> Non
     assert "500/N" in asked(capsys, "--worth", "1000")[0]["answer"]
 
 
+def test_size_helps_or_does_not(capsys: pytest.CaptureFixture[str]) -> None:
+    """The errors at half, once and twice the size, and the best sizes; a share may be that of a contamination."""
+    options = ("--real", "500", "--worth", "30")
+    *_, sized = asked(capsys, "--model-size", "200,1000,2,10", *options, "--synthetic", "300")
+    f, source = theory.LinearRegression(1000, signal=10.0), theory.Source(30.0)
+    for name, size, synthetic in (("", 200, 300), ("_half", 100, 300), ("_double", 400, 300), ("_real_alone", 200, 0)):
+        told = theory.strong_collapse_error(f, 500, synthetic, size, source, 2.0)
+        assert sized[f"misses{name}"] == pytest.approx(told.error / 10, rel=1e-14)
+    best, alone = (theory.best_model_size(f, 500, synthetic, source, 2.0).features for synthetic in (300, 0))
+    assert (sized["best_size"], sized["best_size_real_alone"]) == (best, alone) and best < alone < 200
+    told = theory.strong_collapse_error(f, 500, 300, 200, source, 2.0)
+    assert sized["amplification"] == pytest.approx(told.passed_on * 64 / 9, rel=1e-14)
+    assert "A smaller one does better" in sized["answer"] and "below the threshold of 800" in sized["answer"]
+    contaminated, large = asked(capsys, "--model-size", "900,1000", *options, "--contamination", "0.25")[1:]
+    assert contaminated["option"] == "contamination" and large["synthetic"] == 167 and "beyond" in large["answer"]
+    assert asked(capsys, "--model-size", "900,1000", *options, "--share", "0.25")[-1] == large
+    assert "infinitely" in asked(capsys, "--model-size", "500,1000", *options, "--share", "0")[-1]["answer"]
+
+
 @pytest.mark.parametrize(
     ("sizes", "found"), [("200", (1, 334, 125)), ("500,500", (1, 0, 0)), ("800,500", (332, "inf", "inf"))]
 )
@@ -119,6 +138,20 @@ def test_a_verifier_pays_or_does_not(capsys: pytest.CaptureFixture[str], chances
     assert ("worse than none" in verified["answer"]) is not pays
     (alone,) = asked(capsys, "--verifier", chances)
     assert alone["threshold"] == told.threshold and "pays" not in alone
+
+
+def test_regenerate_or_use_again(capsys: pytest.CaptureFixture[str]) -> None:
+    """So many real labels that generated and filtered ones are worth, alone and beside the real ones."""
+    options = ("--verifier", "0.9,0.5", "--accuracy", "0.6", "--real", "1000")
+    _, more = asked(capsys, "--regenerate", "9000", *options)
+    told = theory.regeneration(0.6, theory.Verifier(0.9, 0.5), 1000, 9000)
+    names = ("kept", "worth", "pooled", "weighed", "outweighs", "harmless")
+    assert [more[name] for name in names] == pytest.approx(list(told), rel=1e-14)
+    assert "more than your 1,000" in more["answer"] and more["worth"] > 1000 and "does harm below" in more["answer"]
+    assert "no more than your" in asked(capsys, "--regenerate", str(int(told.outweighs)), *options)[1]["answer"]
+    assert f"{math.ceil(told.outweighs):,} generated" in more["answer"]
+    (_, wrong) = asked(capsys, "--regenerate", "9000", *options[:2], "--accuracy", "0.2", *options[4:])
+    assert "use the real ones again" in wrong["answer"] and wrong["outweighs"] == "inf"
 
 
 def test_when_to_stop(capsys: pytest.CaptureFixture[str]) -> None:
@@ -410,10 +443,28 @@ def test_a_budget_is_planned_with_all_that_is_known(
         (["plan", "--worth", "-3"], ["--worth -3", "0 or more"]),
         (["plan", "--contamination", "0.1"], ["--contamination 0.1", "--worth"]),
         (["plan", "--contamination", "1", "--worth", "9"], ["--contamination 1", "below 1"]),
+        (["plan", "--model-size", "5"], ["--model-size 5", "200,1000"]),
+        (["plan", "--model-size", "5,9"], ["--model-size 5", "--real"]),
+        (["plan", "--model-size", "5,9", "--real", "9"], ["--model-size 5", "--worth"]),
+        (["plan", "--model-size", "5,9", "--real", "9", "--worth", "3"], ["--model-size 5", "--contamination"]),
+        (["plan", "--model-size", "9,5", "--real", "9", "--worth", "3"], ["--model-size 9,5", "at most all 5"]),
+        (
+            ["plan", "--model-size", "5,9,-1", "--real", "9", "--worth", "3", "--share", "0.1"],
+            ["--model-size 5,9,-1", "alike"],
+        ),
+        (
+            ["plan", "--model-size", "5,9,1,0", "--real", "9", "--worth", "3", "--share", "0.1"],
+            ["--model-size 5,9,1,0", "coeff"],
+        ),
+        (["plan", "--model-size", "5,9", "--real", "9", "--worth", "3", "--share", "1"], ["--share 1", "below 1"]),
         (["plan", "--sources", "5"], ["--sources 5", "--worth"]),
         (["plan", "--sources", "0", "--worth", "5"], ["--sources 0", "at least 1"]),
         (["plan", "--teacher", "100"], ["--teacher 100", "--real"]),
         (["plan", "--teacher", "100,200", "--real", "300"], ["--teacher 100,200", "no more than"]),
+        (["plan", "--regenerate", "5"], ["--regenerate 5", "--real"]),
+        (["plan", "--regenerate", "5", "--real", "9"], ["--regenerate 5", "--verifier"]),
+        (["plan", "--regenerate", "5", "--real", "9", "--verifier", "0.9,0.2"], ["--regenerate 5", "--accuracy"]),
+        (["plan", "--regenerate", "0"], ["--regenerate 0", "at least 1"]),
         (["plan", "--stop", "1,2"], ["--stop 1,2", "0.5,3,1"]),
         (["plan", "--stop", "0.5,-1,1"], ["--stop 0.5,-1,1", "above 0"]),
         (["plan", "--temperature", "0.8"], ["--temperature 0.8", "--vocabulary"]),

@@ -41,6 +41,7 @@ from .keep_all import keep_all, keep_all_gain, keep_all_gain_upper_bound
 from .l1 import l1_drift, l1_error, l1_error_upper_bound
 from .ledger import theorems
 from .logarithm import log_mean, log_variance, log_variance_spread
+from .model_size import BestModelSize, best_model_size
 from .narrowed import SamplingBias, sampling_bias, sampling_error, spread_kept
 from .no_free_lunch import RaoBlackwell, rao_blackwell
 from .pilot import Limits, Pilot, at_limits, estimate_worth
@@ -49,6 +50,7 @@ from .portfolio import Portfolio, portfolio_moments
 from .provenance import Detector, EffectiveSize, Known, Scores, Unknown, effective_size, information
 from .purchase import Purchase, optimal_purchase
 from .recovery import recovery_error, recovery_time
+from .regenerated import Regeneration, regeneration
 from .safe import SyntheticLimit, max_synthetic
 from .selection import Curation, Temperature, TopP, Verifier
 from .self_distillation import Distillation, Ridge, best_distillation, best_penalty, self_distillation_error
@@ -56,6 +58,7 @@ from .smoothing_last import integrated_error_lower_bound
 from .source import Source, worth_of_sources
 from .stopping import StoppingRound, stopping_round
 from .stream import contaminated_stream, stream_error
+from .strong_collapse import StrongCollapse, strong_collapse_error
 from .survival import loss_probability, survivors
 from .teacher import Helpful, Teacher, helpful_synthetic, taught, teacher_error
 from .temperature import TemperatureWindow, temperature_window
@@ -83,6 +86,7 @@ __all__ = [
     "AccumulateSubsample",
     "Amount",
     "Applicability",
+    "BestModelSize",
     "Bigram",
     "Binomial",
     "Categorical",
@@ -117,6 +121,7 @@ __all__ = [
     "RandomPast",
     "RaoBlackwell",
     "Replace",
+    "Regeneration",
     "ReportBandwidth",
     "Ridge",
     "SamplingBias",
@@ -126,6 +131,7 @@ __all__ = [
     "SlidingWindow",
     "Source",
     "StoppingRound",
+    "StrongCollapse",
     "SyntheticLimit",
     "Teacher",
     "Temperature",
@@ -142,6 +148,7 @@ __all__ = [
     "at_limits",
     "beats_real",
     "best_distillation",
+    "best_model_size",
     "best_penalty",
     "collapse_probability",
     "collapse_time",
@@ -199,6 +206,7 @@ __all__ = [
     "real_equivalents",
     "recovery_error",
     "recovery_time",
+    "regeneration",
     "replaceable_share",
     "report_bandwidth",
     "runaway_share",
@@ -209,6 +217,7 @@ __all__ = [
     "spread_kept",
     "stopping_round",
     "stream_error",
+    "strong_collapse_error",
     "survivors",
     "taught",
     "teacher_error",

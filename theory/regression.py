@@ -73,12 +73,8 @@ def passed_on(synthetic: Expr = n, pool: Expr = N + n) -> Expr:
     With S the Gram matrix of the pool and U the share of the synthetic part, :math:`X'X = S^{1/2} U S^{1/2}`, it is
     E tr(S U S^{-1} U)/d; U is independent of S. Both unknown moments, of S and its inverse and of U, are solved for.
     """
-    same, crossed, square, trace = (Dummy(name) for name in ("same", "crossed", "square", "trace"))
-    # E S_ij (S^-1)_kl = same d_ij d_kl + crossed (d_ik d_jl + d_il d_jk), of which S S^-1 = I and scaling give two contractions
-    both = solve(
-        [same + (1 + d) * crossed - 1, d**2 * same + 2 * d * crossed - (pool * d - 2) * d / (pool - d - 1)],
-        [same, crossed],
-    )
+    square, trace = Dummy("square"), Dummy("trace")
+    same, crossed = with_inverse(pool, d)
     # the second moments of X'X, of n samples, are those of S, of M samples, contracted with U twice
     share = solve(
         [
@@ -87,7 +83,22 @@ def passed_on(synthetic: Expr = n, pool: Expr = N + n) -> Expr:
         ],
         [square, trace],
     )
-    return factor(((both[same] + both[crossed]) * share[square] + both[crossed] * share[trace]) / d)
+    return factor(((same + crossed) * share[square] + crossed * share[trace]) / d)
+
+
+@cache
+def with_inverse(rows: Expr, covariates: Expr) -> tuple[Expr, Expr]:
+    """E S_ij (S^-1)_kl = same d_ij d_kl + crossed (d_ik d_jl + d_il d_jk), S the Gram matrix of so many rows of covariates.
+
+    Invariant under rotations; S S^-1 = I and E S = rows I, E S^-1 = I/(rows - covariates - 1) by scaling are two contractions.
+    """
+    same, crossed = Dummy("same"), Dummy("crossed")
+    scaled = (rows * covariates - 2) * covariates / (rows - covariates - 1)
+    both = solve(
+        [same + (1 + covariates) * crossed - 1, covariates**2 * same + 2 * covariates * crossed - scaled],
+        [same, crossed],
+    )
+    return factor(both[same]), factor(both[crossed])
 
 
 def least_squares(workflow: type) -> Law:

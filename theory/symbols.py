@@ -59,6 +59,15 @@ eta = _letter("eta", "ln of the expected standard deviation of a Gaussian model 
 U = _letter("U", "expected variance of a Gaussian model, summed over coordinates", nonnegative=True)
 ell = _letter("ell", "E ln(det Sigma_m / det Sigma)/d, the mean log variance of a direction", real=True)
 signal = _letter("Theta", "signal: squared length of the coefficients of a regression, ||theta||^2", nonnegative=True)
+kf = _letter("k_f", "features: number of covariates that a model sees", nonnegative=True)
+signal_in = _letter(
+    "Theta_in", "squared length of the coefficients of the covariates that a model sees", nonnegative=True
+)
+signal_out = _letter("Theta_out", "the same of the covariates that it does not see", nonnegative=True)
+shift_in = _letter(
+    "Delta_in", "squared shift of a source's coefficients of the covariates that a model sees", nonnegative=True
+)
+shift_out = _letter("Delta_out", "the same of the covariates that it does not see", nonnegative=True)
 nu = _letter("nu", "sqrt(-v2/n)", positive=True)
 a = _letter("a", "share by which one step moves the model towards new data", positive=True)
 b = _letter("b", "factor of an affine recursion x' = b x + c", real=True)

@@ -66,6 +66,12 @@ def command(
     contamination: Annotated[
         str | None, _asks("Is this share of synthetic data dangerous? Needs --worth or --pilot.")
     ] = None,
+    model_size: Annotated[
+        str | None,
+        _asks(
+            "Does model size help? size,covariates[,decay[,signal]], such as 200,1000. Needs --real, --worth, --contamination."
+        ),
+    ] = None,
     sources: Annotated[str | None, _asks("What are so many sources of one --worth worth together?")] = None,
     teacher: Annotated[
         str | None, _asks("How many samples of a teacher help, fitted on so many real ones[,of which the student's]?")
@@ -73,7 +79,13 @@ def command(
     verifier: Annotated[
         str | None, _asks("Does a verifier help that keeps right and wrong labels with these chances, such as 0.9,0.2?")
     ] = None,
-    accuracy: Annotated[str | None, _asks("With --verifier: the chance that a generated label is right.")] = None,
+    accuracy: Annotated[
+        str | None, _asks("With --verifier, --regenerate: the chance that a generated label is right.")
+    ] = None,
+    regenerate: Annotated[
+        str | None,
+        _asks("Regenerate so many labels and filter them, or use --real ones again? Needs --verifier and --accuracy."),
+    ] = None,
     stop: Annotated[
         str | None,
         _asks(
@@ -116,7 +128,7 @@ def command(
         str | None, _asks("With --budget: how many items every later model is trained on, at least.")
     ] = None,
     share: Annotated[
-        str | None, _asks("With --temperature, --multiplier, --curation, --detector: the share of synthetic data.")
+        str | None, _asks("With --temperature, --multiplier, --curation, --detector, --model-size: share of synthetic data.")
     ] = None,
     order: Annotated[
         int | None, typer.Option(help="Plan for a table of bytes given the last 0, 1 or 2 bytes, context by context.")
@@ -134,9 +146,10 @@ def command(
     """
     sizes = {"real": real, "vocabulary": vocabulary, "zipf": zipf}
     asked = {"snapshots": snapshots, "count": count, "retain": retain, "rare": rare, "pilot": pilot, "worth": worth,
-             "contamination": contamination, "sources": sources, "teacher": teacher, "verifier": verifier, "stop": stop,
-             "temperature": temperature, "multiplier": multiplier, "curation": curation, "detector": detector,
-             "stream": stream, "recover": recover, "batches": batches, "replaceable": replaceable,
+             "contamination": contamination, "model-size": model_size, "sources": sources, "teacher": teacher,
+             "verifier": verifier, "regenerate": regenerate, "stop": stop, "temperature": temperature,
+             "multiplier": multiplier, "curation": curation, "detector": detector, "stream": stream, "recover": recover,
+             "batches": batches, "replaceable": replaceable,
              "phases": "yes" if phases else None, "budget": budget}  # fmt: skip
     context = {"share": share, "accuracy": accuracy, "correction": correction, "at-least": at_least}
     from modelcollapse import plan as plans

@@ -5,7 +5,7 @@ An option of `plan` asks each of them. Text becomes numbers in the command line;
 
 from __future__ import annotations
 
-from . import keeping, purchase, regimes, selection, streams, tails, temporal, worth
+from . import keeping, purchase, regimes, selection, size, streams, tails, temporal, worth
 from .answer import Answer, Known, Question
 
 __all__ = ["ASKED", "Answer", "Known", "Question"]
@@ -16,11 +16,13 @@ ASKED = {
     "retain": Question(tails.retained, ("synthetic",)),
     "rare": Question(tails.rare, ("real", "synthetic")),
     "pilot": Question(worth.piloted, ("real",)),
-    "worth": Question(worth.mixed, ("real",)),
-    "contamination": Question(worth.contaminated, ("real", "worth")),
+    "worth": Question(worth.mixed, ("real",), tells="worth"),
+    "contamination": Question(worth.contaminated, ("real", "worth"), tells="contamination"),
+    "model-size": Question(size.sized, ("real", "synthetic", "share", "worth")),
     "sources": Question(worth.sources, ("worth",)),
     "teacher": Question(worth.taught, ("real",)),
-    "verifier": Question(selection.verified, ("accuracy",)),
+    "verifier": Question(selection.verified, ("accuracy",), tells="verifier"),
+    "regenerate": Question(selection.regenerated, ("real", "accuracy")),
     "stop": Question(selection.stopped, ()),
     "temperature": Question(selection.tempered, ("vocabulary", "share")),
     "multiplier": Question(selection.narrowed, ("real", "share")),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from modelcollapse import theory
@@ -19,6 +19,7 @@ class Known:
     and 1. ``worth``: of the synthetic source, in real samples. ``accuracy``: chance that a generated label is right.
     ``generations``: how many. ``correction``: how a verifier pulls a mean. ``at_least``: items that a model is trained on.
     ``alike``: whether all tokens have one probability.
+    ``contamination``: share of synthetic data in a growing corpus. ``verifier``: the chances that it keeps a right and a wrong label.
     """
 
     real: int | None = None
@@ -31,6 +32,8 @@ class Known:
     correction: theory.Correction | None = None
     at_least: int | None = None
     alike: bool | None = None
+    contamination: float | None = None
+    verifier: tuple[float, ...] | None = None
 
     def need(self, name: str, asked: str, what: str) -> Any:
         """What must be known for a question, or a refusal that names its option."""
@@ -41,21 +44,29 @@ class Known:
 
 
 class Question(NamedTuple):
-    """How an option of `plan` is answered: ``ask(value, known)``. ``uses``: what else it looks at, of `Known`."""
+    """How an option of `plan` is answered: ``ask(value, known)``.
+
+    ``uses``: what else it looks at, of `Known`. ``tells``: what its own value is, of `Known`, for it and the questions after it.
+    """
 
     ask: Any
     uses: tuple[str, ...] = ()
+    tells: str = ""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """A question, its answer in sentences and as numbers, and the theorems behind it."""
+    """A question, its answer in sentences and as numbers, and the theorems behind it.
+
+    ``told``: what it tells the questions after it of the pipeline, by the names of `Known`.
+    """
 
     option: str
     question: str
     answer: str
     numbers: dict[str, Any]
     theorems: tuple[str, ...]
+    told: dict[str, Any] = field(default_factory=dict)
 
     @property
     def assumptions(self) -> list[str]:

@@ -39,6 +39,43 @@ def verified(chances: tuple[float, ...], known: Known) -> Answer:
     return Answer("verifier", question, words, numbers, ("verification",))
 
 
+def regenerated(generated: int, known: Known) -> Answer:
+    """Regenerate so many labels and filter them, or use the real ones again?"""
+    asked = f"--regenerate {generated}"
+    real = known.need("real", asked, "how many real labels are there")
+    right, wrong = known.need("verifier", asked, "with what chances does a verifier keep right and wrong labels")
+    accuracy = known.need("accuracy", asked, "with what chance is a generated label right")
+    found = theory.regeneration(accuracy, theory.Verifier(right, wrong), real, generated)
+    kept, worth, pooled, weighed, enough, harmless = (float(each) for each in found)
+    words = (
+        f"Real labels used again cost nothing and tell nothing new. Of {generated:,} generated labels, {percent(accuracy)} "
+        f"right, {amount(kept)} are kept; "
+    )
+    if worth <= 0:
+        words += "they teach nothing, or what is wrong: use the real ones again, however many could be generated."
+    else:
+        better = "more" if worth > real else "no more"
+        words += (
+            f"they teach as much as {amount(worth)} real ones, {better} than your {real:,}, which "
+            f"{_at_least(enough)} generated ones equal. Pooled with the real ones both teach as much as {amount(pooled)}"
+        )
+        words += "" if harmless == 0 else f" (pooling does harm below {_at_least(harmless)} generated ones)"
+        words += f", and {amount(weighed)} if kept ones are weighed by what they are worth."
+    words += (
+        " That is where labels are wrong independently of each other. A generator that was fitted to these real labels alone has "
+        "no news of its own (no-free-lunch): what it adds is what the verifier knows."
+    )
+    numbers = {"real": real, "generated": generated, "accuracy": accuracy, "keep_right": right, "keep_wrong": wrong, "kept": kept,
+               "worth": worth, "pooled": pooled, "weighed": weighed, "outweighs": enough, "harmless": harmless}  # fmt: skip
+    question = f"Regenerate and filter {generated:,} labels, or use {real:,} real ones again?"
+    return Answer("regenerate", question, words, numbers, ("verification/regeneration",))
+
+
+def _at_least(number: float) -> str:
+    """The next whole number."""
+    return f"{math.ceil(number - 1e-9 * number):,}"
+
+
 def stopped(letters: tuple[float, ...], known: Known) -> Answer:
     """At which round is retraining on verified data best stopped?"""
     found = theory.stopping_round(*letters)

@@ -47,9 +47,11 @@ def forgetting(snapshots: Snapshots, known: Known) -> Answer:
         words += f", {percent(found.size / sampled)} of its {sampled:,}"
     told, forecast, behind = _forecast(found, counts[1] / totals[1])
     seen, warning = _singletons(snapshots, counts, found, last)
+    later = {"real": totals[1], "synthetic": max(round(found.size), 1)} if math.isfinite(found.size) else {}
     beside = "" if snapshots.trained else _as_samples(min(map(len, both)))
     return Answer("snapshots", "How fast does my pipeline forget?", f"{words}.{told}{seen}{beside}",
-                  numbers | forecast | warning, ("temporal-size", "replace", *behind, "extinction-time"))  # fmt: skip
+                  numbers | forecast | warning, ("temporal-size", "replace", *behind, "extinction-time"),
+                  later if known.real is None else {})  # fmt: skip
 
 
 def _as_samples(documents: int) -> str:

@@ -38,7 +38,7 @@ def piloted(runs: Any, known: Known) -> Answer:
         found |= {"best_share_low": share.low, "best_share_high": share.high}
         said += f" Within the limits the best share is {percent(share.low or 0)} to {percent(share.high or 0)}."
     return Answer("pilot", "How much synthetic data is best, by these runs?", words + said, numbers | found,
-                  ("pilot-runs", "worth"))  # fmt: skip
+                  ("pilot-runs", "worth"), {"worth": numbers["worth"]})  # fmt: skip
 
 
 def mixed(worth: float, known: Known) -> Answer:

@@ -18,6 +18,7 @@ def trials() -> tuple[Trial, ...]:
     return (
         _verification(),
         _verified_accuracy(),
+        _regeneration(),
         _stopping_round(),
         _temperature_window(),
         _sampling_bias(),
@@ -67,6 +68,25 @@ def _verified_accuracy() -> Trial:
         ]
 
     return Trial("verification/accuracy", "two classes", "accuracy", draw, means)
+
+
+def _regeneration() -> Trial:
+    """Two verifiers, real and kept labels pooled: as right as so many real ones."""
+    real, kept, setting = 12, 6, {"separation": 1.0, "dimension": 12}
+
+    def draw(key: Any, chains: int) -> Any:
+        given = {"chains": chains, "samples": kept, "real": real, "points": 16}
+        return np.stack([verified.accuracy(key, *each, **setting, **given) for each in VERIFIERS[:2]], axis=1)
+
+    def means() -> Any:
+        pools = []
+        for p, right, wrong in VERIFIERS[:2]:
+            verifier = theory.Verifier(right, wrong)
+            generated = np.array(kept / theory.verification(p, verifier).keep_rate)
+            pools.append(theory.regeneration(p, verifier, real, generated).pooled)
+        return theory.verified_accuracy_limit(1.0, theory.Verifier(1.0, 1.0), samples=np.array(pools), **setting)
+
+    return Trial("verification/regeneration", f"{real} real and {kept} kept labels, pooled", "accuracy", draw, means, "~")
 
 
 STOPPING = {"variance": 2.0, "bias": 0.5, "samples": 6, "contraction": 0.25}

@@ -7,15 +7,15 @@ from typing import Any
 import numpy as np
 
 from modelcollapse import theory
-from modelcollapse.simulate import distilled, own_samples, sources
+from modelcollapse.simulate import distilled, own_samples, sized, sources
 from modelcollapse.theory import pilot
 
 from .trial import Trial
 
 
 def trials() -> tuple[Trial, ...]:
-    """Worth, what to buy, contamination, pilot runs, own samples, own labels."""
-    return (_worth(), _purchase(), _contamination(), _pilot(), _own_samples(), _distilled())
+    """Worth, what to buy, contamination, sizes of models, pilot runs, own samples, own labels."""
+    return (_worth(), _purchase(), _contamination(), _strong_collapse(), _pilot(), _own_samples(), _distilled())
 
 
 def _worth() -> Trial:
@@ -60,6 +60,30 @@ def _contamination() -> Trial:
 
     setting = f"half of {2 * onset}: excess over the real half; half of {2 * plateau}: error"
     return Trial("contamination", setting, "error", draw, lambda: np.array([0.0, 2 * found.floor * float(f.v)]))
+
+
+def _strong_collapse() -> Trial:
+    """No model, two below the threshold and two beyond it, each as far from it as fourth moments need."""
+    f, source, real, synthetic, decay = (
+        theory.LinearRegression(36, 0.5, signal=4.0),
+        theory.Source(6.0, 1.5),
+        12,
+        6,
+        1.0,
+    )
+    sizes = (0, 3, 8, 28, 36)
+
+    def draw(key: Any, chains: int) -> Any:
+        return sized.errors(
+            key, chains=chains, real=real, synthetic=synthetic, covariates=f.dimension, features=sizes, noise=f.noise,
+            signal=f.signal, shift=f.v / source.worth, label_noise=source.noise, decay=decay,
+        )  # fmt: skip
+
+    def means() -> Any:
+        return theory.strong_collapse_error(f, real, synthetic, np.array(sizes), source, decay).error
+
+    setting = f"{real} real, {synthetic} synthetic labels; sizes {', '.join(map(str, sizes))} of {f.dimension}"
+    return Trial("strong-collapse", setting, "error", draw, means)
 
 
 def _pilot() -> Trial:
