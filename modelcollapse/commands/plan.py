@@ -128,7 +128,8 @@ def command(
         str | None, _asks("With --budget: how many items every later model is trained on, at least.")
     ] = None,
     share: Annotated[
-        str | None, _asks("With --temperature, --multiplier, --curation, --detector, --model-size: share of synthetic data.")
+        str | None,
+        _asks("With --temperature, --multiplier, --curation, --detector, --model-size: share of synthetic data."),
     ] = None,
     order: Annotated[
         int | None, typer.Option(help="Plan for a table of bytes given the last 0, 1 or 2 bytes, context by context.")

@@ -19,7 +19,7 @@ class Known:
     and 1. ``worth``: of the synthetic source, in real samples. ``accuracy``: chance that a generated label is right.
     ``generations``: how many. ``correction``: how a verifier pulls a mean. ``at_least``: items that a model is trained on.
     ``alike``: whether all tokens have one probability.
-    ``contamination``: share of synthetic data in a growing corpus. ``verifier``: its chances of keeping a right and a wrong label.
+    ``contamination``: share of synthetic data in a growing corpus. ``verifier``: chances that it keeps right and wrong labels.
     """
 
     real: int | None = None

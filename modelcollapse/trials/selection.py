@@ -86,7 +86,9 @@ def _regeneration() -> Trial:
             pools.append(theory.regeneration(p, verifier, real, generated).pooled)
         return theory.verified_accuracy_limit(1.0, theory.Verifier(1.0, 1.0), samples=np.array(pools), **setting)
 
-    return Trial("verification/regeneration", f"{real} real and {kept} kept labels, pooled", "accuracy", draw, means, "~")
+    return Trial(
+        "verification/regeneration", f"{real} real and {kept} kept labels, pooled", "accuracy", draw, means, "~"
+    )
 
 
 STOPPING = {"variance": 2.0, "bias": 0.5, "samples": 6, "contraction": 0.25}
