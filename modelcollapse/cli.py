@@ -88,7 +88,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         code = app(
             args=list(arguments) if arguments is not None else None, prog_name="modelcollapse", standalone_mode=False
         )
+        if code == 130:  # Typer makes this of Ctrl-C
+            typer.echo("modelcollapse: stopped", err=True)
         sys.stdout.flush()
+    except SystemExit as stop:  # and 1 of a reader that has had enough
+        if not isinstance(stop.__context__, BrokenPipeError):
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        code = 0
     except misused as problem:
         message = problem.format_message()
         asked = type(problem).__name__ == "NoArgsIsHelpError"

@@ -110,6 +110,14 @@ def test_the_amounts_are_best_and_most(dimension, real, multiplier, unbiased):
     assert abs(far.most - far.most_limit) <= 1 and abs(far.best - far.best_limit) <= 1
 
 
+def test_millions_of_samples_may_be_harmless():
+    """The search does not end before: near 6/(1-Lambda)^2 of them."""
+    told = theory.sampling_bias(theory.Gaussian(unbiased=True), theory.FreshReal(10**11, 1), 0.999)
+    assert told.most == pytest.approx(told.most_limit, rel=1e-3) and told.best == pytest.approx(
+        told.best_limit, rel=1e-3
+    )
+
+
 def test_the_catalogue_s_number():
     """d = 1, lambda = 0.7: 91.3, approached from below."""
     told = [theory.sampling_bias(GAUSSIAN, theory.FreshReal(real, 1), 0.7).most for real in (200, 1000, 5000, 10**6)]
@@ -147,6 +155,7 @@ def test_the_ends_of_the_spread_and_refusals():
     assert (
         theory.spread_kept(1.0, 0.5) == 0
         and theory.spread_kept(1.0, 1.0) == 1
+        and theory.spread_kept(1.0, 2.0) == math.inf
         and theory.spread_kept(0.5, 3.0) == math.inf
     )
     np.testing.assert_allclose(theory.spread_kept(np.array([0.5, 0.9]), 0.7), [0.5 / 0.65, 0.1 / 0.37], rtol=1e-13)

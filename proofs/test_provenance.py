@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sympy import lambdify
 
-from modelcollapse import theory
+from modelcollapse import theory, verify
 from modelcollapse.theory import algebra, provenance
 from modelcollapse.theory.symbols import T, V, alpha, iota, n, q0, q1, v2, varkappa
 
@@ -227,3 +227,8 @@ def test_a_batch_that_would_make_the_model_before_count_below_nothing_has_no_siz
 def test_what_is_refused(call, fragment):
     with pytest.raises(theory.InputError, match=fragment):
         call(theory.Categorical([0.5, 0.5]))
+
+
+def test_items_that_are_drawn_one_by_one_err_as_it_says():
+    """Origin, token and what a detector says, for each way of knowing the origin."""
+    assert all(each.passed for each in verify.verify(verify.chosen(["effective-size"])))

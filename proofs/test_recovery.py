@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modelcollapse import theory
+from modelcollapse import theory, verify
 from modelcollapse.theory.arguments import InputError
 from modelcollapse.theory.recovery import RECOVERY
 from modelcollapse.theory.symbols import T0, N, V, m, n, v0, v2, w
@@ -157,3 +157,7 @@ def test_the_steps_are_shown_and_bad_input_is_refused() -> None:
     ):
         with pytest.raises(InputError, match=match):
             call()
+
+
+def test_counts_that_are_drawn_err_as_it_says() -> None:
+    assert all(each.passed for each in verify.verify(verify.chosen(["recovery"])))

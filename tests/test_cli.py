@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -526,7 +527,7 @@ def test_every_relation_of_verify_is_judged_on_its_side(relation: str, means: di
         return 1 + np.random.default_rng(0).normal(size=(chains, 1))
 
     def verdicts(means: list[float]) -> list[verify.Verdict]:
-        each = [Trial("worth", "", "error", seen, lambda mean=mean: [mean], relation) for mean in means]
+        each = [Trial("worth", "", "error", seen, partial(list, [mean]), relation) for mean in means]
         return list(verify.verify(tuple(each), chains=10_000))
 
     together = verdicts(list(means))
@@ -600,6 +601,24 @@ def test_what_cannot_be_written_is_said_in_one_line() -> None:
     plain = subprocess.run([*program, *options], capture_output=True, text=True, env=ascii_only)
     assert (plain.returncode, plain.stderr) == (0, "")
     assert ">= " in plain.stdout
+
+
+def test_a_reader_that_has_had_enough_is_no_failure() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "modelcollapse", "theorems"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as program:
+        assert program.stdout is not None and program.stderr is not None
+        program.stdout.close()
+        assert program.stderr.read() == b""
+    assert program.returncode == 0
+
+
+def test_ctrl_c_ends_a_plan_in_one_line(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def stopped(*given: Any, **options: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(plan, "plan", stopped)
+    assert run(capsys, "plan", "--real", "100", "--vocabulary", "9") == (130, "", "modelcollapse: stopped\n")
 
 
 def test_ctrl_c_ends_a_simulation_at_once_in_one_line() -> None:

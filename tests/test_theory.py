@@ -230,7 +230,7 @@ def test_wild_arguments_are_answered_or_refused_in_one_line(question: Any, given
         ),
         (lambda: theory.portfolio_moments(BOUGHT, theory.Source(0)), ["above 0"]),
         (lambda: theory.portfolio_moments(BOUGHT, wrong.error), ["a Source"]),
-        (lambda: theory.portfolio_moments(BOUGHT, None, theory.Source(9)), ["a Correction"]),
+        (lambda: wrong.portfolio_moments(BOUGHT, None, theory.Source(9)), ["a Correction"]),
         (lambda: theory.recovery_time(wrong.Ridge(np.ones(2), 0.1, 0.2), FRESH), ["recovery_time"]),
     ],
 )

@@ -103,20 +103,18 @@ def portfolio_moments(
     [0.1, 0.125]
     """
     own = "portfolio_moments"
-    for name, value, kind in (
+    for name, value, wanted in (
         ("portfolio", portfolio, Portfolio),
         ("source", source, Source),
         ("verifier", verifier, Correction),
     ):
-        if not isinstance(value, kind) and (value is not None or kind is Portfolio):
-            raise arg.refuse(own, name, value, f"a {kind.__name__}")
-    for name, record in (("source", source), ("verifier", verifier)):
-        if (
-            record is not None
-            and not arg.is_traced(record.worth)
-            and not (np.ndim(record.worth) == 0 and record.worth >= LEAST)
-        ):
-            raise arg.refuse(own, name, record, "of one worth, above 0: leave out what is worth nothing")
+        if not isinstance(value, wanted) and (value is not None or wanted is Portfolio):
+            raise arg.refuse(own, name, value, f"a {wanted.__name__}")
+    for name, worth in (("source", getattr(source, "worth", 1.0)), ("verifier", getattr(verifier, "worth", 1.0))):
+        if not arg.is_traced(worth) and (np.ndim(worth) or worth < LEAST):
+            raise arg.refuse(
+                own, name, f"worth {arg.shown(worth)}", "of one worth, above 0: leave out what is worth nothing"
+            )
     if not arg.is_traced(v2):
         arg.one(own, "v2", v2, "coefficient of the squared mean in the variance function")
     outside = source is not None or verifier is not None
