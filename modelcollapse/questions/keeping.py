@@ -62,8 +62,8 @@ def settled(excess: float, known: Known) -> Answer:
     }
     words = (
         f"Yes, near its best fit to the real data, as at every share below one: a generation of many samples leaves at most "
-        f"{percent(rate)} of what it is off by, {percent(share)} were the model right. It is halved within "
-        f"{numbers['half_life']:.3g} generations. That there is no drift says nothing about the noise of few samples."
+        f"{percent(rate)} of what it is off by, {percent(share)} were the model right. Its half-life is at most "
+        f"{numbers['half_life']:.3g} in generations. That there is no drift says nothing about the noise of few samples."
     )
     question = (
         f"Does retraining settle at {percent(share)} synthetic data, with a model off by an excess of {excess:g}?"
