@@ -366,6 +366,12 @@ def test_an_answer_tells_every_number_of_its_theorem_and_no_other(
         assert each in told.answer
 
 
+def test_a_verifier_does_not_pay_where_learners_end_up_wrong(capsys: pytest.CaptureFixture[str]) -> None:
+    (below,) = asked(capsys, "--verifier", "0.6,0.5", "--accuracy", "0.4")  # less wrong than without, and wrong
+    (above,) = asked(capsys, "--verifier", "0.9,0.2", "--accuracy", "0.4")
+    assert (below["pays"], above["pays"]) == (False, True)
+
+
 @pytest.mark.parametrize(
     ("option", "value", "known", "fragment"),
     [

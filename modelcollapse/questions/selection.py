@@ -23,14 +23,15 @@ def verified(chances: tuple[float, ...], known: Known) -> Answer:
     if known.accuracy is None:
         return Answer("verifier", question, words + "Whether it pays at your budget depends on --accuracy, that chance.", numbers,
                       ("verification",))  # fmt: skip
-    pays, most = bool(found.pays), float(found.keep_wrong_most)
+    right_in_the_end = known.accuracy > found.threshold  # else to be less wrong is no gain
+    pays, most = bool(found.pays) and bool(right_in_the_end), float(found.keep_wrong_most)
     numbers |= {"accuracy": known.accuracy, "kept_accuracy": float(found.kept_accuracy), "keep_rate": float(found.keep_rate),
                 "pays": pays, "keep_wrong_most": most}  # fmt: skip
     words += (
         f"Of yours ({percent(known.accuracy)} right) it keeps {percent(float(found.keep_rate))}, of which "
         f"{percent(float(found.kept_accuracy))} are right. At a budget of generated labels it is "
     )
-    if known.accuracy <= found.threshold:
+    if not right_in_the_end:
         words = words.removesuffix("At a budget of generated labels it is ")
         words += "That is not above the threshold: learners end up wrong, verified or not."
     else:
