@@ -9,10 +9,11 @@ for every quadratic variance function at every sample size; with sizes that stay
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
-from sympy import Expr, Max, Poly, cancel, diff, expand, factor, fraction, simplify, solve, sqrt
+from sympy import Expr, Max, Poly, S, cancel, diff, expand, factor, fraction, simplify, solve, sqrt
 
 from . import arguments as arg
 from . import family as families
@@ -167,9 +168,11 @@ def _halved() -> tuple[Expr, Expr]:
 
 def _root(pull: Expr, lead: Expr) -> Expr:
     """The root above 0 of lead w^2 + 2 pull w - 1, written so that it does not cancel for either sign of pull."""
-    return 1 / (2 * Max(pull, 0) + lead / (Max(pull, -pull) + sqrt(pull**2 + lead)))
+    forth, away = (Max(pull, other, evaluate=False) for other in (S.Zero, -pull))  # which is larger the numbers say
+    return 1 / (2 * forth + lead / (away + sqrt(pull**2 + lead)))
 
 
+@cache
 def _settled() -> Expr:
     """The weight that reproduces itself."""
     return _root(*_halved())
