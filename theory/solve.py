@@ -16,7 +16,6 @@ from sympy import (
     RisingFactorial,
     S,
     Symbol,
-    cancel,
     factor,
     factorial,
     fraction,
