@@ -153,7 +153,7 @@ def words(text: str) -> list[str]:
 
 
 def _is_mark(letter: str) -> bool:
-    """Marks, such as most vowels of Hindi and loose accents, are not in ``\\w``."""
+    r"""Marks, such as most vowels of Hindi and loose accents, are not in ``\w``."""
     return unicodedata.category(letter).startswith("M")
 
 
