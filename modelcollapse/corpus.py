@@ -163,15 +163,21 @@ def words(text: str) -> list[str]:
     >>> words("Don't panic: a well-known café -- the 2nd, e.g.")
     ["Don't", 'panic', 'a', 'well-known', 'café', 'the', '2nd', 'e', 'g']
     """
-    return _word().findall(text)
+    marked = not text.isascii() and any(map(_is_mark, set(text)))
+    return _word(marked).findall(text)
+
+
+def _is_mark(letter: str) -> bool:
+    r"""Marks, such as most vowels of Hindi and loose accents, are not in ``\w``."""
+    return unicodedata.category(letter).startswith("M")
 
 
 @cache
-def _word() -> re.Pattern[str]:
-    r"""Pattern of `words`. Marks, such as most vowels of Hindi and loose accents, are not in ``\w``."""
-    marks = "".join(c for c in map(chr, range(sys.maxunicode)) if unicodedata.category(c).startswith("M"))
+def _word(marked: bool) -> re.Pattern[str]:
+    """Pattern of `words`; of a text without marks a plain one, since to find all of Unicode's takes a fifth of a second."""
+    marks = "".join(filter(_is_mark, map(chr, range(sys.maxunicode)))) if marked else ""
     # the look ahead spares ASCII the search among the marks: five times faster
-    run = rf"\w+(?:(?![\x00-\x7f])[{marks}]\w*)*"
+    run = rf"\w+(?:(?![\x00-\x7f])[{marks}]\w*)*" if marked else r"\w+"
     return re.compile(rf"{run}(?:['’\-\u00ad\u2010\u2011\u200c\u200d]{run})*")
 
 

@@ -10,7 +10,27 @@ import jax.numpy as jnp
 import mpmath
 import numpy as np
 import pytest
-from sympy import Rational, S, lambdify
+from sympy import (
+    Abs,
+    E,
+    Float,
+    Function,
+    I,
+    Max,
+    Piecewise,
+    Rational,
+    S,
+    Sum,
+    atan2,
+    cos,
+    erfc,
+    gamma,
+    lambdify,
+    log,
+    pi,
+    sin,
+    sqrt,
+)
 
 from modelcollapse import theory
 from modelcollapse.proofs.digits import drift_by_gamma, number, precisely
@@ -172,6 +192,36 @@ def test_generation_zero_is_the_truth():
             assert theory.diversity(family, workflow, 0) == true_diversity(family), name
             assert theory.gain(family, workflow, np.array([0, 1]))[0] == 0, name
     assert jax.jit(lambda when: theory.gain(FAMILIES[0], theory.Accumulate(20, 10), when))(0) == 0
+
+
+WRITTEN = [
+    N / 3, -N, -(N**2), N**-2, 2**N, n**N, sqrt(N), 1 / sqrt(N), N ** Rational(-3, 2), Rational(2, 3) * N * n / (N + n),
+    Rational(-7, 3) / N, 1 / (N * n) ** 2, pi * N, E**N, sqrt(2) * N, Float("0.1") + N, Max(3, N, n), Abs(N - n) / 7,
+    atan2(N, v2), erfc(N) + sin(n) * log(n), (N + n) ** 2 / (N + n + 1) + 1 / (N + n),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("module", ["numpy", "jax"])
+@pytest.mark.parametrize("expression", WRITTEN, ids=str)
+def test_an_expression_is_computed_as_it_is_written(expression, module):
+    """Every kind of node, signs, roots and fractions, within a few roundings of SymPy's own value at thirty digits."""
+    at = {N: 1.75, n: 0.625, v2: -0.375}
+    with jax.enable_x64(True):
+        found = lower(expression, (N, n, v2), module)(
+            *(jnp.array(each) if module == "jax" else each for each in at.values())
+        )
+    exact = expression.subs({letter: S(value) for letter, value in at.items()}).evalf(30)
+    assert float(found) == pytest.approx(float(exact), rel=8e-16)
+
+
+UNKNOWN = [gamma(N), cos(N), N * I, Piecewise((N, N > 1), (0, True)), Sum(N, (m, 1, 3)), Function("g")(N), N + n]
+
+
+@pytest.mark.parametrize("expression", UNKNOWN, ids=str)
+def test_what_has_no_array_form_is_refused_when_it_is_lowered(expression):
+    """Now and not at the call: functions without a numeric form, and a letter that is not given."""
+    with pytest.raises(ValueError, match="cannot be lowered"):
+        lower(expression, (N,), "numpy")
 
 
 # --- JAX: one program for each theorem, at all points at once ---------------------------------------------------------

@@ -7,6 +7,7 @@ every round and all else is lost; beside it a favoured trait settles, as long as
 from __future__ import annotations
 
 import math
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -51,10 +52,10 @@ def curated_share(p0: Any, share: Any, curation: Curation) -> Any:
     xp = arg.namespace(p0, share, advantage)
     favoured = xp.asarray(advantage) >= 0  # a trait that is not: the other one is, by as much
     values = {p: xp.where(favoured, p0, 1 - xp.asarray(p0)), alpha: share, A: xp.exp(abs(xp.asarray(advantage)))}
-    dilutes = xp.asarray(evaluate(SLOPES[pairs], values) >= 0)
+    dilutes = xp.asarray(evaluate(_quadratic(pairs)[1], values) >= 0)
     near, far = (
         evaluate(each, values | {A: xp.where(dilutes == kept, values[A], other)})
-        for each, kept, other in zip(ROOTS[pairs], (True, False), (1.0, 3.0), strict=True)
+        for each, kept, other in zip(_roots(pairs), (True, False), (1.0, 3.0), strict=True)
     )
     settled = xp.where(dilutes, near, far)
     result = xp.where(favoured, settled, 1 - settled)
@@ -101,6 +102,7 @@ def _curated(pairs: bool) -> Expr:
     return y**2 + 2 * y * (1 - y) * A / (A + 1)  # both have it, or one and it is chosen
 
 
+@cache
 def _quadratic(pairs: bool) -> tuple[Expr, Expr, Expr]:
     """a, b, c of a x^2 + b x - c = 0, which a share that stays solves: a and c at least 0 where A is at least 1."""
     if pairs:
@@ -109,6 +111,7 @@ def _quadratic(pairs: bool) -> tuple[Expr, Expr, Expr]:
     return A - 1, 1 - alpha - (A - 1) * ((1 - alpha) * p + alpha), (1 - alpha) * p
 
 
+@cache
 def _roots(pairs: bool) -> tuple[Expr, Expr]:
     """The root that is not below 0, in forms that keep their digits where b is above and below 0."""
     lead, slope, constant = _quadratic(pairs)
@@ -116,12 +119,8 @@ def _roots(pairs: bool) -> tuple[Expr, Expr]:
     return 2 * constant / (slope + root), (root - slope) / (2 * lead)
 
 
-ROOTS = {pairs: _roots(pairs) for pairs in (False, True)}
-SLOPES = {pairs: _quadratic(pairs)[1] for pairs in (False, True)}
-
-
 def _derive() -> Derived:
-    return Derived(ROOTS[False][0], limit=(A + K - 1) / (K * A))
+    return Derived(_roots(False)[0], limit=(A + K - 1) / (K * A))
 
 
 def _prove() -> tuple[Step, ...]:
@@ -132,14 +131,14 @@ def _prove() -> tuple[Step, ...]:
             raise Unsolved("the quadratic of a share that stays")
         growth = diff(_curated(pairs), y).subs(y, 0)
         near = limit(
-            cancel(diff(ROOTS[pairs][0], p).subs(p, 0).subs(sqrt((slope**2).subs(p, 0)), slope.subs(p, 0))), y, 0
+            cancel(diff(_roots(pairs)[0], p).subs(p, 0).subs(sqrt((slope**2).subs(p, 0)), slope.subs(p, 0))), y, 0
         )
         if simplify(near.subs(sqrt(slope.subs(p, 0) ** 2), slope.subs(p, 0)) - (1 - alpha) / (1 - alpha * growth)) != 0:
             raise Unsolved(f"the rare trait: {near}")
         bend = factor(diff(_curated(pairs), y, 2))
         if bend.subs({A: 3, y: S.Half}) >= 0:
             raise Unsolved("curation is concave in the share")
-    runaway = factor(ROOTS[False][1].subs(p, 0))
+    runaway = factor(_roots(False)[1].subs(p, 0))
     rare = K * A / (A + K - 1)  # one favoured among K samples: it is kept with A/(A+K-1), and there are K places for it
     if simplify(rare.subs(K, 2) - diff(_curated(True), y).subs(y, 0)) != 0 or limit(rare, K, oo) != A:
         raise Unsolved("the growth of a rare trait")
@@ -156,7 +155,7 @@ def _prove() -> tuple[Step, ...]:
         Step("Beside real data a share stays where x = (1-alpha) p + alpha C(x), with C(y)", _curated(False), "C = "),
         Step("of pairs", _curated(True), "C = "),
         Step("which are quadratic: very many, pairs", (_quadratic(False), _quadratic(True))[0], "a, b, -c: "),
-        Step("The root above 0", ROOTS[False][0], "x = "),
+        Step("The root above 0", _roots(False)[0], "x = "),
         Step("For a rare trait it is p (1-alpha)/(1-alpha g), g the growth of a rare trait, among K", rare, "g = "),
         Step("while alpha g < 1, that is up to the share", 1 / rare, "alpha = "),
         Step("Above it, however rare the trait in truth", runaway, "x = "),

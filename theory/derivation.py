@@ -45,10 +45,11 @@ def derive_affine(workflow: type, weight: Expr = w) -> Callable[[], Derived]:
         one, slope, constant = _affine(workflow, weight)
         state = solve_affine(slope, constant, one.start[0])
         error = one.error.subs(one.state[0], state)
+        if one.error != one.state[0]:
+            return Derived(error, spread(error), error.subs(m, oo))
         # G = V + v2 T obeys G' = b G + V (1 - b) + v2 c, without the difference of V and T
         inflow = factor(V * (1 - slope) + v2 * constant)
-        direct = solve_affine(slope, inflow, spread(one.start[0])) if one.error == one.state[0] else spread(error)
-        return Derived(error, direct, error.subs(m, oo))
+        return Derived(error, solve_affine(slope, inflow, spread(one.start[0])), error.subs(m, oo))
 
     return derive
 

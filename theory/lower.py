@@ -9,28 +9,36 @@ from __future__ import annotations
 import importlib.util
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import fields
 from fractions import Fraction
-from functools import cache, lru_cache, partial
+from functools import cache, lru_cache, partial, reduce
 from typing import Any
 
 import numpy as np
-from sympy import Abs, Dummy, Expr, Max, Symbol, Tuple, atan2, erfc, exp, lambdify, log, sin
-from sympy.core.function import Function
-from sympy.printing.numpy import NumPyPrinter
+from sympy import Abs, Expr, Max, Mul, S, Symbol, Tuple, atan2, erfc, exp, log, sin
 
 from . import arguments as arg
 from . import family, selection, stable, workflow
 from .symbols import j
 
-KNOWN = (exp, log, Max, Abs, erfc, sin, atan2)
+ELEMENTARY = {exp: "exp", log: "log", sin: "sin", atan2: "arctan2", Abs: "abs", erfc: "erfc"}
+STABLE = {  # and of how many bases each wants to know by how much it exceeds one
+    stable.CompoundPower: ("compound_power", 1),
+    stable.GeometricSum: ("geometric_sum", 1),
+    stable.HomogeneousSum: ("homogeneous_sum", 2),
+    stable.ExponentialQuotient: ("exponential_quotient", 0),
+    stable.LogarithmicQuotient: ("logarithmic_quotient", 0),
+    stable.DigammaGap: ("digamma_gap", 0),
+    stable.DigammaSlope: ("digamma_slope", 0),
+    stable.LogGammaGap: ("log_gamma_gap", 0),
+}
 Lowered = Callable[..., Any]
 
 
 def evaluate(expression: Expr, values: dict[Symbol, Any]) -> Any:
     """The expression at the values, broadcast: by JAX when one of them is a JAX array, else in float64 by NumPy."""
-    letters = tuple(sorted(expression.free_symbols, key=str))
+    letters = _letters(expression)
     given = [float(each) if isinstance(each, Fraction) else each for each in (values[letter] for letter in letters)]
     if arg.is_jax(*values.values()):
         return lower(expression, letters, "jax")(*given)
@@ -42,67 +50,93 @@ def evaluate(expression: Expr, values: dict[Symbol, Any]) -> Any:
 
 
 @lru_cache(maxsize=512)
+def _letters(expression: Expr) -> tuple[Symbol, ...]:
+    return tuple(sorted(expression.free_symbols, key=lambda letter: letter.name))
+
+
+@lru_cache(maxsize=512)
 def lower(expression: Expr, letters: tuple[Symbol, ...], module: str = "jax") -> Lowered:
     """The expression as a function of the letters, for arrays of ``module`` ("numpy" or "jax"), broadcasting.
 
     Raises ValueError, now and not at the call, for a function that has no array form here.
     """
-    drifts = sorted(expression.atoms(stable.DriftSum), key=str)
-    stand_ins = [Dummy() for _ in drifts]
-    plain = expression.xreplace(dict(zip(drifts, stand_ins, strict=True)))
-    outer = _elementary(plain, (*letters, *stand_ins), module)
-    parts = [_drift(each, letters, module) for each in drifts]
-
-    def call(*values: Any) -> Any:
-        return outer(*values, *(part(*values) for part in parts))
-
-    return call
+    return _written((expression,), letters, module)
 
 
-def _widened(kind: Any, name: str, bases: int) -> tuple[Any, Any]:
-    """How a stable function is called: by the name of its numeric form, each of its first ``bases`` with its base less one."""
-    wide = type(name, (Function,), {})
+def _written(results: tuple[Expr, ...], letters: tuple[Symbol, ...], module: str) -> Lowered:
+    """One function of the letters for all results (a tuple where there are several): a line for each part that differs.
 
-    def call(*given: Expr) -> Expr:
-        pairs = [each for base in given[:bases] for each in (base, stable.excess_of(base))]
-        return wide(*pairs, *given[bases:])
+    It is written out and compiled by Python, which takes a tenth of what SymPy's printer and its search for common parts do.
+    """
+    tools = _tools(module)
+    names: dict[Expr, str] = {letter: f"x{place}" for place, letter in enumerate(letters)}
+    lines: list[str] = []
 
-    return kind, call
+    def named(part: Expr) -> str:
+        if part.is_Rational:
+            return f"({part.p} / {part.q})" if part.q != 1 else f"({part.p})"
+        if part.is_Number or part.is_NumberSymbol:
+            return f"({float(part)})"
+        if part not in names:
+            text = text_of(part)
+            names[part] = f"y{len(lines)}"
+            lines.append(f"    {names[part]} = {text}")
+        return names[part]
+
+    def text_of(part: Expr) -> str:
+        if part.is_Add:
+            return " + ".join(map(named, part.args))
+        if part.is_Mul or part.is_Pow:
+            return quotient(part)
+        if part.func is Max:
+            return reduce(lambda first, second: f"maximum({first}, {second})", map(named, part.args))
+        if part.func in ELEMENTARY:
+            return call(ELEMENTARY[part.func], part.args)
+        if part.func in STABLE:
+            name, bases = STABLE[part.func]
+            pairs = [each for base in part.args[:bases] for each in (base, stable.excess_of(base))]
+            return call(name, (*pairs, *part.args[bases:]))
+        if part.func is stable.DriftSum:
+            *term, count = part.args
+            own, tools[name := f"sum{len(tools)}"] = _summed(*term, module)
+            return call(name, (count, *own))
+        raise ValueError(f"cannot be lowered to arrays: {part}")
+
+    def call(name: str, given: Iterable[Expr]) -> str:
+        return f"{name}({', '.join(map(named, given))})"
+
+    def quotient(part: Expr) -> str:
+        above, below = [], []
+        for each in Mul.make_args(part):
+            base, exponent = each.args if each.is_Pow else (each, S.One)
+            if each.is_Rational:
+                above += [f"{each.p}"] if each.p != 1 else []
+                below += [f"{each.q}"] if each.q != 1 else []
+            elif exponent.is_Rational and exponent < 0:
+                below.append(power(base, -exponent))
+            else:
+                above.append(power(base, exponent))
+        product = " * ".join(above) or "1"
+        return f"{product} / ({' * '.join(below)})" if below else product
+
+    def power(base: Expr, exponent: Expr) -> str:
+        if exponent == 1:
+            return named(base)
+        return f"sqrt({named(base)})" if exponent == S.Half else f"{named(base)} ** {named(exponent)}"
+
+    found = ", ".join(map(named, results))
+    source = "\n".join([f"def written({', '.join(names[each] for each in letters)}):", *lines, f"    return {found}"])
+    exec(source, tools)
+    written: Lowered = tools["written"]
+    return written
 
 
-STABLE = {
-    "compound_power": (stable.CompoundPower, 1),
-    "geometric_sum": (stable.GeometricSum, 1),
-    "homogeneous_sum": (stable.HomogeneousSum, 2),
-    "exponential_quotient": (stable.ExponentialQuotient, 0),
-    "logarithmic_quotient": (stable.LogarithmicQuotient, 0),
-    "digamma_gap": (stable.DigammaGap, 0),
-    "digamma_slope": (stable.DigammaSlope, 0),
-    "log_gamma_gap": (stable.LogGammaGap, 0),
-}
-WIDENED = [_widened(kind, name, bases) for name, (kind, bases) in STABLE.items()]
-
-
-def _elementary(expression: Expr | Tuple, letters: tuple[Symbol, ...], module: str) -> Lowered:
-    """Lambdify after giving each stable function its base less one."""
-    there = {each.func for each in expression.atoms(Function)}
-    for kind, call in WIDENED:
-        if kind in there:
-            expression = expression.replace(kind, call)
-    table = {name: getattr(stable, name) for name in STABLE}
-    unknown = [
-        each for each in expression.atoms(Function) if type(each).__name__ not in table and each.func not in KNOWN
-    ]
-    strange = {letter for letter in expression.free_symbols if letter not in letters}
-    if unknown or strange:
-        raise ValueError(f"cannot be lowered to arrays: {', '.join(map(str, [*unknown, *strange]))}")
+def _tools(module: str) -> dict[str, Any]:
+    """What the lines call: functions of an array library, and those of `stable` for it."""
     library = _library(module)
-    names = {name: getattr(library, name) for name in ("exp", "log", "sqrt", "sin", "amax", "maximum", "arctan2", "pi")}
-    names["erfc"] = _erfc(module)
-    names |= {name: partial(function, library) for name, function in table.items()}
-    own = {name: name for name in (*table, "erfc")}
-    printer = NumPyPrinter({"fully_qualified_modules": False, "user_functions": own})
-    return lambdify(letters, expression, modules=[names], printer=printer, cse=True)
+    elementary = {name: getattr(library, name) for name in ("exp", "log", "sqrt", "sin", "maximum", "arctan2")}
+    numeric = {name: partial(getattr(stable, name), library) for name, _ in STABLE.values()}
+    return {**elementary, **numeric, "erfc": _erfc(module), "inf": math.inf}
 
 
 def _library(module: str) -> Any:
@@ -122,26 +156,13 @@ def _erfc(module: str) -> Lowered:
     return jax.scipy.special.erfc
 
 
-def _drift(drift: stable.DriftSum, letters: tuple[Symbol, ...], module: str) -> Lowered:
-    """One sum over generations, of the letters of the whole expression."""
-    curvature, term, centre, count = drift.args
-    own, total = _summed(curvature, term, centre, module)
-    counted = _elementary(count, letters, module)
-
-    def call(*values: Any) -> Any:
-        given = dict(zip(letters, values, strict=True))
-        return total(counted(*values), *(given[letter] for letter in own))
-
-    return call
-
-
 @cache
 def _summed(curvature: Expr, term: Expr, centre: Expr, module: str) -> tuple[tuple[Symbol, ...], Lowered]:
     """The letters of a sum over generations, and the sum as a function of how many and of those."""
     letters = tuple(sorted(Tuple(curvature, term, centre).free_symbols - {j}, key=str))
     library = _library(module)
-    each_term = _elementary(term, (*letters, j), module)
-    scalars = _elementary(Tuple(curvature, *stable.coefficients(term, centre), centre), letters, module)
+    each_term = _written((term,), (*letters, j), module)
+    scalars = _written((curvature, *stable.coefficients(term, centre), centre), letters, module)
 
     def total(count: Any, *values: Any) -> Any:
         spread = [library.asarray(value)[..., None] for value in values]

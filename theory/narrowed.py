@@ -15,7 +15,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
-from sympy import QQ, Expr, Matrix, Poly, S, cancel, expand, factor, lambdify, limit, oo, ring, simplify, solve
+from sympy import QQ, Expr, Matrix, Poly, S, cancel, factor, lambdify, limit, oo, ring, simplify, solve
 from sympy.polys.ring_series import rs_trunc
 
 from . import arguments as arg
@@ -25,7 +25,7 @@ from .assumption import MATCHED, always
 from .family import Family, Gaussian
 from .lower import evaluate
 from .solve import Step, Unsolved, over_positive
-from .symbols import Lam, M, N, alpha, b, c, d, k, n, u1, u2, u3, u4, y
+from .symbols import Lam, M, N, alpha, b, c, d, k, n, u1, u2, u3, u4, y, z
 from .theorem import Assumption, Derived, Evidence, Theorem
 from .traced import inside
 from .workflow import FreshReal, Workflow
@@ -197,12 +197,12 @@ def _step(unbiased: bool) -> Callable[..., Any]:
 def transition() -> Matrix:
     """(8, 8): the moments of a generation, those of `MONOMIALS`, from those of the last one."""
     identity, written = (S.One, S.Zero), (Lam, Lam)  # covariances of the points: I and Lambda (I + Delta)
-    # n/(N+n), Nn/(N+n), 1/(N+n) and one over the divisor: letters here, so that nothing needs to be simplified
-    own, between, one_of, divided = alpha, k, b, c
+    # n/(N+n), Nn/(N+n), its inverse, 1/(N+n) and one over the divisor: letters, so that nothing needs to be simplified
+    own, between, apart, one_of, divided = alpha, k, z, b, c
     covariance = {
         "mm": _sum(((1 - own) * one_of, identity), (own * one_of, written)),
         "md": _sum((-one_of, identity), (one_of, written)),
-        "dd": _sum((own / between, identity), ((1 - own) / between, written)),
+        "dd": _sum((own * apart, identity), ((1 - own) * apart, written)),
     }
     mean, gap = (own, "m"), (S.One, "d")  # the common mean, less the truth; what the two means differ by
 
@@ -279,22 +279,29 @@ def _form(one: Spread) -> Expr:
     return one[0] * u1 + one[1] * u3
 
 
+MOMENTS, LETTERS = (u1, u2, u3, u4), (N, n, d, Lam, b, c, alpha, k)
+POLYNOMIALS = ring((*MOMENTS, *LETTERS, z), QQ)[0]  # many times quicker than `expand`
 RING = ring((n, d, Lam, y), QQ)[0]
 SIZES = {alpha: n / (N + n), k: N * n / (N + n), b: 1 / (N + n), c: 1 / (N + n - 1)}  # with divisor N + n - 1
 
 
 def _coefficients(moment: Expr) -> list[Expr]:
-    polynomial = Poly(expand(moment), u1, u2, u3, u4)
-    return [polynomial.coeff_monomial(each) for each in MONOMIALS]
+    wanted = [POLYNOMIALS.from_expr(each).leading_expv()[: len(MOMENTS)] for each in MONOMIALS]
+    found = dict.fromkeys(wanted, POLYNOMIALS.zero)
+    for powers, coefficient in POLYNOMIALS.from_expr(moment).terms():
+        *others, of_k, of_inverse = powers[len(MOMENTS) :]  # z = 1/k, of which no power is left alone
+        rest = (*(0,) * len(MOMENTS), *others, of_k - of_inverse, 0)
+        found[powers[: len(MOMENTS)]] += POLYNOMIALS({rest: coefficient})
+    return [found[powers].as_expr() for powers in wanted]
 
 
 @cache
 def _edges(unbiased: bool) -> tuple[Expr, Expr]:
     """Samples that are best, and harmless at most, as N grows."""
-    quadratic = _excess(unbiased)
-    (most,) = [each for each in solve(quadratic, n) if each != 0]
-    (best,) = solve(quadratic.diff(n), n)
-    return factor(best), factor(most)
+    lead, slope, none = Poly(_excess(unbiased), n).all_coeffs()
+    if none != 0:
+        raise Unsolved("an excess of no samples")
+    return factor(-slope / (2 * lead)), factor(-slope / lead)
 
 
 @cache
@@ -331,11 +338,11 @@ def _series(entry: Expr, unbiased: bool) -> Any:
         alpha: own * small * inverse,
         k: own * inverse,
     }
-    letters = (N, *values)
     total = RING.zero
-    for powers, coefficient in Poly(entry, *letters).terms():
-        term = RING(coefficient) * small ** (2 - powers[0])  # N^2 at most
-        for power, value in zip(powers[1:], values.values(), strict=True):
+    for powers, coefficient in POLYNOMIALS.from_expr(entry).terms():
+        of_real, *others = powers[len(MOMENTS) : -1]
+        term = RING(coefficient) * small ** (2 - of_real)  # N^2 at most
+        for power, value in zip(others, (values[letter] for letter in LETTERS[1:]), strict=True):
             for _ in range(power):
                 term = rs_trunc(term * value, small, 5)
         total += term

@@ -16,7 +16,6 @@ from sympy import (
     RisingFactorial,
     S,
     Symbol,
-    cancel,
     factor,
     factorial,
     fraction,
@@ -109,7 +108,7 @@ def growth(slope: Expr, constant: Expr, curvature: Expr) -> Expr:
 
 def over_positive(quotient: Expr, at: dict[Symbol, Expr | int]) -> tuple[Expr, Expr]:
     """Numerator and denominator of a quotient in lowest terms, the denominator positive where the letters are ``at``."""
-    above, below = fraction(cancel(quotient))
+    above, below = fraction(factor(quotient))  # a third of the time that `cancel` takes
     return (-above, -below) if below.subs(at) < 0 else (above, below)
 
 

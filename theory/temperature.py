@@ -8,6 +8,7 @@ share on, and stays: what has collapsed does not come back by returning to a sha
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -62,8 +63,8 @@ def temperature_window(tokens: Any, temperature: Any) -> TemperatureWindow:
     count, heat = np.broadcast_arrays(np.asarray(tokens, float), np.asarray(temperature, float))
     cold, many = heat < 1, count > 2
     inner, cool = np.where(many, count, 3.0), np.where(cold, heat, 0.5)
-    top = _root(lambda at: -evaluate(SLOPE, {s: inner, zeta: at}), np.zeros_like(inner), np.log(inner))
-    edge = _root(lambda at: evaluate(GAP, {s: inner, vartheta: cool, zeta: at}), cool * top, top)
+    top = _root(lambda at: -evaluate(_slope(), {s: inner, zeta: at}), np.zeros_like(inner), np.log(inner))
+    edge = _root(lambda at: evaluate(_gap(), {s: inner, vartheta: cool, zeta: at}), cool * top, top)
     least = evaluate(WINDOW.derived.expression, {s: inner, vartheta: cool, zeta: edge})
     leader = 1 / (1 + (inner - 1) * np.exp(-edge))
     found = (
@@ -94,9 +95,17 @@ def _bell(ratio: Expr) -> Expr:
     return s * exp(-ratio) / (ExponentialQuotient(-ratio) * (1 + (s - 1) * exp(-ratio)))
 
 
-SLOPE = 1 / zeta - exp(-zeta) / (zeta * ExponentialQuotient(-zeta)) - 1 / (1 + (s - 1) * exp(-zeta))  # of ln F
-# ln F(zeta) - ln F(zeta/vartheta)
-GAP = log(_bell(zeta) / s * exp(zeta)) - zeta - log(_bell(zeta / vartheta) / s * exp(zeta / vartheta)) + zeta / vartheta
+@cache
+def _slope() -> Expr:
+    """Of ln F."""
+    return 1 / zeta - exp(-zeta) / (zeta * ExponentialQuotient(-zeta)) - 1 / (1 + (s - 1) * exp(-zeta))
+
+
+@cache
+def _gap() -> Expr:
+    """ln F(zeta) - ln F(zeta/vartheta)."""
+    hot, cold = (log(_bell(each) / s * exp(each)) - each for each in (zeta, zeta / vartheta))
+    return hot - cold
 
 
 def _derive() -> Derived:
@@ -117,8 +126,8 @@ def _prove() -> tuple[Step, ...]:
     bell = _bell(zeta).doit()
     move = diff(log(share), zeta) * zeta - (bell - bell.subs(zeta, zeta / vartheta))
     rise = diff(log(bell), zeta)
-    gap = simplify(exp(expand(GAP.doit())) * bell.subs(zeta, zeta / vartheta) / bell)
-    if simplify(move) != 0 or simplify(rise - SLOPE.doit()) != 0 or gap != 1:
+    gap = simplify(exp(expand(_gap().doit())) * bell.subs(zeta, zeta / vartheta) / bell)
+    if simplify(move) != 0 or simplify(rise - _slope().doit()) != 0 or gap != 1:
         raise Unsolved("the slope of the share")
     falls = 1 / zeta - 1 / (exp(zeta) - 1)
     if simplify((diff(falls, zeta) - (1 / (4 * sinh(zeta / 2) ** 2) - 1 / zeta**2)).rewrite(exp)) != 0:

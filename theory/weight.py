@@ -9,10 +9,11 @@ for every quadratic variance function at every sample size; with sizes that stay
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
-from sympy import Expr, Max, Poly, cancel, diff, expand, factor, fraction, simplify, solve, sqrt
+from sympy import Expr, Max, Poly, S, Symbol, cancel, diff, expand, factor, fraction, simplify, solve, sqrt
 
 from . import arguments as arg
 from . import family as families
@@ -24,7 +25,7 @@ from .law import spread
 from .lower import evaluate, lower
 from .printed import Printed, Setting
 from .solve import Step, Unsolved
-from .symbols import N, T, V, a, k, moved, n, v2, w
+from .symbols import N, T, V, a, b, c, k, moved, n, v2, w
 from .theorem import Assumption, Derived, Evidence, Theorem
 from .traced import or_nan
 from .workflow import FreshReal, Schedule
@@ -66,7 +67,7 @@ def optimal_weight(f: Family, w: FreshReal) -> OptimalWeight:
         raise arg.refuse(
             "optimal_weight", "w", w, "the workflow is FreshReal: only fresh real data has a weight to choose"
         )
-    best = evaluate(_settled(), {N: w.real, n: w.synthetic, V: 1, v2: f.v2, moved: 0})
+    best = _settled({N: w.real, n: w.synthetic, V: 1, v2: f.v2, moved: 0})
     best = or_nan(best, f, FreshReal(w.real, w.synthetic))  # the weight it has is ignored
     return OptimalWeight(best, arg.scalar(best * f.v / w.real))
 
@@ -105,7 +106,7 @@ def optimal_weights(f: Family, real: Sequence[Any], synthetic: Any, drift: Any =
     for new, old in zip(sizes[1:], drawn, strict=True):
         found.append(gain(error[-1], 1.0 * new, 1.0 * old, 1.0, units[1], units[0]))
         error.append(found[-1] / new)
-    settled = evaluate(_settled(), {N: sizes[-1], n: last, V: 1.0, v2: units[1], moved: units[0]})
+    settled = _settled({N: sizes[-1], n: last, V: 1.0, v2: units[1], moved: units[0]})
     best, least = (xp.stack(xp.broadcast_arrays(*each)) for each in (found, error))
     best, least, settled = (or_nan(each, f) for each in (best, least * f.v, settled))
     return OptimalWeights(best, least, OptimalWeight(settled, arg.scalar(settled * f.v / sizes[-1])))
@@ -159,20 +160,24 @@ def _quadratic() -> Expr:
     return lead * w**2 + 2 * pull * w - 1
 
 
+@cache
 def _halved() -> tuple[Expr, Expr]:
     """Half the linear coefficient, and the leading one, of `_quadratic`."""
     ratio = N / n + moved * N / V
     return (1 - v2 / (n * ratio)) / 2, (1 + v2 / n) / ratio
 
 
+@cache
 def _root(pull: Expr, lead: Expr) -> Expr:
     """The root above 0 of lead w^2 + 2 pull w - 1, written so that it does not cancel for either sign of pull."""
-    return 1 / (2 * Max(pull, 0) + lead / (Max(pull, -pull) + sqrt(pull**2 + lead)))
+    forth, away = (Max(pull, other, evaluate=False) for other in (S.Zero, -pull))  # which is larger the numbers say
+    return 1 / (2 * forth + lead / (away + sqrt(pull**2 + lead)))
 
 
-def _settled() -> Expr:
-    """The weight that reproduces itself."""
-    return _root(*_halved())
+def _settled(values: dict[Symbol, Any]) -> Any:
+    """The weight that reproduces itself: the root of the numbers, since SymPy takes its time to put their letters in."""
+    pull, lead = (evaluate(each, values) for each in _halved())
+    return evaluate(_root(b, c), {b: pull, c: lead})
 
 
 def _plain() -> Expr:

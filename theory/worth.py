@@ -19,7 +19,7 @@ from sympy import Expr, Max, cancel, diff, factor, fraction, limit, oo, simplify
 from . import arguments as arg
 from .assumption import always
 from .lower import evaluate
-from .solve import Step, Unsolved
+from .solve import Step, Unsolved, linear_in
 from .source import Source, several, worth_of
 from .symbols import B, N, V, alpha, delta, n, tau
 from .theorem import Assumption, Derived, Evidence, Theorem
@@ -125,18 +125,22 @@ def weighed() -> Expr:
     return (1 - alpha) ** 2 * V / N + alpha**2 * (tau * V / n + squared_bias)
 
 
+def _share_at(quotient: Expr) -> Expr:
+    """The share at which a quotient vanishes whose numerator is a line in n."""
+    slope, constant = linear_in(fraction(factor(quotient))[0], n)
+    return cancel(-constant / (N * slope - constant))
+
+
 @cache
 def _turning() -> Expr:
     """The share at which the error of the pool turns."""
-    (number,) = solve(fraction(cancel(diff(pooled(), n)))[0], n)
-    return cancel(number / (N + number))
+    return _share_at(diff(pooled(), n))
 
 
 @cache
 def _level() -> Expr:
-    """The share at which the pool errs as much as the real samples alone."""
-    (number,) = [each for each in solve(fraction(cancel(pooled() - V / N))[0], n) if each != 0]
-    return cancel(number / (N + number))
+    """The share, other than 0, at which the pool errs as much as the real samples alone."""
+    return _share_at((pooled() - V / N) / n)
 
 
 def _clipped(share: Expr) -> tuple[Expr, Expr]:

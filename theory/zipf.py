@@ -24,7 +24,7 @@ from .theorem import Assumption, Derived, Evidence, Theorem
 EXPLICIT = 4096  # ranks that are summed one by one; beyond, Euler and Maclaurin's two terms are right to 1e-13
 NOTHING = 1e-18  # expected draws of a token below which it is not seen
 PANEL = 0.5  # of a quadrature in the logarithm of the rank, by the exponent of the law
-NODES, WEIGHTS = np.polynomial.legendre.leggauss(24)
+ORDER = 24  # nodes of Gauss and Legendre in a panel
 
 
 class Drawn(NamedTuple):
@@ -125,7 +125,8 @@ def _smooth(exponent: float, sets: list[Drawn], start: float, stop: float) -> fl
     low, high = math.log(start), math.log(stop)
     edges = np.linspace(low, high, max(1, math.ceil((high - low) * steep / PANEL)) + 1)
     half = np.diff(edges)[:, None] / 2
-    logs = edges[:-1, None] + half + half * NODES
+    nodes, weights = np.polynomial.legendre.leggauss(ORDER)  # here: to import it takes as long as a plan's sums
+    logs = edges[:-1, None] + half + half * nodes
     there = [each for each in sets if each.cut > start]
 
     def term(ranks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:  # and its slope by the rank
@@ -133,7 +134,7 @@ def _smooth(exponent: float, sets: list[Drawn], start: float, stop: float) -> fl
         value = ranks**-exponent * np.exp(sum(part[0] for part in parts))
         return value, value / ranks * (sum(part[1] for part in parts) - exponent)
 
-    area = float((half * WEIGHTS * np.exp(logs) * term(np.exp(logs))[0]).sum())
+    area = float((half * weights * np.exp(logs) * term(np.exp(logs))[0]).sum())
     values, slopes = term(np.array([start, stop]))
     return area + float(values[1] - values[0]) / 2 + float(slopes[1] - slopes[0]) / 12
 
