@@ -12,6 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelcollapse import theory
+from modelcollapse.proofs.budget import standard_scores, threshold
+from modelcollapse.simulate import verified
 from modelcollapse.theory.verified import _integral, _right_labels
 
 PERFECT = theory.Verifier(1.0, 1.0)
@@ -46,6 +48,13 @@ def test_what_labels_are_worth_has_their_accuracy(weight):
         )
         gaps.append(abs(found - as_right))
     assert gaps[1] < gaps[0] / 8 and gaps[1] < 1e-3
+
+
+def test_points_agree():
+    """Real and kept labels drawn, pooled and judged on new points: the exact accuracy."""
+    given_ = {"chains": 4096, "samples": 6, "real": 12, "dimension": 12, "points": 16}
+    seen = verified.accuracy(jax.random.key(0), P, 0.9, 0.5, 1.0, **given_)
+    assert abs(standard_scores(np.asarray(seen, float), np.asarray(exact(12, 6, 1.0, 12)))) < threshold(1)
 
 
 CHANCES = st.fractions(Fraction(1, 50), 1, max_denominator=60)
