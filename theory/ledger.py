@@ -222,16 +222,12 @@ def answering(question: Any, f: Family, w: Workflow) -> Theorem:
             theorem = survival.theorem_of(f, w)
         case "collapse_time":
             theorem = collapse.TIME if collapse.CHAINED.holds(f, w) else collapse.DIFFUSION
-        case "effective_corpus":
-            theorem = coverage.COVERAGE
-        case "l1_error_upper_bound":
-            theorem = l1.L1_ERROR
-        case "min_real_present":
-            theorem = absence.ABSENCE
         case "max_synthetic":
             theorem = _safe(w)
         case "second_moment" if isinstance(f, KernelDensity):
             theorem = second_moment_of(f, w)
+        case _ if name in ALSO:
+            theorem = ALSO[name]
         case _:
             found = [each for each in FORMS if each.quantity == name]
             if not found:
@@ -240,15 +236,15 @@ def answering(question: Any, f: Family, w: Workflow) -> Theorem:
     return theorem.stated_for("explain", f, w)
 
 
-QUESTIONS = {each.quantity for each in FORMS} | {
-    "diversity",
-    "effective_corpus",
-    "gain",
-    "gain_limit",
-    "l1_error_upper_bound",
-    "loss_probability",
-    "min_real_present",
+ALSO = {  # functions beside the one that a theorem is named by
+    "effective_corpus": coverage.COVERAGE,
+    "keep_all_gain": errors.ACCUMULATE,
+    "keep_all_gain_upper_bound": errors.ACCUMULATE,
+    "l1_error_upper_bound": l1.L1_ERROR,
+    "min_real_present": absence.ABSENCE,
+    "replaceable_share": errors.FRESH_REAL,
 }
+QUESTIONS = {each.quantity for each in FORMS} | {*ALSO, "diversity", "gain", "gain_limit", "loss_probability"}
 
 
 def _safe(w: Workflow) -> Theorem:
