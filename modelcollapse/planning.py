@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from .terminal import bar, number, refused, whole
@@ -15,89 +15,120 @@ if TYPE_CHECKING:
     from .questions import Answer, Known
 
 
-def order_plan(corpus: str | None, order: int, synthetic: str | None, train: str | None, generations: str, tolerance: str,
-               given: Mapping[str, Any]) -> tuple[OrderPlan, dict[str, Any]]:  # fmt: skip
-    """The plan for what follows each context of a text, and the text. ``given``: options that do not go with it."""
-    if corpus is None:
+@dataclass(frozen=True)
+class Pipeline:
+    """What was typed of the data and of the workflows; None where nothing was."""
+
+    corpus: str | None = None
+    unit: str | None = None
+    real: str | None = None
+    vocabulary: str | None = None
+    zipf: str | None = None
+    synthetic: str | None = None
+    train: str | None = None
+    generations: str | None = None
+    tolerance: str | None = None
+    as_truth: bool | None = None
+
+    @property
+    def last(self) -> int:
+        """The last generation."""
+        return whole("generations", "10" if self.generations is None else self.generations)
+
+    @property
+    def wanted(self) -> float:
+        """How much worse the error may become."""
+        return number("tolerance", "0.1" if self.tolerance is None else self.tolerance)
+
+
+def order_plan(pipeline: Pipeline, order: int, others: Mapping[str, Any]) -> tuple[OrderPlan, dict[str, Any]]:
+    """The plan for what follows each context of a text, and the text. ``others``: options that do not go with it."""
+    if pipeline.corpus is None:
         raise refused("order", order, "what follows what is read from a text: name a --corpus")
-    for name, value in given.items():
+    own = {name: getattr(pipeline, name) for name in ("unit", "real", "vocabulary", "zipf", "as_truth")}
+    for name, value in (own | dict(others)).items():
         if value is not None:
             raise refused(name, value, "leave it out: --order reads the bytes of a --corpus as the truth")
-    last, wanted = whole("generations", generations), number("tolerance", tolerance)
-    assert last is not None
-    if last > MOST_ORDER_GENERATIONS:
-        raise refused("generations", generations, f"at most {MOST_ORDER_GENERATIONS} generations with --order")
+    if pipeline.last > MOST_ORDER_GENERATIONS:
+        raise refused("generations", pipeline.generations, f"at most {MOST_ORDER_GENERATIONS} generations with --order")
     from modelcollapse.lm import text, tokenizer, windows
 
     from . import plan as plans
 
-    read = text.read(corpus)
+    read = text.read(pipeline.corpus)
     letters = tokenizer.fit_bytes(read.documents)
     tokens = windows.cut(read.documents, letters, ORDER_LENGTH).tokens
     with bar("planning") as moved:
         made = plans.plan_order(
-            tokens, order, vocabulary=letters.size, synthetic=whole("synthetic", synthetic), train=whole("train", train),
-            generations=last, tolerance=wanted, progress=moved,
+            tokens, order, vocabulary=letters.size, synthetic=whole("synthetic", pipeline.synthetic),
+            train=whole("train", pipeline.train), generations=pipeline.last, tolerance=pipeline.wanted, progress=moved,
         )  # fmt: skip
-    return made, {"kind": "corpus", "name": corpus, "sha256": read.sha256, "window": ORDER_LENGTH}
+    return made, {"kind": "corpus", "name": pipeline.corpus, "sha256": read.sha256, "window": ORDER_LENGTH}
 
 
 ORDER_LENGTH, MOST_ORDER_GENERATIONS = 64, 200
 
 
-def made(corpus: str | None, unit: str | None, real: str | None, vocabulary: str | None, zipf: str | None, synthetic: str | None,
-          train: str | None, generations: str, tolerance: str, as_truth: bool) -> Plan:  # fmt: skip
+def made(pipeline: Pipeline) -> Plan:
     """The plan for what the options say."""
     from modelcollapse import theory
 
     from . import plan as plans
 
-    last = whole("generations", generations)
-    assert last is not None
+    last, wanted = pipeline.last, pipeline.wanted
     if last > MOST_GENERATIONS:
-        raise refused("generations", generations, f"at most {MOST_GENERATIONS:,} generations; theory.error takes any")
+        raise refused(
+            "generations", pipeline.generations, f"at most {MOST_GENERATIONS:,} generations; theory.error takes any"
+        )
+    if not 0 < wanted <= MOST_TOLERANCE:
+        remedy = f"how much worse the error may become, above 0 and at most {MOST_TOLERANCE:,}: 0.1 is 10 %"
+        raise refused("tolerance", pipeline.tolerance, remedy)
     sizes: dict[str, Any] = {
-        "synthetic": whole("synthetic", synthetic),
-        "train": whole("train", train),
+        "synthetic": whole("synthetic", pipeline.synthetic),
+        "train": whole("train", pipeline.train),
         "generations": last,
-        "tolerance": number("tolerance", tolerance),
+        "tolerance": wanted,
     }
-    if not 0 < sizes["tolerance"] <= MOST_TOLERANCE:
-        wanted = f"how much worse the error may become, above 0 and at most {MOST_TOLERANCE:,}: 0.1 is 10 %"
-        raise refused("tolerance", tolerance, wanted)
-    if corpus is None:
-        for name, value in (("unit", unit), ("as-truth", as_truth or None)):
-            if value is not None:
-                raise refused(name, value, "says how a corpus is read: name the --corpus, or leave it out")
-        if real is None or vocabulary is None:
-            missing = "--real" if real is None else "--vocabulary"
-            raise theory.InputError(f"plan: {missing} is missing: name a --corpus, or give --real N and --vocabulary V")
-        items, tokens, exponent = whole("real", real), whole("vocabulary", vocabulary), number("zipf", zipf or "1")
-        if items is not None and items < 2:
-            raise refused("real", real, "give at least 2 real samples: with fewer there is nothing to plan")
-        if tokens is None or tokens > MOST_TOKENS:
-            raise refused("vocabulary", vocabulary, f"at most {MOST_TOKENS:,} different tokens")
-        if not 0 <= exponent <= MOST_ZIPF:
-            raise refused("zipf", str(zipf), f"an exponent from 0 (all tokens alike) to {MOST_ZIPF}")
-        family = theory.Categorical(plans.zipf(tokens, exponent))
-        source = {"kind": "zipf", "vocabulary": tokens, "exponent": exponent}
-        assert items is not None
+    if pipeline.corpus is None:
+        items, tokens, exponent = _numbers(pipeline)
         if tokens * last > MOST_WORK:
             fewer = f"{MOST_WORK // tokens:,} generations, or {MOST_WORK // last:,} tokens"
-            raise refused("generations", generations, f"too much work for a vocabulary of {tokens:,}: at most {fewer}")
-        with bar("planning") as moved:
-            return plans.plan(family, real=items, source=source, progress=moved, **sizes)
-    for name, value in (("real", real), ("vocabulary", vocabulary), ("zipf", zipf)):
-        if value is not None:
-            raise refused(name, value, "a corpus says this itself: leave it out, or leave out --corpus")
-    text = read(corpus, unit or "words")
-    family = theory.Categorical.from_counts(text.counts)
-    if as_truth:
-        family = theory.Categorical(family.p)
-    source = {"kind": "corpus", "name": text.name, "unit": text.unit, "tokens": text.size, "vocabulary": text.vocabulary,
-              "singletons": text.singletons, "sha256": text.sha256, "as_truth": as_truth}  # fmt: skip
+            raise refused("generations", str(last), f"too much work for a vocabulary of {tokens:,}: at most {fewer}")
+        family = theory.Categorical(plans.zipf(tokens, exponent))
+        source = {"kind": "zipf", "vocabulary": tokens, "exponent": exponent}
+    else:
+        for name in ("real", "vocabulary", "zipf"):
+            if (value := getattr(pipeline, name)) is not None:
+                raise refused(name, value, "a corpus says this itself: leave it out, or leave out --corpus")
+        text = read(pipeline.corpus, "words" if pipeline.unit is None else pipeline.unit)
+        items, family = text.size, theory.Categorical.from_counts(text.counts)
+        if pipeline.as_truth:
+            family = theory.Categorical(family.p)
+        source = {"kind": "corpus", "name": text.name, "unit": text.unit, "tokens": text.size, "vocabulary": text.vocabulary,
+                  "singletons": text.singletons, "sha256": text.sha256, "as_truth": bool(pipeline.as_truth)}  # fmt: skip
     with bar("planning") as moved:
-        return plans.plan(family, real=text.size, source=source, progress=moved, **sizes)
+        return plans.plan(family, real=items, source=source, progress=moved, **sizes)
+
+
+def _numbers(pipeline: Pipeline) -> tuple[int, int, float]:
+    """Real samples, different tokens and exponent of who has no corpus."""
+    from modelcollapse.theory import InputError
+
+    for name in ("unit", "as_truth"):
+        if (value := getattr(pipeline, name)) is not None:
+            raise refused(name, value, "says how a corpus is read: name the --corpus, or leave it out")
+    if pipeline.real is None or pipeline.vocabulary is None:
+        missing = "--real" if pipeline.real is None else "--vocabulary"
+        raise InputError(f"plan: {missing} is missing: name a --corpus, or give --real N and --vocabulary V")
+    items, tokens = whole("real", pipeline.real), whole("vocabulary", pipeline.vocabulary)
+    exponent = number("zipf", "1" if pipeline.zipf is None else pipeline.zipf)
+    if items < 2:
+        raise refused("real", pipeline.real, "give at least 2 real samples: with fewer there is nothing to plan")
+    if tokens > MOST_TOKENS:
+        raise refused("vocabulary", pipeline.vocabulary, f"at most {MOST_TOKENS:,} different tokens")
+    if not 0 <= exponent <= MOST_ZIPF:
+        raise refused("zipf", pipeline.zipf, f"an exponent from 0 (all tokens alike) to {MOST_ZIPF}")
+    return items, tokens, exponent
 
 
 MOST_TOKENS, MOST_ZIPF, MOST_GENERATIONS, MOST_TOLERANCE = 10_000_000, 100, 1000, 1_000_000
@@ -229,60 +260,61 @@ READ: dict[str, Callable[[str, str], Any]] = {
 }
 
 
-def wants_a_plan(asked: Mapping[str, str | None], corpus: str | None, real: str | None, vocabulary: str | None,
-                 others: tuple[Any, ...]) -> bool:  # fmt: skip
-    """Whether the plan is made beside the answers: always without a question, else where it is said of what.
-
-    ``others``: options that say how tokens are read or counted; they are of no use without a plan.
-    """
-    alone = corpus is None and (real is None or vocabulary is None) and all(each is None for each in others)
-    return all(each is None for each in asked.values()) or not alone
+def wants_a_plan(asked: Mapping[str, str], pipeline: Pipeline) -> bool:
+    """Whether the plan is made beside the answers: always without a question, else where it is said of what."""
+    others = (pipeline.unit, pipeline.zipf, pipeline.train, pipeline.as_truth)  # of no use without a plan
+    numbers = pipeline.real is not None and pipeline.vocabulary is not None
+    return not asked or pipeline.corpus is not None or numbers or any(each is not None for each in others)
 
 
-def check_context(asked: Mapping[str, str | None], context: Mapping[str, str | None]) -> None:
-    """Refuse what is said of the pipeline where no question looks at it.
+def seen(pipeline: Pipeline) -> dict[str, str]:
+    """What a plan looks at, and questions may."""
+    names = ("real", "synthetic", "vocabulary", "generations", "tolerance")
+    return {name: value for name in names if (value := getattr(pipeline, name)) is not None}
 
-    ``context``: where a plan is made, without what the plan looks at.
-    """
+
+def check_use(asked: Mapping[str, str], said: Mapping[str, str]) -> None:
+    """Refuse what is said of the pipeline where no question looks at it."""
     from .questions import ASKED
 
-    for name, text in context.items():
-        users = [each for each, question in ASKED.items() if name.replace("-", "_") in question.uses]
-        if text is not None and all(asked[each] is None for each in users):
+    for name, text in said.items():
+        users = [each for each, question in ASKED.items() if name in question.uses]
+        if not asked.keys() & users:
             wanted = "ask with --" + " or --".join(users) if users else "it belongs to a plan of tokens"
             raise refused(name, text, f"no question that is asked uses it: {wanted}")
 
 
-CONTEXT: dict[str, Callable[[str, str], Any]] = {
+AROUND: dict[str, Callable[[str, str], Any]] = {
     "share": _share,
     "accuracy": _share,
-    "generations": whole,
     "correction": _correction,
-    "at-least": whole,
+    "at_least": whole,
 }
 
 
-def known(made: Plan | None, real: str | None, synthetic: str | None, vocabulary: str | None,
-          context: Mapping[str, str | None]) -> Known:  # fmt: skip
+def known(made: Plan | None, pipeline: Pipeline, around: Mapping[str, str]) -> Known:
     """What the options, or the plan, say of the pipeline."""
     from .questions import Known
 
-    rest = {name.replace("-", "_"): CONTEXT[name](name, text) for name, text in context.items() if text is not None}
+    rest: dict[str, Any] = {name: AROUND[name](name, text) for name, text in around.items()}
+    rest["generations"] = whole("generations", pipeline.generations)
     if made is None:
-        return Known(whole("real", real), whole("synthetic", synthetic), whole("vocabulary", vocabulary), **rest)
+        return Known(
+            **rest, **{name: whole(name, getattr(pipeline, name)) for name in ("real", "synthetic", "vocabulary")}
+        )
     there = made.family.p[made.family.p > 0]
     return Known(made.real, made.synthetic, len(there), alike=bool((there == there[0]).all()), **rest)
 
 
-def answers(given: Mapping[str, str | None], known: Known) -> list[Answer]:
+def answers(given: Mapping[str, Any], known: Known) -> list[Answer]:
     """The answers to the questions that options ask, in the order of `questions.ASKED`."""
     from modelcollapse.theory.arguments import InputError
 
     from . import questions
 
-    asked = {name: text for name in questions.ASKED if (text := given.get(name)) is not None}
     found = []
-    for name, text in asked.items():
+    for name in (each for each in questions.ASKED if each in given):
+        text = given[name]
         try:
             value = READ[name](name, text)
             if name == "worth":

@@ -8,9 +8,15 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, overload
 
 
+@overload
+def whole(name: str, text: str) -> int: ...
+@overload
+def whole(name: str, text: None) -> None: ...
+@overload
+def whole(name: str, text: str | None) -> int | None: ...
 def whole(name: str, text: str | None) -> int | None:
     """A whole number as people write it: 1000, 1_000, 1e6."""
     if text is None:
@@ -62,7 +68,7 @@ def refused(option: str, value: Any, remedy: str) -> ValueError:
     from modelcollapse.theory.arguments import InputError, shown
 
     text = (value or '""') if isinstance(value, str) else shown(value)
-    return InputError(f"--{option} {text}: {remedy}")
+    return InputError(f"--{option.replace('_', '-')} {text}: {remedy}")
 
 
 @contextmanager

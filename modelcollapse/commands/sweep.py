@@ -143,12 +143,11 @@ def command(
     if out is not None and out.is_dir() and out.suffix != ".zarr":
         raise refused("out", str(out), f"is a folder: name a file, such as {out / 'grid.nc'}")
     way = division.of(shard, coordinator, (process, processes), slurm, shards, merge, tuple(pieces or ()), out)
-    own = {name: value for name, value in context.params.items() if options.typed(context, name)}
+    own = options.typed(context)
     if isinstance(way, division.Merge):
         _merge(way, out, as_json, own)
         return
     count, last, many = whole("chains", chains), whole("generations", generations), whole("seeds", seeds)
-    assert count is not None and last is not None and many is not None
     if not 0 <= seed <= 2**63 - many:
         last_seed = "2^63 - 1" if many == 1 else f"2^63 - {many:,}, the first of {many:,} that follow each other"
         raise refused("seed", seed, f"a whole number from 0 to {last_seed}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -71,7 +71,7 @@ def command(
     """
     from modelcollapse.theory import ledger
 
-    given: dict[str, Any] = {each: context.params[each] for each in context.params if options.typed(context, each)}
+    given = options.typed(context)
     problem = {each: value for each, value in given.items() if each not in ("name", *FORMS)}
     if problem:
         _applicability(name, problem, [each for each in FORMS[:-1] if each in given], as_json)
