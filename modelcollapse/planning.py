@@ -7,9 +7,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from .terminal import bar, number, refused, whole
+from .terminal import LEAST_SIZE, MOST, bar, number, refused, whole
 
 if TYPE_CHECKING:
+    from modelcollapse.theory.arguments import InputError
+
     from .corpus import Corpus, Unit
     from .plan import OrderPlan, Plan
     from .questions import Answer, Known
@@ -41,10 +43,12 @@ class Pipeline:
         return number("tolerance", "0.1" if self.tolerance is None else self.tolerance)
 
 
-def order_plan(pipeline: Pipeline, order: int, others: Mapping[str, Any]) -> tuple[OrderPlan, dict[str, Any]]:
+def order_plan(pipeline: Pipeline, order: str, others: Mapping[str, Any]) -> tuple[OrderPlan, dict[str, Any]]:
     """The plan for what follows each context of a text, and the text. ``others``: options that do not go with it."""
     if pipeline.corpus is None:
         raise refused("order", order, "what follows what is read from a text: name a --corpus")
+    if order not in ORDERS:
+        raise refused("order", order, f"bytes in a context: give {', '.join(ORDERS[:-1])} or {ORDERS[-1]}")
     own = {name: getattr(pipeline, name) for name in ("unit", "real", "vocabulary", "zipf", "as_truth")}
     for name, value in (own | dict(others)).items():
         if value is not None:
@@ -60,13 +64,13 @@ def order_plan(pipeline: Pipeline, order: int, others: Mapping[str, Any]) -> tup
     tokens = windows.cut(read.documents, letters, ORDER_LENGTH).tokens
     with bar("planning") as moved:
         made = plans.plan_order(
-            tokens, order, vocabulary=letters.size, synthetic=whole("synthetic", pipeline.synthetic),
+            tokens, int(order), vocabulary=letters.size, synthetic=whole("synthetic", pipeline.synthetic),
             train=whole("train", pipeline.train), generations=pipeline.last, tolerance=pipeline.wanted, progress=moved,
         )  # fmt: skip
     return made, {"kind": "corpus", "name": pipeline.corpus, "sha256": read.sha256, "window": ORDER_LENGTH}
 
 
-ORDER_LENGTH, MOST_ORDER_GENERATIONS = 64, 200
+ORDERS, ORDER_LENGTH, MOST_ORDER_GENERATIONS = ("0", "1", "2"), 64, 200
 
 
 def made(pipeline: Pipeline) -> Plan:
@@ -77,9 +81,7 @@ def made(pipeline: Pipeline) -> Plan:
 
     last, wanted = pipeline.last, pipeline.wanted
     if last > MOST_GENERATIONS:
-        raise refused(
-            "generations", pipeline.generations, f"at most {MOST_GENERATIONS:,} generations; theory.error takes any"
-        )
+        raise refused("generations", pipeline.generations, f"at most {MOST_GENERATIONS:,} generations")
     if not 0 < wanted <= MOST_TOLERANCE:
         remedy = f"how much worse the error may become, above 0 and at most {MOST_TOLERANCE:,}: 0.1 is 10 %"
         raise refused("tolerance", pipeline.tolerance, remedy)
@@ -119,7 +121,8 @@ def _numbers(pipeline: Pipeline) -> tuple[int, int, float]:
             raise refused(name, value, "says how a corpus is read: name the --corpus, or leave it out")
     if pipeline.real is None or pipeline.vocabulary is None:
         missing = "--real" if pipeline.real is None else "--vocabulary"
-        raise InputError(f"plan: {missing} is missing: name a --corpus, or give --real N and --vocabulary V")
+        about = next((f"--{name} {value}" for name, value in vars(pipeline).items() if value is not None), "plan")
+        raise InputError(f"{about}: {missing} is missing: name a --corpus, or give --real N and --vocabulary V")
     items, tokens = whole("real", pipeline.real), whole("vocabulary", pipeline.vocabulary)
     exponent = number("zipf", "1" if pipeline.zipf is None else pipeline.zipf)
     if items < 2:
@@ -179,7 +182,7 @@ def _share(name: str, text: str) -> float:
         value = float(plain.removesuffix("%")) / (100 if plain.endswith("%") else 1)
     except ValueError:
         raise refused(name, text, A_SHARE) from None
-    if not 0 <= value <= 1:
+    if not (value == 0 or LEAST_SIZE <= value <= 1):
         raise refused(name, text, A_SHARE)
     return value
 
@@ -193,15 +196,35 @@ def _several(
         parts = text.split(",")
         if not least <= len(parts) <= most:
             raise refused(name, text, f"give {what}")
-        return tuple(read(name, part.strip()) for part in parts)
+        return tuple(_part(name, text, part.strip(), read) for part in parts)
 
     return numbers
 
 
+def _part(name: str, text: str, part: str, read: Callable[[str, str], Any]) -> Any:
+    """One number of several: its refusal names it and all of them."""
+    from modelcollapse.theory import InputError
+
+    try:
+        return read(name, part)
+    except InputError as problem:
+        alone = str(problem).removeprefix(f"--{name.replace('_', '-')} ")
+        raise refused(name, text, alone) if part != text else problem from None
+
+
 def _budget(name: str, text: str) -> Any:
+    """What there is to spend and what things cost; a refusal names the entry."""
+    from modelcollapse.theory import InputError
+
     from .budget import read as budget
 
-    return budget(text)
+    try:
+        return budget(text)
+    except InputError as problem:
+        entry = next(
+            (each.strip() for each in text.split(",") if each.partition("=")[0].strip() == problem.argument), ""
+        )
+        raise refused(name, text, f"{entry}: {problem.remedy}" if entry and entry != text else problem.remedy) from None
 
 
 def _correction(name: str, text: str) -> Any:
@@ -209,6 +232,8 @@ def _correction(name: str, text: str) -> Any:
     from modelcollapse import theory
 
     numbers = _several(2, 3, "contraction,worth or contraction,worth,keep, as 0.5,1000,0.7", _letters)(name, text)
+    if numbers[1] == 0:
+        raise refused(name, text, "its second number is a worth in real samples, above 0, inf without bias")
     try:
         return theory.Correction(*numbers)
     except theory.InputError as problem:
@@ -218,12 +243,17 @@ def _correction(name: str, text: str) -> Any:
 def _worth(name: str, text: str) -> float:
     """Real samples, or inf."""
     value = _letters(name, text.strip())
-    if value < 0:
-        raise refused(name, text, "give what it is worth in real samples, 0 or more, inf for a source without bias")
+    if value < 0 or MOST < value < float("inf"):
+        raise refused(
+            name, text, f"give its worth in real samples, 0 or more and at most {MOST:,}, or inf: without bias"
+        )
     return value
 
 
 def _letters(name: str, text: str) -> float:
+    """A number, or inf."""
+    if text.lower() == "nan":
+        raise refused(name, text, "give a number, or inf")
     return float("inf") if text.lower() == "inf" else number(name, text)
 
 
@@ -273,6 +303,16 @@ def seen(pipeline: Pipeline) -> dict[str, str]:
     return {name: value for name in names if (value := getattr(pipeline, name)) is not None}
 
 
+def _or(options: list[str]) -> str:
+    """Options to choose from.
+
+    >>> _or(["count", "retain", "at_least"])
+    '--count, --retain or --at-least'
+    """
+    names = [f"--{each.replace('_', '-')}" for each in options]
+    return " or ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+
+
 def check_use(asked: Mapping[str, str], said: Mapping[str, str]) -> None:
     """Refuse what is said of the pipeline where no question looks at it."""
     from .questions import ASKED
@@ -280,7 +320,7 @@ def check_use(asked: Mapping[str, str], said: Mapping[str, str]) -> None:
     for name, text in said.items():
         users = [each for each, question in ASKED.items() if name in question.uses]
         if not asked.keys() & users:
-            wanted = "ask with --" + " or --".join(users) if users else "it belongs to a plan of tokens"
+            wanted = f"ask with {_or(users)}" if users else "it belongs to a plan of tokens"
             raise refused(name, text, f"no question that is asked uses it: {wanted}")
 
 
@@ -306,22 +346,39 @@ def known(made: Plan | None, pipeline: Pipeline, around: Mapping[str, str]) -> K
     return Known(made.real, made.synthetic, len(there), alike=bool((there == there[0]).all()), **rest)
 
 
-def answers(given: Mapping[str, Any], known: Known) -> list[Answer]:
-    """The answers to the questions that options ask, in the order of `questions.ASKED`."""
+def answers(given: Mapping[str, Any], known: Known, said: Mapping[str, Any]) -> list[Answer]:
+    """The answers to the questions that options ask, in the order of `questions.ASKED`. ``said``: what was typed beside them."""
     from modelcollapse.theory.arguments import InputError
 
     from . import questions
 
     found = []
     for name in (each for each in questions.ASKED if each in given):
-        text = given[name]
+        question, text = questions.ASKED[name], given[name]
+        value = READ[name](name, text)
+        if name == "worth":
+            known = replace(known, worth=value)
         try:
-            value = READ[name](name, text)
-            if name == "worth":
-                known = replace(known, worth=value)
-            found.append(questions.ASKED[name].ask(value, known))
-            if name == "pilot":
-                known = replace(known, worth=found[-1].numbers["worth"])
+            found.append(question.ask(value, known))
         except InputError as problem:
-            raise (refused(name, text, problem.remedy) if problem.remedy else problem) from None
+            raise _about(problem, name, text, {each: said.get(each) for each in question.uses}, known) from None
+        if name == "pilot":
+            known = replace(known, worth=found[-1].numbers["worth"])
     return found
+
+
+def _about(problem: InputError, name: str, text: Any, others: Mapping[str, Any], known: Known) -> ValueError:
+    """A refusal of the library, said of the option that it is about: what else the question looks at, or the question."""
+    from . import refusals
+
+    if not problem.remedy:
+        return problem
+    other = refusals.OWN.get(problem.argument, problem.argument)
+    if others.get(other) is not None and _same(getattr(known, other), problem.value):
+        name, text = other, others[other]
+    return refused(name, text, refusals.in_words(problem.remedy))
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Whether both are the same number."""
+    return isinstance(other, int | float) and bool(one == other)

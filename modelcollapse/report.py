@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
 
-from .terminal import percent
+from .terminal import counted, percent
 
 if TYPE_CHECKING:
     from modelcollapse.theory import Applicability, Family, Theorem
@@ -58,9 +58,10 @@ def plan(made: Plan) -> None:
                   f"{'the truth' if source['as_truth'] else 'the data of generation 1'}")  # fmt: skip
     else:
         out.print(
-            f"[bold]{made.real:,} real samples[/] of {source['vocabulary']:,} tokens, Zipf exponent {source['exponent']:g}"
+            f"[bold]{counted(made.real, 'real sample')}[/] of {counted(source['vocabulary'], 'token')}, Zipf exponent "
+            f"{source['exponent']:g}"
         )
-    out.print(f"{made.synthetic:,} synthetic samples per generation; error of one fit on the real data "
+    out.print(f"{counted(made.synthetic, 'synthetic sample')} per generation; error of one fit on the real data "
               f"{number(made.family.v / made.real)} (squared distance of the probabilities)")  # fmt: skip
     last = made.generations[-1]
     if not made.family.v:
@@ -102,8 +103,9 @@ def plan(made: Plan) -> None:
 def order_plan(name: str, made: OrderPlan) -> None:
     """The plan for what follows each context: gain, limit, and the pairs that are still known."""
     out, last = console(), made.generations[-1]
-    out.print(f"[bold]{escape(name)}[/]: {made.real:,} bytes, {made.contexts:,} contexts of {made.order} bytes, {made.pairs:,} "
-              f"pairs of context and byte, read as the truth; {made.synthetic:,} synthetic bytes per generation")  # fmt: skip
+    out.print(f"[bold]{escape(name)}[/]: {made.real:,} bytes, {counted(made.contexts, 'context')} of "
+              f"{counted(made.order, 'byte')}, {counted(made.pairs, 'pair')} of context and byte, read as the truth; "
+              f"{counted(made.synthetic, 'synthetic byte')} per generation")  # fmt: skip
     title = "Error in units of real data alone, and pairs that the model still knows"
     table = titled(out, title)
     table.add_column("workflow", no_wrap=True)
@@ -158,9 +160,8 @@ def answers(made: Plan) -> list[str]:
         f"{replace.rare[-1]:.1%}; with the real data kept none of those seen in it is lost.",
     ]
     if math.isfinite(made.collapse_time):
-        lines.append(
-            f"Total collapse? Replacing, after about {number(round(made.collapse_time))} generations ({made.collapse_time_is})."
-        )
+        time = counted(round(made.collapse_time), "generation")
+        lines.append(f"Total collapse? Replacing, after about {time} ({made.collapse_time_is}).")
     if fresh.optimal_weight is not None:
         lines.append(f"With new real data every time: pooled, the error settles at {number(fresh.limit)} of real data alone; "
                      f"best with weight {number(fresh.optimal_weight.weight)} on the real part.")  # fmt: skip

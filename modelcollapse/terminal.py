@@ -26,7 +26,13 @@ def whole(name: str, text: str | None) -> int | None:
         raise refused(name, text, "give a whole number")
     if value < 1:
         raise refused(name, text, "give a whole number, at least 1")
+    if value > MOST:
+        raise refused(name, text, f"give a whole number, at most {MOST:,} (2^53)")
     return int(text) if text.isdigit() else int(value)
+
+
+MOST = 2**53  # whole numbers are exact up to here
+LEAST_SIZE, MOST_SIZE = 1e-15, 1e100  # of a number that is not 0
 
 
 def number(name: str, text: str) -> float:
@@ -37,6 +43,10 @@ def number(name: str, text: str) -> float:
         raise refused(name, text, "give a number, like 1000 or 1e6") from None
     if not math.isfinite(value):
         raise refused(name, text, "give a finite number")
+    if value and abs(value) < LEAST_SIZE:
+        raise refused(name, text, f"give 0, or a number of at least {LEAST_SIZE:g} in size")
+    if abs(value) > MOST_SIZE:
+        raise refused(name, text, f"give a number of at most {MOST_SIZE:g} in size")
     return value
 
 
@@ -47,6 +57,36 @@ def percent(share: float) -> str:
     ('12.5 %', '250 times')
     """
     return f"{100 * share:.4g} %" if share < 10 else f"{share:.4g} times"
+
+
+def amount(number: float) -> str:
+    """A number of things as people say it.
+
+    >>> amount(12345.4), amount(0.125), amount(float("inf"))
+    ('12,345', '0.12', 'any number')
+    """
+    if math.isinf(number):
+        return "any number"
+    return f"{number:.2g}" if number < 10 and number != int(number) else f"{number:,.0f}"
+
+
+def counted(number: float, thing: str, things: str = "") -> str:
+    """A number of things, one or many.
+
+    >>> counted(1, "generation"), counted(1234, "new real sample"), counted(0, "batch", "batches")
+    ('1 generation', '1,234 new real samples', '0 batches')
+    """
+    many = things or f"{thing}s"
+    return f"any number of {many}" if math.isinf(number) else f"{amount(number)} {thing if number == 1 else many}"
+
+
+def be(number: float) -> str:
+    """What so many do: is or are.
+
+    >>> be(1), be(2), be(float("inf"))
+    ('is', 'are', 'is')
+    """
+    return "is" if number == 1 or math.isinf(number) else "are"
 
 
 def speak_plainly() -> None:
@@ -64,11 +104,14 @@ def _plain(problem: UnicodeError) -> tuple[str, int]:
 
 
 def refused(option: str, value: Any, remedy: str) -> ValueError:
-    """The refusal of an option: its name, its value, the remedy."""
+    """The refusal of an option: its name, its value unless it is a flag, the remedy."""
     from modelcollapse.theory.arguments import InputError, shown
 
+    name = f"--{option.replace('_', '-')}"
+    if value is True:
+        return InputError(f"{name}: {remedy}")
     text = (value or '""') if isinstance(value, str) else shown(value)
-    return InputError(f"--{option.replace('_', '-')} {text}: {remedy}")
+    return InputError(f"{name} {text}: {remedy}")
 
 
 @contextmanager

@@ -208,7 +208,7 @@ def test_a_budget_buys_what_is_worth_its_price(capsys: pytest.CaptureFixture[str
         (["plan", "--count", "5", "--real", "100", "--zipf", "1"], ["--vocabulary is missing"]),
         (["plan", "--corpus", "builtin:pydoc", "--order", "1", "--rare", "0.1"], ["--rare 0.1", "leave it out"]),
         (["plan", "--pilot", "no/such.csv"], ["no/such.csv", "cannot be read"]),
-        (["plan", "--verifier", "1.2,0.2"], ["--verifier 1.2", "from 0 to 1"]),
+        (["plan", "--verifier", "1.2,0.2"], ["--verifier 1.2,0.2: 1.2:", "from 0 to 1"]),
         (["plan", "--verifier", "0.9"], ["--verifier 0.9", "0.9,0.2"]),
         (["plan", "--verifier", "0,0.2"], ["--verifier 0,0.2", "above 0"]),
         (["plan", "--verifier", "0.9,0.2", "--accuracy", "7"], ["--accuracy 7", "from 0 to 1"]),
@@ -229,19 +229,40 @@ def test_a_budget_buys_what_is_worth_its_price(capsys: pytest.CaptureFixture[str
         (["plan", "--multiplier", "0.7"], ["--multiplier 0.7", "--real"]),
         (["plan", "--multiplier", "2", "--real", "10"], ["--multiplier 2", "at most 1"]),
         (["plan", "--detector", "0.9,0.1"], ["--detector 0.9,0.1", "--share"]),
-        (["plan", "--detector", "0.9,1.1", "--share", "0.5"], ["--detector 1.1", "from 0 to 1"]),
+        (["plan", "--detector", "0.9,1.1", "--share", "0.5"], ["--detector 0.9,1.1: 1.1", "from 0 to 1"]),
         (["plan", "--stream", "1.5"], ["--stream 1.5", "from 0 to 1"]),
         (["plan", "--recover", "0.1"], ["--recover 0.1", "--real"]),
         (["plan", "--recover", "0", "--real", "9"], ["--recover 0", "above 0"]),
         (["plan", "--budget", ""], ["--budget", "total=1000"]),
         (["plan", "--budget", "total=0"], ["--budget total=0", "above 0"]),
         (["plan", "--budget", "total=0.5"], ["--budget total=0.5", "too little"]),
-        (["plan", "--budget", "total=9,gold=1"], ["--budget", "real, synthetic"]),
+        (["plan", "--budget", "total=9,gold=1"], ["--budget total=9,gold=1: gold=1:", "real, synthetic"]),
+        (["plan", "--budget", "total=9,real=x"], ["--budget total=9,real=x: real=x:", "number"]),
+        (["plan", "--budget", "total=nan,real=1"], ["--budget total=nan,real=1: total=nan:", "above 0"]),
+        (["plan", "--budget", "total=9,real=0"], ["--budget total=9,real=0: real=0:", "above 0"]),
+        (["plan", "--budget", "total=9,training=-1"], [": training=-1:", "at least 0"]),
+        (["plan", "--budget", "total=1e30"], ["--budget total=1e30", "2^53"]),
+        (["plan", "--budget", "total=100", "--correction", "0.5,0"], ["--correction 0.5,0", "above 0"]),
+        (["plan", "--budget", "total=100", "--generations", "1e6"], ["--generations 1e6", "at most 24"]),
         (["plan", "--budget", "total=100", "--correction", "2,9"], ["--correction 2,9", "nearer"]),
-        (["plan", "--budget", "total=100", "--at-least", "5000"], ["at most"]),
+        (["plan", "--budget", "total=100", "--at-least", "5000"], ["--at-least 5000", "at most 990"]),
+        (["plan", "--worth", "50", "--real", "1e30"], ["--real 1e30", "at most 9,007,199,254,740,992"]),
+        (["plan", "--worth", "1e30"], ["--worth 1e30", "9,007,199,254,740,992", "inf"]),
+        (["plan", "--worth", "nan"], ["--worth nan", "inf"]),
+        (["plan", "--rare", "1e-320", "--real", "9"], ["--rare 1e-320", "at least 1e-15"]),
+        (["plan", "--contamination", "1e-320", "--worth", "9"], ["--contamination 1e-320", "from 0 to 1"]),
+        (["plan", "--stop", "1e-320,3,1"], ["--stop 1e-320,3,1: 1e-320:", "at least 1e-15"]),
+        (["plan", "--count", "1e30", "--real", "9"], ["--count 1e30", "at most"]),
+        (["plan", "--rare", "0.1", "--real", "9", "--synthetic", "1e30"], ["--synthetic 1e30", "at most"]),
+        (["plan", "--stream", "0.3", "--real", "9", "--generations", "1e30"], ["--generations 1e30", "at most"]),
+        (["plan", "--teacher", "100,x", "--real", "9"], ["--teacher 100,x: x:", "number"]),
+        (["plan", "--phases", "--vocabulary", "1"], ["--vocabulary 1", "at least 2"]),
+        (["plan", "--multiplier", "0.5", "--real", "1"], ["--real 1", "at least 2"]),
+        (["plan", "--count", "1", "--real", "1"], ["--real 1", "at least 2"]),
+        (["plan", "--train", "5", "--retain", "0.5"], ["--train 5", "--real is missing"]),
         (["plan", "--worth", "9", "--at-least", "5"], ["--at-least 5", "--budget"]),
-        (["plan", "--curation", "1,2.5"], ["--curation 2.5", "whole"]),
-        (["plan", "--curation", "1,2,3"], ["--curation 3", "from 0 to 1"]),
+        (["plan", "--curation", "1,2.5"], ["--curation 1,2.5", "second number", "whole"]),
+        (["plan", "--curation", "1,2,3"], ["--curation 1,2,3", "third number", "from 0 to 1"]),
         (["plan", "--worth", "9", "--synthetic", "10"], ["--synthetic 10", "--count"]),
         (["plan", "--worth", "9", "--tolerance", "0.2"], ["--tolerance 0.2", "plan"]),
         (["plan", "--curation", "1,1"], ["--curation 1,1", "at least 2"]),
@@ -255,6 +276,26 @@ def test_what_cannot_be_asked_is_refused_in_one_line(
     assert (code, out, err.count("\n")) == (2, "", 1)
     for each in fragments:
         assert each in err
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ("--rare 0.5 --real 1 --synthetic 1", "1 synthetic one,"),
+        ("--worth 3 --real 1", "Beside 1 real sample,"),
+        ("--worth 1", "a source worth 1 real sample?"),
+        ("--recover 0.1 --real 1 --synthetic 1", "after 1 generation,"),
+        ("--teacher 1 --real 1", "A teacher of 1 real sample, none"),
+        ("--stream 0.1 --real 1 --generations 1", "After 1 batch of"),
+        ("--retain 0.01 --synthetic 1", "1 new one in every generation"),
+        ("--stop 0.5,3,2", "After 1 round:"),
+        ("--contamination 0.5 --worth 0.25 --real 1", "0.14 synthetic ones are best"),
+        ("--real 2 --vocabulary 1 --synthetic 1", "of 1 token,"),
+        ("--real 2 --vocabulary 2 --synthetic 1", "after about 1 generation "),
+    ],
+)
+def test_one_is_not_many(capsys: pytest.CaptureFixture[str], options: str, words: str) -> None:
+    assert words in " ".join(run(capsys, "plan", *options.split())[1].split())
 
 
 @pytest.mark.parametrize(("rows", "fragment"), [(1, "three"), (2, "three")])

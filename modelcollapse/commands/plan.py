@@ -106,7 +106,7 @@ def command(
         str | None, _asks("With --temperature, --multiplier, --curation, --detector: the share of synthetic data.")
     ] = None,
     order: Annotated[
-        int | None, typer.Option(help="Plan for a table of bytes given the last 0, 1 or 2 bytes, context by context.")
+        str | None, typer.Option(help="Plan for a table of bytes given the last 0, 1 or 2 bytes, context by context.")
     ] = None,
     out: options.Out = None,
     as_json: options.Json = False,
@@ -122,7 +122,7 @@ def command(
     from dataclasses import fields
 
     from modelcollapse import plan as plans
-    from modelcollapse import planning, questions
+    from modelcollapse import planning, questions, refusals
 
     given = options.typed(context)
     pipeline = planning.Pipeline(
@@ -139,9 +139,10 @@ def command(
     planned = planning.wants_a_plan(asked, pipeline)
     planning.check_use(asked, around if planned else around | planning.seen(pipeline))
     if planned:
-        made = planning.made(pipeline)
+        with refusals.of(given, {}):
+            made = planning.made(pipeline)
         record = plans.as_json(made)
-    answers = planning.answers(asked, planning.known(made, pipeline, around))
+    answers = planning.answers(asked, planning.known(made, pipeline, around), given)
     if answers:
         record["answers"] = plans.finite([each.as_record() for each in answers])
     tokens = next((each.numbers["vocabulary"] for each in answers if each.option == "phases"), None)
@@ -157,16 +158,17 @@ def command(
     report.files(pictures)
 
 
-def _in_order(pipeline: Pipeline, order: int, others: dict[str, str], out: Path | None, as_json: bool) -> None:
+def _in_order(pipeline: Pipeline, order: str, others: dict[str, str], out: Path | None, as_json: bool) -> None:
     """The plan for what follows each context of a text."""
     from modelcollapse import plan as plans
-    from modelcollapse import planning, report
+    from modelcollapse import planning, refusals, report
 
-    made, source = planning.order_plan(pipeline, order, others)
+    with refusals.of(vars(pipeline), {}):
+        made, source = planning.order_plan(pipeline, order, others)
     if out is not None:
         output.folder(out)
     record = {"source": source} | plans.order_json(made)
-    files = output.pictures(out, record, lambda where: [], f"plan-order-{order}")
+    files = output.pictures(out, record, lambda where: [], f"plan-order-{made.order}")
     if as_json:
         output.print_json(record | files)
         return

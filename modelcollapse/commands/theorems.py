@@ -69,6 +69,7 @@ def command(
     Examples: modelcollapse theorems; modelcollapse theorems accumulate --derivation;
     modelcollapse theorems --family categorical --vocabulary 50 --workflow fresh-real --real 100 --synthetic 1000
     """
+    from modelcollapse import refusals
     from modelcollapse.theory import ledger
 
     given = options.typed(context)
@@ -91,7 +92,8 @@ def command(
         return
     if latex + code + as_json > 1 or (derivation and (latex or code)):
         raise refused("code" if code else "latex", True, "ask for one form: --json, --latex, --code or --derivation")
-    theorem = ledger.named(name)
+    with refusals.of({"name": name}, {}):
+        theorem = ledger.named(name)
     if as_json:
         from modelcollapse.report import theorem_json
 
@@ -112,12 +114,14 @@ FORMS = ("derivation", "latex", "code", "as_json")
 
 def _applicability(name: str | None, given: dict[str, str], forms: list[str], as_json: bool) -> None:
     """Which theorems hold for the family under the workflow that options name, and why the others do not."""
-    from modelcollapse import problem, report
+    from modelcollapse import problem, refusals, report
 
     if forms:
         raise refused(forms[0], True, "shows one theorem: leave it out, or leave out the family and its workflow")
-    f, w = problem.of(given)
-    rows = problem.theorems_for(name, f, w)
+    with refusals.of(given, {}):
+        f, w = problem.of(given)
+    with refusals.of({"name": name}, {}):
+        rows = problem.theorems_for(name, f, w)
     if as_json:
         output.print_json({
             "family": type(f).__name__, "workflow": type(w).__name__, "applies": sum(each.applies for each in rows),

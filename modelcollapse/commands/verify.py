@@ -155,9 +155,10 @@ def check_chains(chains: str, seed: int, budget: float) -> int:
 def simulated(names: list[str] | None, chains: int, seed: int, budget: float) -> list[Any]:
     """The verdicts on the theorems that are named, or on all."""
     runtime.use_double()
-    from modelcollapse import verify
+    from modelcollapse import refusals, verify
 
-    selected = verify.chosen(names)
+    with refusals.of({"name": names}, {}):
+        selected = verify.chosen(names)
     verdicts = []
     with bar("simulating chains") as moved:
         for verdict in verify.verify(selected, chains=chains, seed=seed, budget=budget):

@@ -73,12 +73,3 @@ class Answer:
             "theorems": list(self.theorems),
             "assumptions": self.assumptions,
         }
-
-
-def amount(number: float) -> str:
-    """A number of samples as people say it.
-
-    >>> amount(12345.4), amount(float("inf"))
-    ('12,345', 'any number')
-    """
-    return "any number" if number == float("inf") else f"{number:,.0f}"
