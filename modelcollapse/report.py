@@ -16,9 +16,8 @@ from rich.table import Table
 from .terminal import counted, percent
 
 if TYPE_CHECKING:
-    from modelcollapse.theory import Applicability, Family, Theorem
+    from modelcollapse.theory import Applicability, Theorem
     from modelcollapse.theory.printed import Printed
-    from modelcollapse.theory.workflow import AnyWorkflow
 
     from .plan import OrderPlan, Plan, Row
     from .questions import Answer
@@ -193,20 +192,27 @@ def theorems(every: Sequence[Theorem]) -> None:
     out.print(f"{len(every)} theorems; one in full: modelcollapse theorems NAME --derivation")
 
 
-def applicability(f: Family, w: AnyWorkflow, rows: Sequence[Applicability]) -> None:
-    """Which theorems hold for a problem, then why the others do not."""
-    from modelcollapse.theory.arguments import shown
+HOLD = ("hold there", "holds there")
 
+
+def applicability(problem: str, rows: Sequence[Applicability], *, reasons: bool) -> None:
+    """Which theorems hold for a problem, then how many others do not, with ``reasons`` why."""
     out = console()
     holding = [each for each in rows if each.applies]
-    out.print(f"{escape(shown(f))} under {escape(shown(w))}")
-    table = titled(out, f"{len(holding)} of {len(rows)} theorems hold there")
+    others = len(rows) - len(holding)
+    table = titled(
+        out, f"{escape(problem)}: {counted(len(holding), 'theorem')} of {len(rows)} {HOLD[len(holding) == 1]}"
+    )
     for head in ("theorem", "answers", "evidence", "answered as well by"):
         table.add_column(head, no_wrap=True)
     for each in holding:
         table.add_row(each.name, each.theorem.quantity, each.theorem.evidence.value, each.superseded_by)
     if holding:
         out.print(table)
+    if others and not reasons:
+        out.print(f"{others} others do not: --all shows why. One in full: modelcollapse theorems NAME")
+    if not others or not reasons:
+        return
     table = titled(out, "The others do not")
     table.add_column("theorem", no_wrap=True)
     for head in ("because", "instead"):
@@ -214,8 +220,7 @@ def applicability(f: Family, w: AnyWorkflow, rows: Sequence[Applicability]) -> N
     for each in rows:
         if not each.applies:
             table.add_row(each.name, escape(each.why_not), escape(each.instead))
-    if len(holding) < len(rows):
-        out.print(table)
+    out.print(table)
 
 
 def theorem(one: Theorem, *, derivation: bool) -> None:

@@ -257,7 +257,8 @@ def test_a_plan_for_given_numbers_needs_neither_jax_nor_matplotlib() -> None:
         ),
         (["theorems", "acumulate"], ["modelcollapse: acumulate: ", "accumulate"]),
         (["theorems", "--derivation"], ["--derivation", "name"]),
-        (["theorems", "survivors", "--latex"], ["survivors", "--derivation"]),
+        (["theorems", "survivors", "--latex"], ["--latex: ", "survivors", "--derivation"]),
+        (["theorems", "replace", "--all"], ["--all: ", "replace"]),
         (["verify", "nothing"], ["nothing"]),
         (["verify", "replace", "--all"], ["--all", "leave out replace"]),
         (["verify", "--all", "--corpus", "builtin:pydoc"], ["--all", "leave out --corpus builtin:pydoc"]),
@@ -363,11 +364,19 @@ def test_the_theorems_of_a_problem_are_what_python_says(capsys: pytest.CaptureFi
     expected = theory.applicability(theory.Categorical(np.full(50, 1 / 50)), theory.FreshReal(100, 1000))
     assert record["theorems"] == [each.as_record() for each in expected]
     assert (record["family"], record["workflow"]) == ("Categorical", "FreshReal")
-    code, out, _ = run(capsys, "theorems", *options)
+    code, out, _ = run(capsys, "theorems", *options, "--all")
     holding, others = out.split("The others do not")
     first = [line.split()[0] for line in holding.splitlines() if line.startswith(" ") and line.strip()][2:]
     assert code == 0 and first == [each.name for each in expected if each.applies]
     assert all(f" {each.name} " in others for each in expected if not each.applies)
+    short = run(capsys, "theorems", *options)[1]
+    many = sum(not each.applies for each in expected)
+    assert short.startswith(holding.rstrip()) and f"{many} others do not: --all shows why" in short
+    assert (
+        len(short.splitlines()) < 20
+        and "categorical (vocabulary 50) under fresh-real (real 100, synthetic 1,000)" in short
+    )
+    assert "workflow is Replace" in run(capsys, "theorems", "replace", *options)[1]
     one = json.loads(run(capsys, "theorems", "replace", *options, "--json")[1])["theorems"]
     assert [(each["applies"], each["why_not"]) for each in one] == [(False, "it assumes that the workflow is Replace")]
 

@@ -60,11 +60,14 @@ def command(
     penalty: options.Penalty = None,
     corpus: options.Text = None,
     length: options.Length = None,
+    every: Annotated[
+        bool, typer.Option("--all", help="With --workflow: also the theorems that do not hold there, and why not.")
+    ] = False,
     as_json: options.Json = False,
 ) -> None:
     """List the theorems, or show one: statement, assumptions, sources, closed form, derivation.
 
-    With --family and --workflow: which of them hold there, and why the others do not.
+    With --family and --workflow: which of them hold there; with --all also why the others do not.
 
     Examples: modelcollapse theorems; modelcollapse theorems accumulate --derivation;
     modelcollapse theorems --family categorical --vocabulary 50 --workflow fresh-real --real 100 --synthetic 1000
@@ -73,10 +76,12 @@ def command(
     from modelcollapse.theory import ledger
 
     given = options.typed(context)
-    problem = {each: value for each, value in given.items() if each not in ("name", *FORMS)}
+    problem = {each: value for each, value in given.items() if each not in ("name", "every", *FORMS)}
     if problem:
-        _applicability(name, problem, [each for each in FORMS[:-1] if each in given], as_json)
+        _applicability(name, problem, [each for each in FORMS[:-1] if each in given], every, as_json)
         return
+    if every and name is not None:
+        raise refused("all", True, f"is not of {name} alone: leave one of them out")
     if name is None:
         if derivation or latex or code:
             raise refused(
@@ -100,8 +105,8 @@ def command(
         output.print_json(theorem_json(theorem, derivation=derivation))
     elif latex or code:
         if theorem.derive is None:
-            raise refused("name", name, f"{'--latex' if latex else '--code'} prints a closed form, and this theorem is a "
-                           "finite computation: see --derivation")  # fmt: skip
+            form = "latex" if latex else "code"
+            raise refused(form, True, f"prints a closed form, and {name} is a finite computation: see --derivation")
         typer.echo(theorem.latex if latex else theorem.code)
     else:
         from modelcollapse import report
@@ -112,8 +117,8 @@ def command(
 FORMS = ("derivation", "latex", "code", "as_json")
 
 
-def _applicability(name: str | None, given: dict[str, str], forms: list[str], as_json: bool) -> None:
-    """Which theorems hold for the family under the workflow that options name, and why the others do not."""
+def _applicability(name: str | None, given: dict[str, str], forms: list[str], every: bool, as_json: bool) -> None:
+    """Which theorems hold for the family under the workflow that options name; of ``every`` one, or one named, why not."""
     from modelcollapse import problem, refusals, report
 
     if forms:
@@ -128,4 +133,4 @@ def _applicability(name: str | None, given: dict[str, str], forms: list[str], as
             "theorems": [each.as_record() for each in rows],
         })  # fmt: skip
         return
-    report.applicability(f, w, rows)
+    report.applicability(problem.words(given, w), rows, reasons=every or name is not None)
