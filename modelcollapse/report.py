@@ -168,15 +168,20 @@ def answers(made: Plan) -> list[str]:
 
 
 def answered(answers: Sequence[Answer]) -> None:
-    """Questions and their answers, each with its theorems; at the end what these assume, each once."""
+    """Questions and their answers, each with its theorems; at the end what only people can check, each once."""
     out = console()
+    granted: dict[str, list[str]] = {}
     for each in answers:
         out.print(f"[bold]{escape(each.question)}[/]")
         out.print(f"  {escape(each.answer)}")
         out.print(f"  [dim]by {escape(', '.join(each.theorems))}[/]")
-    assumed = list(dict.fromkeys(text for each in answers for text in each.assumptions))
-    if assumed:
-        out.print(f"[dim]Assumed: {escape('; '.join(assumed))}. Each theorem's own: modelcollapse theorems NAME[/]")
+        for text in each.granted:
+            granted.setdefault(text, []).append(f"--{each.option}")
+    if granted:
+        out.print("[dim]Taken for granted (all that a theorem assumes: modelcollapse theorems NAME):[/]")
+    for text, options in granted.items():
+        of = "" if len(options) == len(answers) else f"{', '.join(options)}: "
+        out.print(f"[dim]  - {of}{escape(text)}[/]")
 
 
 def theorems(every: Sequence[Theorem]) -> None:
@@ -192,17 +197,12 @@ def theorems(every: Sequence[Theorem]) -> None:
     out.print(f"{len(every)} theorems; one in full: modelcollapse theorems NAME --derivation")
 
 
-HOLD = ("hold there", "holds there")
-
-
 def applicability(problem: str, rows: Sequence[Applicability], *, reasons: bool) -> None:
     """Which theorems hold for a problem, then how many others do not, with ``reasons`` why."""
     out = console()
     holding = [each for each in rows if each.applies]
     others = len(rows) - len(holding)
-    table = titled(
-        out, f"{escape(problem)}: {counted(len(holding), 'theorem')} of {len(rows)} {HOLD[len(holding) == 1]}"
-    )
+    table = titled(out, f"{escape(problem)}: theorems that hold there: {len(holding)} of {len(rows)}")
     for head in ("theorem", "answers", "evidence", "answered as well by"):
         table.add_column(head, no_wrap=True)
     for each in holding:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from modelcollapse import cli, theory
 from modelcollapse.questions import regimes
+from modelcollapse.theory.pilot import design
 
 RUNS = [(1000, 0, 2.0105, 1e-3), (0, 2000, 2.0295, 1e-3), (1000, 500, 2.0094, 1e-3), (10000, 0, 2.001, 1e-3)]
 
@@ -81,10 +83,45 @@ def test_pilot_runs_say_how_much_to_mix_and_what_a_contamination_does(
     assert piloted["error_left"] == pytest.approx(1 - best.share / 2, rel=1e-12)
     share = theory.at_limits(pilot, lambda each: theory.optimal_share(2000, each).share)
     assert (piloted["best_share_low"], piloted["best_share_high"]) == share[1:]
+    estimated = (pilot.floor.value, pilot.variance.value, pilot.bias.value)
+    assert (piloted["floor"], piloted["floor_low"], piloted["floor_high"]) == pilot.floor
+    assert piloted["loss_best"] == pytest.approx(design(2000, best.synthetic) @ estimated, rel=1e-12)
+    assert piloted["loss_real_alone"] == pytest.approx(design(2000, 0) @ estimated, rel=1e-12)
+    assert f"{piloted['loss_best']:.6g}, of real data alone" in piloted["answer"]
+    assert f"{estimated[0]:.6g} (with chance" in piloted["answer"]
     told = theory.contamination(source, 0.001)
     assert (contaminated["onset"], contaminated["plateau"]) == told[:2]
     assert together["worth_independent"] == pytest.approx(5 * worth)
     assert together["worth_same"] == worth
+
+
+def test_losses_to_expect_of_few_real_samples_and_of_unknown_many(
+    capsys: pytest.CaptureFixture[str], runs: str
+) -> None:
+    """Where more and more is best the loss tends to the bias above the floor; three runs without errors have no limits."""
+    (some,) = asked(capsys, "--pilot", runs, "--real", "2")
+    pilot = theory.estimate_worth(RUNS)
+    assert some["best_share"] == 1 and some["loss_best"] == pytest.approx(
+        pilot.floor.value + pilot.bias.value, rel=1e-12
+    )
+    assert "loss_best" not in asked(capsys, "--pilot", runs)[0]
+    Path(runs).write_text("real,synthetic,loss\n" + "".join(",".join(map(str, run[:3])) + "\n" for run in RUNS[:3]))
+    (three,) = asked(capsys, "--pilot", runs, "--real", "2000")
+    assert (three["floor_low"], three["floor_high"]) == (None, None) and "with chance" not in three["answer"]
+
+
+def test_only_what_no_program_can_check_is_printed_as_granted(capsys: pytest.CaptureFixture[str]) -> None:
+    """Once each, without options where every question takes it; machines get all assumptions."""
+    options = ("plan", "--retain", "0.9", "--rare", "0.1", "--real", "9", "--synthetic", "9")
+    out = run(capsys, *options)[1]
+    records = json.loads(run(capsys, *options, "--json")[1])["answers"]
+    every = {text for each in records for text in each["assumptions"]}
+    granted = out.split("Taken for granted")[1]
+    found = re.findall(r"^  - (?:(--.*?): )?(.*)$", granted, re.MULTILINE)
+    assert len(found) == 3 and every >= {text.strip() for _, text in found} and len(every) > 5
+    assert [of for of, _ in found] == ["", "", "--rare"]
+    assert "the family is Categorical" in every and "Categorical" not in out
+    assert len(granted) < len(out.split("Taken for granted")[0])
 
 
 def test_a_worth_says_how_much_to_mix(capsys: pytest.CaptureFixture[str]) -> None:

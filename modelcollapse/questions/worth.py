@@ -22,10 +22,13 @@ def piloted(runs: Any, known: Known) -> Answer:
     if low is None or high is None:
         limits = "three runs without their errors tell no limits; a fourth run does"
     else:
-        limits = f"with chance {percent(SURE)} between {amount(low)} and {_worth(high)}"
+        limits = (
+            f"with chance {percent(SURE)} between {amount(low)} and {'infinity' if math.isinf(high) else amount(high)}"
+        )
     words = f"{pilot.runs} runs: the source is worth {_worth(worth)} ({limits}). "
     numbers: dict[str, Any] = {"worth": worth, "worth_low": low, "worth_high": high, "level": SURE, "misfit": pilot.misfit,
-               "variance": pilot.variance.value, "floor": pilot.floor.value}  # fmt: skip
+               "variance": pilot.variance.value, "floor": pilot.floor.value, "floor_low": pilot.floor.low,
+               "floor_high": pilot.floor.high}  # fmt: skip
     if pilot.misfit is not None and pilot.misfit < 1 - SURE:
         words += (
             f"They fit the law badly (chance {pilot.misfit:.2g}): the loss may not fall like one over the samples. "
@@ -33,12 +36,27 @@ def piloted(runs: Any, known: Known) -> Answer:
     if math.isinf(worth):
         words += "The synthetic runs are no worse than real ones of as many samples: these runs do not tell a bias. "
     said, found = _mixture(worth, known)
+    said += _losses(pilot, found)
     if known.real is not None and low is not None:
         share = theory.at_limits(pilot, lambda source: theory.optimal_share(known.real, source).share)
         found |= {"best_share_low": share.low, "best_share_high": share.high}
         said += f" Within the limits the best share is {percent(share.low or 0)} to {percent(share.high or 0)}."
     return Answer("pilot", "How much synthetic data is best, by these runs?", words + said, numbers | found,
                   ("pilot-runs", "worth"))  # fmt: skip
+
+
+def _losses(pilot: theory.Pilot, found: dict[str, Any]) -> str:
+    """Which losses the runs let expect: of the best mixture, of real data alone, and of endless real data."""
+    floor, low, high = pilot.floor
+    within = "" if low is None else f" (with chance {percent(pilot.level)} between {low:.6g} and {high:.6g})"
+    if "real" not in found:
+        return f" With endless real data the loss would fall to {floor:.6g}{within}."
+    alone = floor + pilot.variance.value / found["real"]
+    best = floor + pilot.variance.value / found["real"] * found["error_left"]
+    found |= {"loss_real_alone": alone, "loss_best": best}
+    return (
+        f" The loss to expect: {best:.6g}, of real data alone {alone:.6g}; with endless real data {floor:.6g}{within}."
+    )
 
 
 def mixed(worth: float, known: Known) -> Answer:
