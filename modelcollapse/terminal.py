@@ -21,7 +21,7 @@ def whole(name: str, text: str | None) -> int | None:
     """A whole number as people write it: 1000, 1_000, 1e6."""
     if text is None:
         return None
-    value = number(name, text)
+    value = _finite(name, text)
     if value != int(value):
         raise refused(name, text, "give a whole number")
     if value < 1:
@@ -36,17 +36,22 @@ LEAST_SIZE, MOST_SIZE = 1e-15, 1e100  # of a number that is not 0
 
 
 def number(name: str, text: str) -> float:
-    """A finite number."""
+    """A number that can be computed with."""
+    value = _finite(name, text)
+    if value and abs(value) < LEAST_SIZE:
+        raise refused(name, text, f"give 0, or a number of at least {LEAST_SIZE:g} in size")
+    if abs(value) > MOST_SIZE:
+        raise refused(name, text, f"give a number of at most {MOST_SIZE:g} in size")
+    return value
+
+
+def _finite(name: str, text: str) -> float:
     try:
         value = float(text)
     except ValueError:
         raise refused(name, text, "give a number, like 1000 or 1e6") from None
     if not math.isfinite(value):
         raise refused(name, text, "give a finite number")
-    if value and abs(value) < LEAST_SIZE:
-        raise refused(name, text, f"give 0, or a number of at least {LEAST_SIZE:g} in size")
-    if abs(value) > MOST_SIZE:
-        raise refused(name, text, f"give a number of at most {MOST_SIZE:g} in size")
     return value
 
 

@@ -289,6 +289,7 @@ def test_a_budget_buys_what_is_worth_its_price(capsys: pytest.CaptureFixture[str
         (["plan", "--rare", "1e-320", "--real", "9"], ["--rare 1e-320", "at least 1e-15"]),
         (["plan", "--contamination", "1e-320", "--worth", "9"], ["--contamination 1e-320", "from 0 to 1"]),
         (["plan", "--stop", "1e-320,3,1"], ["--stop 1e-320,3,1: 1e-320:", "at least 1e-15"]),
+        (["plan", "--worth", "9", "--real", "1e-320"], ["--real 1e-320", "whole number"]),
         (["plan", "--count", "1e30", "--real", "9"], ["--count 1e30", "at most"]),
         (["plan", "--rare", "0.1", "--real", "9", "--synthetic", "1e30"], ["--synthetic 1e30", "at most"]),
         (["plan", "--stream", "0.3", "--real", "9", "--generations", "1e30"], ["--generations 1e30", "at most"]),
@@ -302,7 +303,7 @@ def test_a_budget_buys_what_is_worth_its_price(capsys: pytest.CaptureFixture[str
         (["plan", "--curation", "1,2,3"], ["--curation 1,2,3", "third number", "from 0 to 1"]),
         (["plan", "--worth", "9", "--synthetic", "10"], ["--synthetic 10", "--count"]),
         (["plan", "--worth", "9", "--tolerance", "0.2"], ["--tolerance 0.2", "plan"]),
-        (["plan", "--curation", "1,1"], ["--curation 1,1", "at least 2"]),
+        (["plan", "--curation", "1,1"], ["--curation 1,1", "second number", "at least 2"]),
         (["plan", "--curation", "1,2", "--share", "1"], ["--share 1", "below 1"]),
     ],
 )

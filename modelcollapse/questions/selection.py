@@ -114,10 +114,9 @@ def narrowed(multiplier: float, known: Known) -> Answer:
 def curated(letters: tuple[float, ...], known: Known) -> Answer:
     """Does choosing what people like amplify a trait?"""
     reward, choices, trait = (*letters, *(2.0, 0.01)[len(letters) - 1 :])
-    if choices != math.inf and choices != int(choices):
-        raise arg.refuse(
-            "curation", "choices", choices, "its second number is among how many one is chosen, whole, or inf"
-        )
+    if choices < 2 or (choices != math.inf and choices != int(choices)):
+        wanted = "its second number is among how many one is chosen, whole and at least 2, or inf"
+        raise arg.refuse("curation", "choices", choices, wanted)
     if known.share == 1:
         raise theory.InputError("--share 1: with no real data the trait takes over, or is lost: give a share below 1")
     if not 0 <= trait <= 1:
