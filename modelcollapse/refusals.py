@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -28,6 +29,14 @@ WORDS = {
     },
     "name another folder": "name another --out, or delete this folder",
 }
+KINDS = {
+    "FixedReal": "fixed-real", "FreshReal": "fresh-real", "AccumulateSubsample": "accumulate-subsample",
+    "SlidingWindow": "sliding-window", "RandomPast": "random-past", "LinearRegression": "regression",
+    "KernelDensity": "density", "GaussianMixture": "mixture", "LogisticRegression": "logistic",
+    **{kind: kind.lower() for kind in ("Replace", "Accumulate", "Categorical", "Gaussian", "Poisson", "Gamma", "Binomial",
+                                       "NegativeBinomial", "Zipf", "Bigram")},
+}  # fmt: skip
+KIND = re.compile(rf"\b({'|'.join(KINDS)})\b(?!'s)")  # Zipf's law is no option
 
 
 @contextmanager
@@ -43,10 +52,14 @@ def of(typed: Mapping[str, Any], defaults: Mapping[str, str], names: Mapping[str
 
 
 def in_words(remedy: str) -> str:
-    """A remedy of the library in words that can be typed."""
+    """What the library says in words that can be typed.
+
+    >>> in_words("it assumes that the workflow is FreshReal, of Zipf's law")
+    "it assumes that the workflow is fresh-real, of Zipf's law"
+    """
     for word, other in WORDS.items():
         remedy = remedy.replace(word, other)
-    return remedy
+    return KIND.sub(lambda found: KINDS[found[0]], remedy)
 
 
 def said(

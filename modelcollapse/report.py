@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
 
+from . import refusals
 from .terminal import counted, percent
 
 if TYPE_CHECKING:
@@ -197,6 +198,13 @@ def theorems(every: Sequence[Theorem]) -> None:
     out.print(f"{len(every)} theorems; one in full: modelcollapse theorems NAME --derivation")
 
 
+OPTIONS = {  # of `plan`, which answer by theorems that need more than a family and a workflow
+    "worth": "worth", "contamination": "contamination", "pilot-runs": "pilot", "purchase": "budget", "teacher": "teacher",
+    "no-free-lunch": "teacher", "contaminated-stream": "stream", "effective-size": "detector", "verification": "verifier",
+    "stopping-round": "stop", "temperature-window": "temperature", "curated-share": "curation",
+}  # fmt: skip
+
+
 def applicability(problem: str, rows: Sequence[Applicability], *, reasons: bool) -> None:
     """Which theorems hold for a problem, then how many others do not, with ``reasons`` why."""
     out = console()
@@ -219,7 +227,13 @@ def applicability(problem: str, rows: Sequence[Applicability], *, reasons: bool)
         table.add_column(head)
     for each in rows:
         if not each.applies:
-            table.add_row(each.name, escape(each.why_not), escape(each.instead))
+            why, instead = (refusals.in_words(text) for text in (each.why_not, each.instead))
+            asks = OPTIONS.get(each.name, "") if each.theorem.needs else ""
+            table.add_row(
+                each.name,
+                escape(why),
+                f"modelcollapse plan --{asks}" if asks else escape(instead.replace("theory.", "Python: theory.")),
+            )
     out.print(table)
 
 

@@ -376,7 +376,9 @@ def test_the_theorems_of_a_problem_are_what_python_says(capsys: pytest.CaptureFi
         len(short.splitlines()) < 20
         and "categorical (vocabulary 50) under fresh-real (real 100, synthetic 1,000)" in short
     )
-    assert "workflow is Replace" in run(capsys, "theorems", "replace", *options)[1]
+    assert "modelcollapse plan --worth" in others
+    assert not re.search("FixedReal|FreshReal|SlidingWindow|Categorical|LinearRegression|KernelDensity", others)
+    assert "workflow is replace" in run(capsys, "theorems", "replace", *options)[1]
     one = json.loads(run(capsys, "theorems", "replace", *options, "--json")[1])["theorems"]
     assert [(each["applies"], each["why_not"]) for each in one] == [(False, "it assumes that the workflow is Replace")]
 

@@ -106,7 +106,8 @@ def command(
         str | None, _asks("With --temperature, --multiplier, --curation, --detector: the share of synthetic data.")
     ] = None,
     order: Annotated[
-        str | None, typer.Option(help="Plan for a table of bytes given the last 0, 1 or 2 bytes, context by context.")
+        str | None,
+        typer.Option(metavar="0|1|2", help="Plan for a table of bytes given so many before, context by context."),
     ] = None,
     out: options.Out = None,
     as_json: options.Json = False,
@@ -121,15 +122,15 @@ def command(
     """
     from dataclasses import fields
 
+    from modelcollapse import asking, planning, questions, refusals
     from modelcollapse import plan as plans
-    from modelcollapse import planning, questions, refusals
 
     given = options.typed(context)
     pipeline = planning.Pipeline(
         **{one.name: given[one.name] for one in fields(planning.Pipeline) if one.name in given}
     )
     asked = {name: given[name] for name in questions.ASKED if name in given}
-    around = {name: given[name] for name in planning.AROUND if name in given}
+    around = {name: given[name] for name in asking.AROUND if name in given}
     if order is not None:
         _in_order(pipeline, order, asked | around, out, as_json)
         return
@@ -137,12 +138,12 @@ def command(
         output.folder(out)
     made, record = None, {}
     planned = planning.wants_a_plan(asked, pipeline)
-    planning.check_use(asked, around if planned else around | planning.seen(pipeline))
+    asking.check_use(asked, around if planned else around | planning.seen(pipeline))
     if planned:
         with refusals.of(given, {}):
             made = planning.made(pipeline)
         record = plans.as_json(made)
-    answers = planning.answers(asked, planning.known(made, pipeline, around), given)
+    answers = asking.answers(asked, asking.known(made, pipeline, around), given)
     if answers:
         record["answers"] = plans.finite([each.as_record() for each in answers])
     tokens = next((each.numbers["vocabulary"] for each in answers if each.option == "phases"), None)
