@@ -227,13 +227,10 @@ def applicability(problem: str, rows: Sequence[Applicability], *, reasons: bool)
         table.add_column(head)
     for each in rows:
         if not each.applies:
-            why, instead = (refusals.in_words(text) for text in (each.why_not, each.instead))
+            why, instead = (escape(refusals.in_words(text)) for text in (each.why_not, each.instead))
             asks = OPTIONS.get(each.name, "") if each.theorem.needs else ""
-            table.add_row(
-                each.name,
-                escape(why),
-                f"modelcollapse plan --{asks}" if asks else escape(instead.replace("theory.", "Python: theory.")),
-            )
+            python = instead.replace("theory.", "Python: theory.")
+            table.add_row(each.name, why, f"modelcollapse plan --{asks}" if asks else python)
     out.print(table)
 
 
