@@ -26,7 +26,7 @@ TAKES = {
 }  # whose option it is
 
 
-SIZES = ("synthetic", "real", *TAKES)
+SIZES = ("real", "synthetic", *TAKES)
 
 
 def of(given: dict[str, str]) -> tuple[theory.Family, theory.Workflow]:
@@ -40,6 +40,18 @@ def of(given: dict[str, str]) -> tuple[theory.Family, theory.Workflow]:
             raise theory.InputError(f"theorems: --{name} is missing: name it beside --{next(iter(given))}")
     own = {name: text for name, text in given.items() if name not in ("family", "workflow", "corpus", *SIZES)}
     return sweeping.one_family(given["family"], {**own}, given.get("corpus")), _workflow(given["workflow"], given)
+
+
+def words(given: dict[str, str], w: theory.Workflow) -> str:
+    """A problem in the words of its options.
+
+    >>> words({"family": "categorical", "vocabulary": "50", "workflow": "fresh", "real": "9"}, theory.FreshReal(9, 1000))
+    'categorical (vocabulary 50) under fresh-real (real 9, synthetic 1,000)'
+    """
+    family = ", ".join(f"{name} {text}" for name, text in given.items() if name not in ("family", "workflow", *SIZES))
+    sizes = ", ".join(f"{name} {size:,}" for name in SIZES if isinstance(size := getattr(w, name, None), int | float))
+    kind = "".join(f"-{each.lower()}" if each.isupper() else each for each in type(w).__name__).removeprefix("-")
+    return f"{given['family']}{f' ({family})' if family else ''} under {kind} ({sizes})"
 
 
 def theorems_for(name: str | None, f: theory.Family, w: theory.Workflow) -> tuple[theory.Applicability, ...]:

@@ -13,12 +13,12 @@ from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
 
-from .terminal import percent
+from . import refusals
+from .terminal import counted, percent
 
 if TYPE_CHECKING:
-    from modelcollapse.theory import Applicability, Family, Theorem
+    from modelcollapse.theory import Applicability, Theorem
     from modelcollapse.theory.printed import Printed
-    from modelcollapse.theory.workflow import AnyWorkflow
 
     from .plan import OrderPlan, Plan, Row
     from .questions import Answer
@@ -58,9 +58,10 @@ def plan(made: Plan) -> None:
                   f"{'the truth' if source['as_truth'] else 'the data of generation 1'}")  # fmt: skip
     else:
         out.print(
-            f"[bold]{made.real:,} real samples[/] of {source['vocabulary']:,} tokens, Zipf exponent {source['exponent']:g}"
+            f"[bold]{counted(made.real, 'real sample')}[/] of {counted(source['vocabulary'], 'token')}, Zipf exponent "
+            f"{source['exponent']:g}"
         )
-    out.print(f"{made.synthetic:,} synthetic samples per generation; error of one fit on the real data "
+    out.print(f"{counted(made.synthetic, 'synthetic sample')} per generation; error of one fit on the real data "
               f"{number(made.family.v / made.real)} (squared distance of the probabilities)")  # fmt: skip
     last = made.generations[-1]
     if not made.family.v:
@@ -102,8 +103,9 @@ def plan(made: Plan) -> None:
 def order_plan(name: str, made: OrderPlan) -> None:
     """The plan for what follows each context: gain, limit, and the pairs that are still known."""
     out, last = console(), made.generations[-1]
-    out.print(f"[bold]{escape(name)}[/]: {made.real:,} bytes, {made.contexts:,} contexts of {made.order} bytes, {made.pairs:,} "
-              f"pairs of context and byte, read as the truth; {made.synthetic:,} synthetic bytes per generation")  # fmt: skip
+    out.print(f"[bold]{escape(name)}[/]: {made.real:,} bytes, {counted(made.contexts, 'context')} of "
+              f"{counted(made.order, 'byte')}, {counted(made.pairs, 'pair')} of context and byte, read as the truth; "
+              f"{counted(made.synthetic, 'synthetic byte')} per generation")  # fmt: skip
     title = "Error in units of real data alone, and pairs that the model still knows"
     table = titled(out, title)
     table.add_column("workflow", no_wrap=True)
@@ -158,9 +160,8 @@ def answers(made: Plan) -> list[str]:
         f"{replace.rare[-1]:.1%}; with the real data kept none of those seen in it is lost.",
     ]
     if math.isfinite(made.collapse_time):
-        lines.append(
-            f"Total collapse? Replacing, after about {number(round(made.collapse_time))} generations ({made.collapse_time_is})."
-        )
+        time = counted(round(made.collapse_time), "generation")
+        lines.append(f"Total collapse? Replacing, after about {time} ({made.collapse_time_is}).")
     if fresh.optimal_weight is not None:
         lines.append(f"With new real data every time: pooled, the error settles at {number(fresh.limit)} of real data alone; "
                      f"best with weight {number(fresh.optimal_weight.weight)} on the real part.")  # fmt: skip
@@ -168,15 +169,20 @@ def answers(made: Plan) -> list[str]:
 
 
 def answered(answers: Sequence[Answer]) -> None:
-    """Questions and their answers, each with its theorems; at the end what these assume, each once."""
+    """Questions and their answers, each with its theorems; at the end what only people can check, each once."""
     out = console()
+    granted: dict[str, list[str]] = {}
     for each in answers:
         out.print(f"[bold]{escape(each.question)}[/]")
         out.print(f"  {escape(each.answer)}")
         out.print(f"  [dim]by {escape(', '.join(each.theorems))}[/]")
-    assumed = list(dict.fromkeys(text for each in answers for text in each.assumptions))
-    if assumed:
-        out.print(f"[dim]Assumed: {escape('; '.join(assumed))}. Each theorem's own: modelcollapse theorems NAME[/]")
+        for text in each.granted:
+            granted.setdefault(text, []).append(f"--{each.option}")
+    if granted:
+        out.print("[dim]Taken for granted (all that a theorem assumes: modelcollapse theorems NAME):[/]")
+    for text, options in granted.items():
+        of = "" if len(options) == len(answers) else f"{', '.join(options)}: "
+        out.print(f"[dim]  - {of}{escape(text)}[/]")
 
 
 def theorems(every: Sequence[Theorem]) -> None:
@@ -195,29 +201,40 @@ def theorems(every: Sequence[Theorem]) -> None:
     out.print(f"{len(every)} theorems; one in full: modelcollapse theorems NAME --derivation")
 
 
-def applicability(f: Family, w: AnyWorkflow, rows: Sequence[Applicability]) -> None:
-    """Which theorems hold for a problem, then why the others do not."""
-    from modelcollapse.theory.arguments import shown
+OPTIONS = {  # of `plan`, which answer by theorems that need more than a family and a workflow
+    "worth": "worth", "contamination": "contamination", "pilot-runs": "pilot", "purchase": "budget", "teacher": "teacher",
+    "no-free-lunch": "teacher", "contaminated-stream": "stream", "effective-size": "detector", "verification": "verifier",
+    "stopping-round": "stop", "temperature-window": "temperature", "curated-share": "curation",
+}  # fmt: skip
 
+
+def applicability(problem: str, rows: Sequence[Applicability], *, reasons: bool) -> None:
+    """Which theorems hold for a problem, then how many others do not, with ``reasons`` why."""
     out = console()
     holding = [each for each in rows if each.applies]
-    out.print(f"{escape(shown(f))} under {escape(shown(w))}")
-    table = titled(out, f"{len(holding)} of {len(rows)} theorems hold there")
+    others = len(rows) - len(holding)
+    table = titled(out, f"{escape(problem)}: theorems that hold there: {len(holding)} of {len(rows)}")
     for head in ("theorem", "answers", "evidence", "answered as well by"):
         table.add_column(head, no_wrap=True)
     for each in holding:
         table.add_row(each.name, each.theorem.quantity, each.theorem.evidence.value, each.superseded_by)
     if holding:
         out.print(table)
+    if others and not reasons:
+        out.print(f"{others} others do not: --all shows why. One in full: modelcollapse theorems NAME")
+    if not others or not reasons:
+        return
     table = titled(out, "The others do not")
     table.add_column("theorem", no_wrap=True)
     for head in ("because", "instead"):
         table.add_column(head)
     for each in rows:
         if not each.applies:
-            table.add_row(each.name, escape(each.why_not), escape(each.instead))
-    if len(holding) < len(rows):
-        out.print(table)
+            why, instead = (escape(refusals.in_words(text)) for text in (each.why_not, each.instead))
+            asks = OPTIONS.get(each.name, "") if each.theorem.needs else ""
+            python = instead.replace("theory.", "Python: theory.")
+            table.add_row(each.name, why, f"modelcollapse plan --{asks}" if asks else python)
+    out.print(table)
 
 
 def theorem(one: Theorem, *, derivation: bool) -> None:

@@ -193,7 +193,6 @@ def _curation(text: str | None) -> tuple[int, float] | None:
         return None
     choices, _, reward = text.partition(":")
     many, much = whole("curation", choices), number("curation", reward or "1")
-    assert many is not None and much is not None
     return many, much
 
 
@@ -275,7 +274,6 @@ def _workflow(name: str, samples: int) -> theory.Workflow:
         raise refused("workflows", name, f"name {NAMES}")
     if kind == "window":
         models = whole("workflows", text or MODELS)
-        assert models is not None
         return WORKFLOWS[kind](samples, models)
     if text and kind not in ("fixed", "fresh"):
         raise refused("workflows", name, "only fixed and fresh have a share")

@@ -8,23 +8,44 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, overload
 
 
+@overload
+def whole(name: str, text: str) -> int: ...
+@overload
+def whole(name: str, text: None) -> None: ...
+@overload
+def whole(name: str, text: str | None) -> int | None: ...
 def whole(name: str, text: str | None) -> int | None:
     """A whole number as people write it: 1000, 1_000, 1e6."""
     if text is None:
         return None
-    value = number(name, text)
+    value = _finite(name, text)
     if value != int(value):
         raise refused(name, text, "give a whole number")
     if value < 1:
         raise refused(name, text, "give a whole number, at least 1")
+    if value > MOST:
+        raise refused(name, text, f"give a whole number, at most {MOST:,} (2^53)")
     return int(text) if text.isdigit() else int(value)
 
 
+MOST = 2**53  # whole numbers are exact up to here
+LEAST_SIZE, MOST_SIZE = 1e-15, 1e100  # of a number that is not 0
+
+
 def number(name: str, text: str) -> float:
-    """A finite number."""
+    """A number that can be computed with."""
+    value = _finite(name, text)
+    if value and abs(value) < LEAST_SIZE:
+        raise refused(name, text, f"give 0, or a number of at least {LEAST_SIZE:g} in size")
+    if abs(value) > MOST_SIZE:
+        raise refused(name, text, f"give a number of at most {MOST_SIZE:g} in size")
+    return value
+
+
+def _finite(name: str, text: str) -> float:
     try:
         value = float(text)
     except ValueError:
@@ -43,6 +64,36 @@ def percent(share: float) -> str:
     return f"{100 * share:.4g} %" if share < 10 else f"{share:.4g} times"
 
 
+def amount(number: float) -> str:
+    """A number of things as people say it.
+
+    >>> amount(12345.4), amount(0.125), amount(float("inf"))
+    ('12,345', '0.12', 'any number')
+    """
+    if math.isinf(number):
+        return "any number"
+    return f"{number:.2g}" if number < 10 and number != int(number) else f"{number:,.0f}"
+
+
+def counted(number: float, thing: str, things: str = "") -> str:
+    """A number of things, one or many.
+
+    >>> counted(1, "generation"), counted(1234, "new real sample"), counted(0, "batch", "batches")
+    ('1 generation', '1,234 new real samples', '0 batches')
+    """
+    many = things or f"{thing}s"
+    return f"any number of {many}" if math.isinf(number) else f"{amount(number)} {thing if number == 1 else many}"
+
+
+def be(number: float) -> str:
+    """What so many do: is or are.
+
+    >>> be(1), be(2), be(float("inf"))
+    ('is', 'are', 'is')
+    """
+    return "is" if number == 1 or math.isinf(number) else "are"
+
+
 def speak_plainly() -> None:
     """Where a terminal cannot print a sign, print words or letters that mean the same."""
     codecs.register_error("plainly", _plain)
@@ -58,11 +109,14 @@ def _plain(problem: UnicodeError) -> tuple[str, int]:
 
 
 def refused(option: str, value: Any, remedy: str) -> ValueError:
-    """The refusal of an option: its name, its value, the remedy."""
+    """The refusal of an option: its name, its value unless it is a flag, the remedy."""
     from modelcollapse.theory.arguments import InputError, shown
 
+    name = f"--{option.replace('_', '-')}"
+    if value is True:
+        return InputError(f"{name}: {remedy}")
     text = (value or '""') if isinstance(value, str) else shown(value)
-    return InputError(f"--{option} {text}: {remedy}")
+    return InputError(f"{name} {text}: {remedy}")
 
 
 @contextmanager

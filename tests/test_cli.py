@@ -199,7 +199,7 @@ def test_a_plan_for_given_numbers_needs_neither_jax_nor_matplotlib() -> None:
         (["plan", "--real", "100"], ["--vocabulary is missing"]),
         (["plan", "--real", "0", "--vocabulary", "5"], ["--real 0", "at least 1"]),
         (["plan", "--real", "1", "--vocabulary", "5"], ["--real 1", "at least 2"]),
-        (["plan", "--real", "1e20", "--vocabulary", "5"], ["real=1", "2^53"]),
+        (["plan", "--real", "1e20", "--vocabulary", "5"], ["--real 1e20", "2^53"]),
         (["verify", "accumulate", "--chains", "100000000"], ["chains=100000000", "fewer at a time"]),
         (["plan", "--real", "-3", "--vocabulary", "5"], ["--real -3", "at least 1"]),
         (["plan", "--real", "2.5", "--vocabulary", "5"], ["--real 2.5", "whole"]),
@@ -212,7 +212,8 @@ def test_a_plan_for_given_numbers_needs_neither_jax_nor_matplotlib() -> None:
         (["plan", "--real", "100", "--vocabulary", "5", "--tolerance", "inf"], ["--tolerance inf", "finite"]),
         (["plan", "--real", "100", "--vocabulary", "5", "--generations", "1.5"], ["--generations 1.5", "whole"]),
         (["plan", "--real", "100", "--vocabulary", "5", "--generations", "1e9"], ["--generations 1e9", "at most"]),
-        (["plan", "--real", "100", "--vocabulary", "5", "--train", "101"], ["train=101", "at most real=100"]),
+        (["plan", "--real", "100", "--vocabulary", "5", "--train", "101"], ["--train 101", "at most 100 points"]),
+        (["plan", "--corpus", "builtin:pydoc", "--order", "7"], ["--order 7", "0, 1 or 2"]),
         (["plan", "--corpus", "no/such/file.txt"], ["--corpus no/such/file.txt: no such file"]),
         (["plan", "--corpus", "builtin:pydoc", "--real", "5"], ["--real 5", "leave"]),
         (["plan", "--corpus", "builtin:pydoc", "--unit", "letters"], ["--unit letters", "words or bytes"]),
@@ -240,9 +241,26 @@ def test_a_plan_for_given_numbers_needs_neither_jax_nor_matplotlib() -> None:
             ["theorems", "--family", "gamma", "--workflow", "fixed", "--real", "4", "--latex"],
             ["--latex", "leave it out"],
         ),
-        (["theorems", "acumulate"], ["acumulate", "accumulate"]),
+        (
+            ["theorems", "--family", "poisson", "--mean", "-1", "--workflow", "fixed", "--real", "4"],
+            ["--mean -1", "above 0"],
+        ),
+        (
+            ["theorems", "--family", "zipf", "--exponent", "1", "--workflow", "past", "--synthetic", "4"],
+            ["--exponent 1:", "use --family categorical"],
+        ),
+        (
+            ["theorems", "--family", "gamma", "--workflow", "fresh", "--real", "4", "--weight", "2"],
+            ["--weight 2:", "0 and 1"],
+        ),
+        (
+            ["theorems", "--family", "gamma", "--workflow", "subsample", "--real", "4", "--train", "9"],
+            ["--train 9:", "most 4"],
+        ),
+        (["theorems", "acumulate"], ["modelcollapse: acumulate: ", "accumulate"]),
         (["theorems", "--derivation"], ["--derivation", "name"]),
-        (["theorems", "survivors", "--latex"], ["survivors", "--derivation"]),
+        (["theorems", "survivors", "--latex"], ["--latex: ", "survivors", "--derivation"]),
+        (["theorems", "replace", "--all"], ["--all: ", "replace"]),
         (["verify", "nothing"], ["nothing"]),
         (["verify", "replace", "--all"], ["--all", "leave out replace"]),
         (["verify", "--all", "--corpus", "builtin:pydoc"], ["--all", "leave out --corpus builtin:pydoc"]),
@@ -358,11 +376,21 @@ def test_the_theorems_of_a_problem_are_what_python_says(capsys: pytest.CaptureFi
     expected = theory.applicability(theory.Categorical(np.full(50, 1 / 50)), theory.FreshReal(100, 1000))
     assert record["theorems"] == [each.as_record() for each in expected]
     assert (record["family"], record["workflow"]) == ("Categorical", "FreshReal")
-    code, out, _ = run(capsys, "theorems", *options)
+    code, out, _ = run(capsys, "theorems", *options, "--all")
     holding, others = out.split("The others do not")
     first = [line.split()[0] for line in holding.splitlines() if line.startswith(" ") and line.strip()][2:]
     assert code == 0 and first == [each.name for each in expected if each.applies]
     assert all(f" {each.name} " in others for each in expected if not each.applies)
+    short = run(capsys, "theorems", *options)[1]
+    many = sum(not each.applies for each in expected)
+    assert short.startswith(holding.rstrip()) and f"{many} others do not: --all shows why" in short
+    assert (
+        len(short.splitlines()) < 20
+        and "categorical (vocabulary 50) under fresh-real (real 100, synthetic 1,000)" in short
+    )
+    assert "modelcollapse plan --worth" in others
+    assert not re.search("FixedReal|FreshReal|SlidingWindow|Categorical|LinearRegression|KernelDensity", others)
+    assert "workflow is replace" in run(capsys, "theorems", "replace", *options)[1]
     one = json.loads(run(capsys, "theorems", "replace", *options, "--json")[1])["theorems"]
     assert [(each["applies"], each["why_not"]) for each in one] == [(False, "it assumes that the workflow is Replace")]
 

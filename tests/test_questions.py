@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 from modelcollapse import budget as budgets
 from modelcollapse import cli, theory
 from modelcollapse.questions import ASKED, Known, regimes
+from modelcollapse.theory.pilot import design
 
 RUNS = [(1000, 0, 2.0105, 1e-3), (0, 2000, 2.0295, 1e-3), (1000, 500, 2.0094, 1e-3), (10000, 0, 2.001, 1e-3)]
 
@@ -83,10 +85,45 @@ def test_pilot_runs_say_how_much_to_mix_and_what_a_contamination_does(
     assert piloted["error_left"] == pytest.approx(1 - best.share / 2, rel=1e-12)
     share = theory.at_limits(pilot, lambda each: theory.optimal_share(2000, each).share)
     assert (piloted["best_share_low"], piloted["best_share_high"]) == share[1:]
+    estimated = (pilot.floor.value, pilot.variance.value, pilot.bias.value)
+    assert (piloted["floor"], piloted["floor_low"], piloted["floor_high"]) == pilot.floor
+    assert piloted["loss_best"] == pytest.approx(design(2000, best.synthetic) @ estimated, rel=1e-12)
+    assert piloted["loss_real_alone"] == pytest.approx(design(2000, 0) @ estimated, rel=1e-12)
+    assert f"{piloted['loss_best']:.6g}, of real data alone" in piloted["answer"]
+    assert f"{estimated[0]:.6g} (with chance" in piloted["answer"]
     told = theory.contamination(source, 0.001)
     assert (contaminated["onset"], contaminated["plateau"]) == told[:2]
     assert together["worth_independent"] == pytest.approx(5 * worth)
     assert together["worth_same"] == worth
+
+
+def test_losses_to_expect_of_few_real_samples_and_of_unknown_many(
+    capsys: pytest.CaptureFixture[str], runs: str
+) -> None:
+    """Where more and more is best the loss tends to the bias above the floor; three runs without errors have no limits."""
+    (some,) = asked(capsys, "--pilot", runs, "--real", "2")
+    pilot = theory.estimate_worth(RUNS)
+    assert some["best_share"] == 1 and some["loss_best"] == pytest.approx(
+        pilot.floor.value + pilot.bias.value, rel=1e-12
+    )
+    assert "loss_best" not in asked(capsys, "--pilot", runs)[0]
+    Path(runs).write_text("real,synthetic,loss\n" + "".join(",".join(map(str, run[:3])) + "\n" for run in RUNS[:3]))
+    (three,) = asked(capsys, "--pilot", runs, "--real", "2000")
+    assert (three["floor_low"], three["floor_high"]) == (None, None) and "with chance" not in three["answer"]
+
+
+def test_only_what_no_program_can_check_is_printed_as_granted(capsys: pytest.CaptureFixture[str]) -> None:
+    """Once each, without options where every question takes it; machines get all assumptions."""
+    options = ("plan", "--retain", "0.9", "--rare", "0.1", "--real", "9", "--synthetic", "9")
+    out = run(capsys, *options)[1]
+    records = json.loads(run(capsys, *options, "--json")[1])["answers"]
+    every = {text for each in records for text in each["assumptions"]}
+    granted = out.split("Taken for granted")[1]
+    found = re.findall(r"^  - (?:(--.*?): )?(.*)$", granted, re.MULTILINE)
+    assert len(found) == 3 and every >= {text.strip() for _, text in found} and len(every) > 5
+    assert [of for of, _ in found] == ["", "", "--rare"]
+    assert "the family is Categorical" in every and "Categorical" not in out
+    assert len(granted) < len(out.split("Taken for granted")[0])
 
 
 def test_a_worth_says_how_much_to_mix(capsys: pytest.CaptureFixture[str]) -> None:
@@ -440,7 +477,7 @@ def test_a_budget_is_planned_with_all_that_is_known(
         (["plan", "--count", "5", "--real", "100", "--zipf", "1"], ["--vocabulary is missing"]),
         (["plan", "--corpus", "builtin:pydoc", "--order", "1", "--rare", "0.1"], ["--rare 0.1", "leave it out"]),
         (["plan", "--pilot", "no/such.csv"], ["no/such.csv", "cannot be read"]),
-        (["plan", "--verifier", "1.2,0.2"], ["--verifier 1.2", "from 0 to 1"]),
+        (["plan", "--verifier", "1.2,0.2"], ["--verifier 1.2,0.2: 1.2:", "from 0 to 1"]),
         (["plan", "--verifier", "0.9"], ["--verifier 0.9", "0.9,0.2"]),
         (["plan", "--verifier", "0,0.2"], ["--verifier 0,0.2", "above 0"]),
         (["plan", "--verifier", "0.9,0.2", "--accuracy", "7"], ["--accuracy 7", "from 0 to 1"]),
@@ -479,7 +516,7 @@ def test_a_budget_is_planned_with_all_that_is_known(
         (["plan", "--multiplier", "0.7"], ["--multiplier 0.7", "--real"]),
         (["plan", "--multiplier", "2", "--real", "10"], ["--multiplier 2", "at most 1"]),
         (["plan", "--detector", "0.9,0.1"], ["--detector 0.9,0.1", "--share"]),
-        (["plan", "--detector", "0.9,1.1", "--share", "0.5"], ["--detector 1.1", "from 0 to 1"]),
+        (["plan", "--detector", "0.9,1.1", "--share", "0.5"], ["--detector 0.9,1.1: 1.1", "from 0 to 1"]),
         (["plan", "--batches", "5,6"], ["--batches 5,6", "--real"]),
         (["plan", "--batches", "5,0", "--real", "9"], ["--batches 0", "at least 1"]),
         (["plan", "--batches", "5,x", "--real", "9"], ["--batches x", "number"]),
@@ -490,15 +527,37 @@ def test_a_budget_is_planned_with_all_that_is_known(
         (["plan", "--budget", ""], ["--budget", "total=1000"]),
         (["plan", "--budget", "total=0"], ["--budget total=0", "above 0"]),
         (["plan", "--budget", "total=0.5"], ["--budget total=0.5", "too little"]),
-        (["plan", "--budget", "total=9,gold=1"], ["--budget", "real, synthetic"]),
+        (["plan", "--budget", "total=9,gold=1"], ["--budget total=9,gold=1: gold=1:", "real, synthetic"]),
+        (["plan", "--budget", "total=9,real=x"], ["--budget total=9,real=x: real=x:", "number"]),
+        (["plan", "--budget", "total=nan,real=1"], ["--budget total=nan,real=1: total=nan:", "above 0"]),
+        (["plan", "--budget", "total=9,real=0"], ["--budget total=9,real=0: real=0:", "above 0"]),
+        (["plan", "--budget", "total=9,training=-1"], [": training=-1:", "at least 0"]),
+        (["plan", "--budget", "total=1e30"], ["--budget total=1e30", "2^53"]),
+        (["plan", "--budget", "total=100", "--correction", "0.5,0"], ["--correction 0.5,0", "above 0"]),
+        (["plan", "--budget", "total=100", "--generations", "1e6"], ["--generations 1e6", "at most 24"]),
         (["plan", "--budget", "total=100", "--correction", "2,9"], ["--correction 2,9", "nearer"]),
-        (["plan", "--budget", "total=100", "--at-least", "5000"], ["at most"]),
+        (["plan", "--budget", "total=100", "--at-least", "5000"], ["--at-least 5000", "at most 990"]),
+        (["plan", "--worth", "50", "--real", "1e30"], ["--real 1e30", "at most 9,007,199,254,740,992"]),
+        (["plan", "--worth", "1e30"], ["--worth 1e30", "9,007,199,254,740,992", "inf"]),
+        (["plan", "--worth", "nan"], ["--worth nan", "inf"]),
+        (["plan", "--rare", "1e-320", "--real", "9"], ["--rare 1e-320", "at least 1e-15"]),
+        (["plan", "--contamination", "1e-320", "--worth", "9"], ["--contamination 1e-320", "from 0 to 1"]),
+        (["plan", "--stop", "1e-320,3,1"], ["--stop 1e-320,3,1: 1e-320:", "at least 1e-15"]),
+        (["plan", "--worth", "9", "--real", "1e-320"], ["--real 1e-320", "whole number"]),
+        (["plan", "--count", "1e30", "--real", "9"], ["--count 1e30", "at most"]),
+        (["plan", "--rare", "0.1", "--real", "9", "--synthetic", "1e30"], ["--synthetic 1e30", "at most"]),
+        (["plan", "--stream", "0.3", "--real", "9", "--generations", "1e30"], ["--generations 1e30", "at most"]),
+        (["plan", "--teacher", "100,x", "--real", "9"], ["--teacher 100,x: x:", "number"]),
+        (["plan", "--phases", "--vocabulary", "1"], ["--vocabulary 1", "at least 2"]),
+        (["plan", "--multiplier", "0.5", "--real", "1"], ["--real 1", "at least 2"]),
+        (["plan", "--count", "1", "--real", "1"], ["--real 1", "at least 2"]),
+        (["plan", "--train", "5", "--retain", "0.5"], ["--train 5", "--real is missing"]),
         (["plan", "--worth", "9", "--at-least", "5"], ["--at-least 5", "--budget"]),
-        (["plan", "--curation", "1,2.5"], ["--curation 2.5", "whole"]),
-        (["plan", "--curation", "1,2,3"], ["--curation 3", "from 0 to 1"]),
+        (["plan", "--curation", "1,2.5"], ["--curation 1,2.5", "second number", "whole"]),
+        (["plan", "--curation", "1,2,3"], ["--curation 1,2,3", "third number", "from 0 to 1"]),
         (["plan", "--worth", "9", "--synthetic", "10"], ["--synthetic 10", "--count"]),
         (["plan", "--worth", "9", "--tolerance", "0.2"], ["--tolerance 0.2", "plan"]),
-        (["plan", "--curation", "1,1"], ["--curation 1,1", "at least 2"]),
+        (["plan", "--curation", "1,1"], ["--curation 1,1", "second number", "at least 2"]),
         (["plan", "--curation", "1,2", "--share", "1"], ["--share 1", "below 1"]),
     ],
 )
@@ -509,6 +568,26 @@ def test_what_cannot_be_asked_is_refused_in_one_line(
     assert (code, out, err.count("\n")) == (2, "", 1)
     for each in fragments:
         assert each in err
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ("--rare 0.5 --real 1 --synthetic 1", "1 synthetic one,"),
+        ("--worth 3 --real 1", "Beside 1 real sample,"),
+        ("--worth 1", "a source worth 1 real sample?"),
+        ("--recover 0.1 --real 1 --synthetic 1", "after 1 generation,"),
+        ("--teacher 1 --real 1", "A teacher of 1 real sample, none"),
+        ("--stream 0.1 --real 1 --generations 1", "After 1 batch of"),
+        ("--retain 0.01 --synthetic 1", "1 new one in every generation"),
+        ("--stop 0.5,3,2", "After 1 round:"),
+        ("--contamination 0.5 --worth 0.25 --real 1", "0.14 synthetic ones are best"),
+        ("--real 2 --vocabulary 1 --synthetic 1", "of 1 token,"),
+        ("--real 2 --vocabulary 2 --synthetic 1", "after about 1 generation "),
+    ],
+)
+def test_one_is_not_many(capsys: pytest.CaptureFixture[str], options: str, words: str) -> None:
+    assert words in " ".join(run(capsys, "plan", *options.split())[1].split())
 
 
 @pytest.mark.parametrize(("rows", "fragment"), [(1, "three"), (2, "three")])

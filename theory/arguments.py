@@ -20,12 +20,12 @@ MOST_STEPS = 10_000_000
 class InputError(ValueError):
     """An argument outside what is allowed: the message is one line that names it, its value and the remedy.
 
-    ``remedy``: the last part of the message, for a caller who knows the argument by another name.
+    ``argument``, ``value``, ``remedy``: the parts of the message, for a caller who knows the argument by another name.
     """
 
-    def __init__(self, message: str, remedy: str = "") -> None:
+    def __init__(self, message: str, remedy: str = "", argument: str = "", value: Any = None) -> None:
         super().__init__(message)
-        self.remedy = remedy
+        self.remedy, self.argument, self.value = remedy, argument, value
 
 
 def is_jax(*values: Any) -> bool:
@@ -65,7 +65,7 @@ def shown(value: Any) -> str:
 
 def refuse(owner: str, argument: str, value: Any, remedy: str) -> InputError:
     """The error to raise: ``owner(argument=value): remedy``."""
-    return InputError(f"{owner}({argument}={shown(value)}): {remedy}", remedy)
+    return InputError(f"{owner}({argument}={shown(value)}): {remedy}", remedy, argument, value)
 
 
 def numbers(owner: str, argument: str, value: Any, remedy: str) -> np.ndarray:

@@ -242,7 +242,7 @@ def _prove() -> tuple[Step, ...]:
 SAME_BIAS = Assumption("all samples of a source have one mean, at a fixed distance from the truth", always, "")
 AVERAGED = Assumption("the model is a mean of its data (other regular fits: at leading order)", always, "")
 APART = Assumption(
-    "the samples are independent, the synthetic ones of the real ones too (else teacher_error)", always, ""
+    "the samples are independent, the synthetic ones of the real ones too (else see the theorem teacher)", always, ""
 )
 WORTH = Theorem(
     "worth",

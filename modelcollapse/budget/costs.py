@@ -44,6 +44,10 @@ class Budget:
             wanted = f"cost of {'verifying' if name == 'verification' else 'training on'} an item, at least 0"
             if np.any(arg.numbers("Budget", name, getattr(self, name), wanted) < 0):
                 raise arg.refuse("Budget", name, getattr(self, name), wanted)
+        if self.total > arg.LAST * (cheapest := min(self.real, self.synthetic)):
+            raise arg.refuse(
+                "Budget", "total", self.total, f"buys more than 2^53 items at {cheapest:g} each: give less"
+            )
         if self.total < self.real + self.training:
             raise arg.refuse(
                 "Budget",

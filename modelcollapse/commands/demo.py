@@ -38,7 +38,7 @@ def command(
         steps=200, generations=4,
     )  # fmt: skip
     place = train.checked(experiment, out)
-    made = planning.made(corpus, "words", None, None, None, None, None, "20", "0.1", False)
+    made = planning.made(planning.Pipeline(corpus, generations="20"))
     if not as_json:
         report.plan(made)
     verdicts = verify.simulated(None, size, seed, 1e-3)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -33,10 +33,10 @@ Corpora = Annotated[
 ]
 
 
-def typed(context: typer.Context, name: str) -> bool:
-    """Whether a person gave this option."""
-    source = context.get_parameter_source(name)
-    return source is not None and source.name == "COMMANDLINE"
+def typed(context: typer.Context) -> dict[str, Any]:
+    """What a person gave, by the names of parameters."""
+    where = {name: context.get_parameter_source(name) for name in context.params}
+    return {name: value for name, value in context.params.items() if (at := where[name]) and at.name == "COMMANDLINE"}
 
 
 # what is fitted

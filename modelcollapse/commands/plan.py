@@ -11,6 +11,7 @@ from . import options, output
 
 if TYPE_CHECKING:
     from modelcollapse.plan import Plan
+    from modelcollapse.planning import Pipeline
 
 
 def _asks(question: str) -> Any:
@@ -19,6 +20,7 @@ def _asks(question: str) -> Any:
 
 
 def command(
+    context: typer.Context,
     corpus: options.Corpora = None,
     unit: Annotated[
         str | None, typer.Option(help="A token is: words (the default; case kept, joined over ' and -) or bytes.")
@@ -132,7 +134,8 @@ def command(
         _asks("With --temperature, --multiplier, --curation, --detector, --model-size: share of synthetic data."),
     ] = None,
     order: Annotated[
-        int | None, typer.Option(help="Plan for a table of bytes given the last 0, 1 or 2 bytes, context by context.")
+        str | None,
+        typer.Option(metavar="0|1|2", help="Plan for a table of bytes given so many before, context by context."),
     ] = None,
     out: options.Out = None,
     as_json: options.Json = False,
@@ -145,54 +148,30 @@ def command(
     Examples: modelcollapse plan --corpus notes.txt --tolerance 0.1;
     modelcollapse plan --real 1000000 --vocabulary 50000 --zipf 1.1 --synthetic 250000 --json
     """
-    sizes = {"real": real, "vocabulary": vocabulary, "zipf": zipf}
-    asked = {"snapshots": snapshots, "count": count, "retain": retain, "rare": rare, "pilot": pilot, "worth": worth,
-             "contamination": contamination, "model-size": model_size, "sources": sources, "teacher": teacher,
-             "verifier": verifier, "regenerate": regenerate, "stop": stop, "temperature": temperature,
-             "multiplier": multiplier, "curation": curation, "detector": detector, "stream": stream, "recover": recover,
-             "batches": batches, "replaceable": replaceable,
-             "phases": "yes" if phases else None, "budget": budget}  # fmt: skip
-    context = {"share": share, "accuracy": accuracy, "correction": correction, "at-least": at_least}
+    from dataclasses import fields
+
+    from modelcollapse import asking, planning, questions, refusals
     from modelcollapse import plan as plans
-    from modelcollapse import planning
 
+    given = options.typed(context)
+    pipeline = planning.Pipeline(
+        **{one.name: given[one.name] for one in fields(planning.Pipeline) if one.name in given}
+    )
+    asked = {name: given[name] for name in questions.ASKED if name in given}
+    around = {name: given[name] for name in asking.AROUND if name in given}
     if order is not None:
-        given = {"unit": unit, **sizes, "as-truth": as_truth or None, **asked, **context}
-        ordered, source = planning.order_plan(
-            corpus, order, synthetic, train, generations or "10", tolerance or "0.1", given
-        )
-        if out is not None:
-            output.folder(out)
-        record = {"source": source} | plans.order_json(ordered)
-        files = output.pictures(out, record, lambda where: [], f"plan-order-{order}")
-        if as_json:
-            output.print_json(record | files)
-            return
-        from modelcollapse import report
-
-        report.order_plan(source["name"], ordered)
-        report.files(files)
+        _in_order(pipeline, order, asked | around, out, as_json)
         return
     if out is not None:
         output.folder(out)
     made, record = None, {}
-    planned = planning.wants_a_plan(asked, corpus, real, vocabulary, (unit, zipf, train, as_truth or None))
-    seen = {
-        "real": real,
-        "synthetic": synthetic,
-        "vocabulary": vocabulary,
-        "generations": generations,
-        "tolerance": tolerance,
-    }
-    planning.check_context(asked, context if planned else context | seen)
+    planned = planning.wants_a_plan(asked, pipeline)
+    asking.check_use(asked, around if planned else around | planning.seen(pipeline))
     if planned:
-        made = planning.made(
-            corpus, unit, real, vocabulary, zipf, synthetic, train, generations or "10", tolerance or "0.1", as_truth
-        )
+        with refusals.of(given, {}):
+            made = planning.made(pipeline)
         record = plans.as_json(made)
-    answers = planning.answers(
-        asked, planning.known(made, real, synthetic, vocabulary, context | {"generations": generations})
-    )
+    answers = asking.answers(asked, asking.known(made, pipeline, around), given)
     if answers:
         record["answers"] = plans.finite([each.as_record() for each in answers])
     tokens = next((each.numbers["vocabulary"] for each in answers if each.option == "phases"), None)
@@ -206,6 +185,24 @@ def command(
         report.plan(made)
     report.answered(answers)
     report.files(pictures)
+
+
+def _in_order(pipeline: Pipeline, order: str, others: dict[str, str], out: Path | None, as_json: bool) -> None:
+    """The plan for what follows each context of a text."""
+    from modelcollapse import plan as plans
+    from modelcollapse import planning, refusals, report
+
+    with refusals.of(vars(pipeline), {}):
+        made, source = planning.order_plan(pipeline, order, others)
+    if out is not None:
+        output.folder(out)
+    record = {"source": source} | plans.order_json(made)
+    files = output.pictures(out, record, lambda where: [], f"plan-order-{made.order}")
+    if as_json:
+        output.print_json(record | files)
+        return
+    report.order_plan(source["name"], made)
+    report.files(files)
 
 
 def draw(made: Plan | None, phases: int | None, where: Path) -> list[Path]:

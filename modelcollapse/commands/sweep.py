@@ -143,12 +143,11 @@ def command(
     if out is not None and out.is_dir() and out.suffix != ".zarr":
         raise refused("out", str(out), f"is a folder: name a file, such as {out / 'grid.nc'}")
     way = division.of(shard, coordinator, (process, processes), slurm, shards, merge, tuple(pieces or ()), out)
-    own = {name: value for name, value in context.params.items() if options.typed(context, name)}
+    own = options.typed(context)
     if isinstance(way, division.Merge):
         _merge(way, out, as_json, own)
         return
     count, last, many = whole("chains", chains), whole("generations", generations), whole("seeds", seeds)
-    assert count is not None and last is not None and many is not None
     if not 0 <= seed <= 2**63 - many:
         last_seed = "2^63 - 1" if many == 1 else f"2^63 - {many:,}, the first of {many:,} that follow each other"
         raise refused("seed", seed, f"a whole number from 0 to {last_seed}")
@@ -162,7 +161,7 @@ def command(
     axes, cell = sweeping.axes(family, given, samples, workflows, many, seed, corpus, steps)
     limits = {"memory": sweeping.quantity("memory", memory), "time": sweeping.quantity("time", time)}
     if isinstance(way, division.Jobs):
-        with refusals.of(context.params, sweeping.DEFAULTS):
+        with refusals.of(context.params, sweeping.DEFAULTS, refusals.SWEEP):
             sweeping.check(axes, cell, last, count, seed, double, way)
         _submit(own, way, as_json)
         return
@@ -172,7 +171,11 @@ def command(
 
     part = (way.i, way.n) if isinstance(way, division.Shard) else None
     try:
-        with division.joined(way), trainings("cells") as told, refusals.of(context.params, sweeping.DEFAULTS):
+        with (
+            division.joined(way),
+            trainings("cells") as told,
+            refusals.of(context.params, sweeping.DEFAULTS, refusals.SWEEP),
+        ):
             data, seconds, ran = sweeping.run(axes, cell, last, count, seed, double, out, part, limits, told)
     except Stopped as stopped:
         typer.echo(f"modelcollapse: --time {time}: unfinished: {stopped.done} of {stopped.cells} cells are finished and kept "
@@ -223,7 +226,7 @@ def _merge(way: Merge, out: Path | None, as_json: bool, own: dict[str, Any]) -> 
     runtime.use_double()
     from modelcollapse.simulate.shards import merge
 
-    with refusals.of({"out": out, "pieces": None, "merge": True}, {}):
+    with refusals.of({"out": out, "pieces": None, "merge": True}, {}, refusals.SWEEP):
         data = merge(way.pieces, out)
     record = sweeping.as_json(data, time.monotonic() - started, 0)
     _show(data, record, out, as_json)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -60,22 +60,28 @@ def command(
     penalty: options.Penalty = None,
     corpus: options.Text = None,
     length: options.Length = None,
+    every: Annotated[
+        bool, typer.Option("--all", help="With --workflow: also the theorems that do not hold there, and why not.")
+    ] = False,
     as_json: options.Json = False,
 ) -> None:
     """List the theorems, or show one: statement, assumptions, sources, closed form, derivation.
 
-    With --family and --workflow: which of them hold there, and why the others do not.
+    With --family and --workflow: which of them hold there; with --all also why the others do not.
 
     Examples: modelcollapse theorems; modelcollapse theorems accumulate --derivation;
     modelcollapse theorems --family categorical --vocabulary 50 --workflow fresh-real --real 100 --synthetic 1000
     """
+    from modelcollapse import refusals
     from modelcollapse.theory import ledger
 
-    given: dict[str, Any] = {each: context.params[each] for each in context.params if options.typed(context, each)}
-    problem = {each: value for each, value in given.items() if each not in ("name", *FORMS)}
+    given = options.typed(context)
+    problem = {each: value for each, value in given.items() if each not in ("name", "every", *FORMS)}
     if problem:
-        _applicability(name, problem, [each for each in FORMS[:-1] if each in given], as_json)
+        _applicability(name, problem, [each for each in FORMS[:-1] if each in given], every, as_json)
         return
+    if every and name is not None:
+        raise refused("all", True, f"is not of {name} alone: leave one of them out")
     if name is None:
         if derivation or latex or code:
             raise refused(
@@ -91,20 +97,21 @@ def command(
         return
     if latex + code + as_json > 1 or (derivation and (latex or code)):
         raise refused("code" if code else "latex", True, "ask for one form: --json, --latex, --code or --derivation")
-    theorem = ledger.named(name)
+    with refusals.of({"name": name}, {}):
+        theorem = ledger.named(name)
     if as_json:
         from modelcollapse.report import theorem_json
 
         output.print_json(theorem_json(theorem, derivation=derivation))
     elif latex or code:
-        closed = [form for form in theorem.forms if form.derive is not None]
+        closed = [each for each in theorem.forms if each.derive is not None]
         if not closed:
-            raise refused("name", name, f"{'--latex' if latex else '--code'} prints a closed form, and this theorem is a "
-                           "finite computation: see --derivation")  # fmt: skip
-        for form in closed:
+            form = "latex" if latex else "code"
+            raise refused(form, True, f"prints a closed form, and {name} is a finite computation: see --derivation")
+        for each in closed:
             if latex and theorem.cases:
-                typer.echo(f"% {form.name}")
-            typer.echo(form.latex if latex else form.code)
+                typer.echo(f"% {each.name}")
+            typer.echo(each.latex if latex else each.code)
     else:
         from modelcollapse import report
 
@@ -114,18 +121,20 @@ def command(
 FORMS = ("derivation", "latex", "code", "as_json")
 
 
-def _applicability(name: str | None, given: dict[str, str], forms: list[str], as_json: bool) -> None:
-    """Which theorems hold for the family under the workflow that options name, and why the others do not."""
-    from modelcollapse import problem, report
+def _applicability(name: str | None, given: dict[str, str], forms: list[str], every: bool, as_json: bool) -> None:
+    """Which theorems hold for the family under the workflow that options name; of ``every`` one, or one named, why not."""
+    from modelcollapse import problem, refusals, report
 
     if forms:
         raise refused(forms[0], True, "shows one theorem: leave it out, or leave out the family and its workflow")
-    f, w = problem.of(given)
-    rows = problem.theorems_for(name, f, w)
+    with refusals.of(given, {}):
+        f, w = problem.of(given)
+    with refusals.of({"name": name}, {}):
+        rows = problem.theorems_for(name, f, w)
     if as_json:
         output.print_json({
             "family": type(f).__name__, "workflow": type(w).__name__, "applies": sum(each.applies for each in rows),
             "theorems": [each.as_record() for each in rows],
         })  # fmt: skip
         return
-    report.applicability(f, w, rows)
+    report.applicability(problem.words(given, w), rows, reasons=every or name is not None)

@@ -85,7 +85,6 @@ def command(
     from modelcollapse import train
 
     length_, real_ = whole("length", length), whole("real", real)
-    assert length_ is not None and real_ is not None
     if real_ < length_:
         raise refused("real", real, f"at least one window of --length {length} tokens")
     given = {name: whole(name, text) for name, text in (

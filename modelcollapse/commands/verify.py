@@ -91,7 +91,6 @@ def _verify_tables(names: list[str] | None, corpus: str, order: int, samples: st
     if names:
         raise refused("corpus", corpus, f"verifies every workflow: leave out {' '.join(names)}, or leave out --corpus")
     count, size = check_chains(chains, seed, budget), whole("samples", samples)
-    assert size is not None
     from modelcollapse import report, tables
 
     if not tables.LENGTH <= size <= MOST_SAMPLES:
@@ -144,7 +143,6 @@ LEAST_CHAINS = 20
 def check_chains(chains: str, seed: int, budget: float) -> int:
     """How many chains, if they can be simulated so."""
     size = whole("chains", chains)
-    assert size is not None
     if size < LEAST_CHAINS:
         raise refused("chains", chains, f"a number of chains, at least {LEAST_CHAINS}: fewer could not show an error")
     if not 0 <= seed < 2**63:
@@ -157,9 +155,10 @@ def check_chains(chains: str, seed: int, budget: float) -> int:
 def simulated(names: list[str] | None, chains: int, seed: int, budget: float) -> list[Any]:
     """The verdicts on the theorems that are named, or on all."""
     runtime.use_double()
-    from modelcollapse import verify
+    from modelcollapse import refusals, verify
 
-    selected = verify.chosen(names)
+    with refusals.of({"name": names}, {}):
+        selected = verify.chosen(names)
     verdicts = []
     with bar("simulating chains") as moved:
         for verdict in verify.verify(selected, chains=chains, seed=seed, budget=budget):

@@ -18,7 +18,7 @@ ASKED = {
     "pilot": Question(worth.piloted, ("real",)),
     "worth": Question(worth.mixed, ("real",), tells="worth"),
     "contamination": Question(worth.contaminated, ("real", "worth"), tells="contamination"),
-    "model-size": Question(size.sized, ("real", "synthetic", "share", "worth")),
+    "model_size": Question(size.sized, ("real", "synthetic", "share", "worth")),
     "sources": Question(worth.sources, ("worth",)),
     "teacher": Question(worth.taught, ("real",)),
     "verifier": Question(selection.verified, ("accuracy",), tells="verifier"),

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from modelcollapse import theory
 from modelcollapse.theory import ledger
+from modelcollapse.theory.assumption import always
 
 MANY = 10**9  # synthetic samples of one who does not say how many
 
@@ -74,6 +75,12 @@ class Answer:
         found = [each.text for name in self.theorems for each in ledger.named(name).assumptions]
         return list(dict.fromkeys(found))
 
+    @property
+    def granted(self) -> list[str]:
+        """Those about the data, which no program can check; the others hold, or there would be no answer."""
+        every = (each for name in self.theorems for each in ledger.named(name).assumptions)
+        return list(dict.fromkeys(each.text for each in every if each.holds is always))
+
     def as_record(self) -> dict[str, Any]:
         """For machines."""
         return {
@@ -84,12 +91,3 @@ class Answer:
             "theorems": list(self.theorems),
             "assumptions": self.assumptions,
         }
-
-
-def amount(number: float) -> str:
-    """A number of samples as people say it.
-
-    >>> amount(12345.4), amount(float("inf"))
-    ('12,345', 'any number')
-    """
-    return "any number" if number == float("inf") else f"{number:,.0f}"

@@ -6,9 +6,9 @@ import math
 from typing import Any
 
 from modelcollapse import theory
-from modelcollapse.terminal import percent
+from modelcollapse.terminal import amount, percent
 
-from .answer import Answer, Known, amount
+from .answer import Answer, Known
 
 TOKENS = theory.Categorical([0.5, 0.5])  # any tokens: the gain depends on the family through v2 = -1 only
 

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from modelcollapse import theory
-from modelcollapse.terminal import percent
+from modelcollapse.terminal import counted, percent
 from modelcollapse.theory import stream
 
-from .answer import MANY, Answer, Known, amount
+from .answer import MANY, Answer, Known
 
 KEPT, TOKENS = 0.9, 1000  # diversity to keep, and different tokens, of one who does not say
 THEOREMS = ("accumulate", "min-real", "contaminated-stream", "optimal-weight", "temperature-window", "curated-share")
@@ -80,10 +80,11 @@ def regimes(_: Any, known: Known) -> Answer:
         "curation_pairs": liked[0], "curation_many": liked[1],
     }  # fmt: skip
     words = (
-        f"None, where old data is kept. An absolute number, where the rest is replaced: {amount(fresh)} new samples a generation "
-        f"keep {percent(KEPT)} of the diversity. More than {percent(stream.edge())} in a stream of which all is averaged alike, "
-        f"for an error like one over the samples; with the best weights any. Below temperature 1, of {tokens:,} tokens: {cold}. "
-        f"With curation by a reward of 1, so that a rare trait does not run away: {percent(liked[0])} where one of two is kept, "
-        f"{percent(liked[1])} of very many. If a part c of what passes for real is synthetic, each share over 1 - c."
+        f"None, where old data is kept. An absolute number, where the rest is replaced: {counted(fresh, 'new sample')} a "
+        f"generation to keep {percent(KEPT)} of the diversity. More than {percent(stream.edge())} in a stream of which all is "
+        "averaged alike, for an error like one over the samples; with the best weights any. Below temperature 1, of "
+        f"{tokens:,} tokens: {cold}. With curation by a reward of 1, so that a rare trait does not run away: "
+        f"{percent(liked[0])} where one of two is kept, {percent(liked[1])} of very many. If a part c of what passes for real is "
+        "synthetic, each share over 1 - c."
     )
     return Answer("phases", "What share of the data must be real?", words, numbers, THEOREMS)

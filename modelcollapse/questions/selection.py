@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 
 from modelcollapse import theory
-from modelcollapse.terminal import percent
+from modelcollapse.terminal import amount, be, counted, percent
+from modelcollapse.theory import arguments as arg
 
-from .answer import Answer, Known, amount
+from .answer import Answer, Known
 
 
 def verified(chances: tuple[float, ...], known: Known) -> Answer:
@@ -86,7 +87,7 @@ def stopped(letters: tuple[float, ...], known: Known) -> Answer:
     elif rounds == 0:
         words = f"Do not start: the error is {error:.4g} now, and goes to {limit:.4g}."
     else:
-        words = f"After {rounds:,.0f} round{'s' if rounds > 1 else ''}: the error is then {error:.4g}; "
+        words = f"After {counted(rounds, 'round')}: the error is then {error:.4g}; "
         words += f"without stopping it goes to {limit:.4g}."
     return Answer("stop", "When is retraining on verified data best stopped?", words,
                   {"rounds": rounds, "error": error, "limit": limit}, ("stopping-round",))  # fmt: skip
@@ -130,9 +131,10 @@ def narrowed(multiplier: float, known: Known) -> Answer:
     """How many samples are harmless whose variance is so many times that of their model?"""
     real = known.need("real", f"--multiplier {multiplier:g}", "how many real samples has a generation")
     found = theory.sampling_bias(theory.Gaussian(unbiased=True), theory.FreshReal(real, 1), multiplier)
+    most = amount(found.most) if math.isinf(found.most) else f"up to {amount(found.most)}"
     words = (
-        f"Beside {real:,} new real samples in every generation up to {amount(found.most)} are no worse than none, and "
-        f"{amount(found.best)} are best"
+        f"Beside {counted(real, 'new real sample')} in every generation {most} {be(found.most)} no worse "
+        f"than none, and {amount(found.best)} {be(found.best)} best"
     )
     if not math.isinf(found.most_limit):
         words += f"; however many real ones, near {amount(found.most_limit)} and {amount(found.best_limit)}"
@@ -150,12 +152,13 @@ def narrowed(multiplier: float, known: Known) -> Answer:
 def curated(letters: tuple[float, ...], known: Known) -> Answer:
     """Does choosing what people like amplify a trait?"""
     reward, choices, trait = (*letters, *(2.0, 0.01)[len(letters) - 1 :])
-    if choices != math.inf and choices != int(choices):
-        raise theory.InputError(f"--curation {choices:g}: among how many one is chosen, a whole number, or inf")
+    if choices < 2 or (choices != math.inf and choices != int(choices)):
+        wanted = "its second number is among how many one is chosen, whole and at least 2, or inf"
+        raise arg.refuse("curation", "choices", choices, wanted)
     if known.share == 1:
         raise theory.InputError("--share 1: with no real data the trait takes over, or is lost: give a share below 1")
     if not 0 <= trait <= 1:
-        raise theory.InputError(f"--curation {trait:g}: the trait's share in truth, from 0 to 1")
+        raise arg.refuse("curation", "trait", trait, "its third number is the trait's share in truth, from 0 to 1")
     curation = theory.Curation(reward, math.inf if math.isinf(choices) else int(choices))
     runaway = float(theory.runaway_share(curation))
     among = "very many" if math.isinf(choices) else f"{choices:g}"

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from modelcollapse import theory
-from modelcollapse.terminal import percent
+from modelcollapse.terminal import amount, counted, percent
 from modelcollapse.theory import stream
 
-from .answer import Answer, Known, amount
+from .answer import Answer, Known
 
 
 def detected(chances: tuple[float, ...], known: Known) -> Answer:
@@ -16,9 +16,9 @@ def detected(chances: tuple[float, ...], known: Known) -> Answer:
     each = (theory.Unknown(), theory.Detector(right, wrong), theory.Known())
     unknown, detector, records = (float(theory.information(share, one)) for one in each)
     words = (
-        f"At {percent(share)} synthetic data an item of unknown origin is worth {unknown:.4g} real ones, one that the detector "
-        f"has seen {detector:.4g}, one with full records {records:.4g}. The detector pays where it costs less for each item than "
-        f"{detector - unknown:.4g} real ones, records where they cost less than {records - unknown:.4g}."
+        f"At {percent(share)} synthetic data an item of unknown origin is worth {unknown:.4g} of a real one, one that the "
+        f"detector has seen {detector:.4g}, one with full records {records:.4g}. The detector pays where it costs less for each "
+        f"item than {detector - unknown:.4g} of a real one, records where they cost less than {records - unknown:.4g}."
     )
     numbers = {"share": share, "unknown": unknown, "detector": detector, "records": records, "gain": detector - unknown}
     question = (
@@ -44,13 +44,15 @@ def streamed(share: float, known: Known) -> Answer:
             f"Averaged alike, its error falls like one over the number of samples to the power {2 - 2 * share:.4g} only"
         )
     words += "; with the best weights of generations "
-    words += f"an item is worth {best:.4g} real ones, at any age." if best else "nothing is learnt either."
+    words += f"an item is worth {best:.4g} of a real one, at any age." if best else "nothing is learnt either."
     if known.real is not None and known.generations is not None:
         f = theory.Categorical([0.5, 0.5])
         ratio = float(
             theory.stream_error(f, known.real, share, known.generations) / (f.v / (known.real * known.generations))
         )
         numbers |= {"generations": known.generations, "ratio_by_then": ratio}
-        words += f" After {known.generations} batches of {amount(known.real)} it is {ratio:.4g} times."
+        words += (
+            f" After {counted(known.generations, 'batch', 'batches')} of {amount(known.real)} it is {ratio:.4g} times."
+        )
     question = f"What does a stream come to, {percent(share)} of which models wrote?"
     return Answer("stream", question, words, numbers, ("contaminated-stream", "effective-size"))

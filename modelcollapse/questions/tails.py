@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from modelcollapse import theory
-from modelcollapse.terminal import percent
+from modelcollapse.terminal import be, counted, percent
 from modelcollapse.theory import absence
 
 from .answer import MANY, Answer, Known
@@ -16,6 +17,8 @@ def seen(count: int, known: Known) -> Answer:
     if known.real is None:
         raise theory.InputError(f"--count {count}: seen among how many real samples? Give --real N, or a --corpus")
     real, synthetic = known.real, known.synthetic or known.real
+    if real == 1:
+        raise theory.InputError("--real 1: at least 2 real samples, or there is nothing to lose")
     if not 1 <= count < real:
         raise theory.InputError(
             f"--count {count}: how often a token is seen, from 1 to {real - 1:,}, one less than all of them"
@@ -41,12 +44,12 @@ def retained(share: float, known: Known) -> Answer:
     synthetic = known.synthetic or MANY
     family = theory.Categorical([0.5, 0.5])
     fresh, fixed = (theory.min_real(family, make(1, synthetic), share) for make in (theory.FreshReal, theory.FixedReal))
-    beside = f"{known.synthetic:,}" if known.synthetic else "however many"
+    beside = counted(known.synthetic, "synthetic one") if known.synthetic else "however many synthetic ones"
     return Answer(
         "retain",
         f"How many real samples keep {percent(share)} of the diversity?",
-        f"{fresh:,.0f} new ones in every generation, or {fixed:,.0f} that are kept, beside {beside} synthetic ones: an absolute "
-        "number, not a share of the data. Rare things need more: ask with --rare.",
+        f"{counted(fresh, 'new one')} in every generation, or {fixed:,.0f} kept for good, beside {beside}: an absolute number, "
+        "not a share of the data. Rare things need more: ask with --rare.",
         {"fresh_real": fresh, "fixed_real": fixed, "synthetic": known.synthetic},
         ("min-real",),
     )
@@ -55,24 +58,25 @@ def retained(share: float, known: Known) -> Answer:
 def rare(probability: float, known: Known, absent: float = 0.05) -> Answer:
     """How many fresh real samples a generation keep a thing of that probability present?"""
     synthetic, alone = known.synthetic or known.real, absence.real_alone(probability, absent)
-    numbers = {"absent": absent, "real_alone": alone, "synthetic": synthetic}
+    numbers: dict[str, Any] = {"absent": absent, "real_alone": alone, "synthetic": synthetic}
     words = (
-        f"{alone:,} new real samples in every generation are enough for it to be absent from no more than {percent(absent)} of "
-        "the generations, whatever synthetic data is beside them"
+        f"{counted(alone, 'new real sample')} in every generation {be(alone)} enough for it to be absent from no more than "
+        f"{percent(absent)} of the generations, whatever synthetic data there is"
     )
     if synthetic is None:
         words += "; fewer, where that remembers earlier ones: say how much by --synthetic."
     else:
         numbers["fresh_real"] = theory.min_real_present(theory.FreshReal(1, synthetic), probability, absent)
         words += (
-            f"; beside {synthetic:,} synthetic ones, which remember earlier ones, {numbers['fresh_real']:,.0f} are."
+            f"; beside {counted(synthetic, 'synthetic one')}, through which earlier ones are remembered, "
+            f"{numbers['fresh_real']:,.0f} {be(numbers['fresh_real'])}."
         )
     if known.real is not None and synthetic is not None:
         family = theory.Categorical([probability, 1 - probability])
         yours = float(theory.loss_probability_limit(family, theory.FreshReal(known.real, synthetic))[0])
         numbers["yours_absent"] = yours
         words += (
-            f" With {known.real:,} new real samples beside those it is absent from at most {percent(yours)} of them."
+            f" With {counted(known.real, 'new real sample')} there it is absent from at most {percent(yours)} of them."
         )
     return Answer(
         "rare", f"How much real data keeps a thing of probability {probability:g}?", words, numbers, ("absence",)
@@ -88,8 +92,9 @@ def recovered(tolerance: float, known: Known) -> Answer:
     return Answer(
         "recover",
         "It has collapsed: can it come back?",
-        f"Yes: with {real:,} new real samples beside {int(w.synthetic):,} synthetic ones in every generation its error is within "
-        f"{percent(tolerance)} of where it settles after {time:,} generations, even from one token alone (in the mean "
+        f"Yes: with {counted(real, 'new real sample')} beside {counted(int(w.synthetic), 'synthetic one')} in every generation "
+        f"its error is within {percent(tolerance)} of where it settles after {counted(time, 'generation')}, even from one token "
+        "alone (in the mean "
         "over which is left; longer from a rare one). Not where a temperature below 1 holds it: ask with --temperature.",
         {"real": real, "synthetic": int(w.synthetic), "tolerance": tolerance, "generations": time},
         ("recovery",),

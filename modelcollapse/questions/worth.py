@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from modelcollapse import theory
-from modelcollapse.terminal import percent
+from modelcollapse.terminal import amount, be, counted, percent
 
-from .answer import Answer, Known, amount
+from .answer import Answer, Known
 
 SURE = 0.95  # chance that limits hold
 
@@ -22,10 +22,13 @@ def piloted(runs: Any, known: Known) -> Answer:
     if low is None or high is None:
         limits = "three runs without their errors tell no limits; a fourth run does"
     else:
-        limits = f"with chance {percent(SURE)} between {amount(low)} and {_worth(high)}"
-    words = f"{pilot.runs} runs: the source is worth {_worth(worth)} real samples ({limits}). "
+        limits = (
+            f"with chance {percent(SURE)} between {amount(low)} and {'infinity' if math.isinf(high) else amount(high)}"
+        )
+    words = f"{pilot.runs} runs: the source is worth {_worth(worth)} ({limits}). "
     numbers: dict[str, Any] = {"worth": worth, "worth_low": low, "worth_high": high, "level": SURE, "misfit": pilot.misfit,
-               "variance": pilot.variance.value, "floor": pilot.floor.value}  # fmt: skip
+               "variance": pilot.variance.value, "floor": pilot.floor.value, "floor_low": pilot.floor.low,
+               "floor_high": pilot.floor.high}  # fmt: skip
     if pilot.misfit is not None and pilot.misfit < 1 - SURE:
         words += (
             f"They fit the law badly (chance {pilot.misfit:.2g}): the loss may not fall like one over the samples. "
@@ -33,6 +36,7 @@ def piloted(runs: Any, known: Known) -> Answer:
     if math.isinf(worth):
         words += "The synthetic runs are no worse than real ones of as many samples: these runs do not tell a bias. "
     said, found = _mixture(worth, known)
+    said += _losses(pilot, found)
     if known.real is not None and low is not None:
         share = theory.at_limits(pilot, lambda source: theory.optimal_share(known.real, source).share)
         found |= {"best_share_low": share.low, "best_share_high": share.high}
@@ -41,10 +45,24 @@ def piloted(runs: Any, known: Known) -> Answer:
                   ("pilot-runs", "worth"), {"worth": numbers["worth"]})  # fmt: skip
 
 
+def _losses(pilot: theory.Pilot, found: dict[str, Any]) -> str:
+    """Which losses the runs let expect: of the best mixture, of real data alone, and of endless real data."""
+    floor, low, high = pilot.floor
+    within = "" if low is None else f" (with chance {percent(pilot.level)} between {low:.6g} and {high:.6g})"
+    if "real" not in found:
+        return f" With endless real data the loss would fall to {floor:.6g}{within}."
+    alone = floor + pilot.variance.value / found["real"]
+    best = floor + pilot.variance.value / found["real"] * found["error_left"]
+    found |= {"loss_real_alone": alone, "loss_best": best}
+    return (
+        f" The loss to expect: {best:.6g}, of real data alone {alone:.6g}; with endless real data {floor:.6g}{within}."
+    )
+
+
 def mixed(worth: float, known: Known) -> Answer:
     """How much synthetic data of a source of that worth is best?"""
     said, numbers = _mixture(worth, known)
-    question = f"How much synthetic data is best, of a source worth {_worth(worth)} real samples?"
+    question = f"How much synthetic data is best, of a source worth {_worth(worth)}?"
     return Answer("worth", question, said, {"worth": worth, **numbers}, ("worth",))
 
 
@@ -65,16 +83,17 @@ def _mixture(worth: float, known: Known) -> tuple[str, dict[str, Any]]:
                "harmless_share": float(most.share), "harmless_synthetic": float(most.synthetic), "error_left": left}  # fmt: skip
     if best.share == 1:
         return (
-            f"Beside {known.real:,} real samples, synthetic ones are the better the more: the source is worth at "
-            f"least twice the real samples. The error falls to {percent(left)} of that of the real samples alone.",
+            f"Beside {counted(known.real, 'real sample')}, synthetic ones are the better the more: the source is worth at least "
+            f"twice that. The error falls to {percent(left)} of that of real data alone.",
             numbers,
         )
     harmless = (
         "any number is" if most.share == 1 else f"up to {amount(most.synthetic)} ({percent(float(most.share))}) are"
     )
     return (
-        f"Beside {known.real:,} real samples {amount(best.synthetic)} synthetic ones are best, {percent(float(best.share))} of "
-        f"the data: the error is {percent(left)} of that of the real samples alone; {harmless} no worse than none.",
+        f"Beside {counted(known.real, 'real sample')} {counted(best.synthetic, 'synthetic one')} {be(best.synthetic)} best, "
+        f"{percent(float(best.share))} of the data: the error is {percent(left)} of that of real data alone; {harmless} no worse "
+        "than none.",
         numbers,
     )
 
@@ -83,17 +102,22 @@ def contaminated(share: float, known: Known) -> Answer:
     """Is that share of synthetic data in a corpus dangerous?"""
     worth = known.need("worth", f"--contamination {share:g}", "what is the source worth, in real samples (see --pilot)")
     onset, plateau, floor = (float(each) for each in theory.contamination(theory.Source(worth), share))
-    words = (
-        f"It harms a corpus of more than {amount(onset)} samples, which is then better cleaned; smaller ones it helps. "
-    )
+    words = f"It harms a corpus of more than {counted(onset, 'sample')}, which is then better cleaned; smaller ones it helps. "
     if math.isinf(worth):
         words = "It harms nowhere: the source has no bias. "
     else:
-        words += f"However large, it errs no less than {amount(1 / floor)} real samples do, and at {amount(plateau)} twice that."
+        least = counted(1 / floor, "real sample")
+        words += f"However large, it errs no less than {least} would, and at {amount(plateau)} twice that."
     if known.real is not None:
-        words += f" Your {known.real:,} are {'beyond' if known.real > onset else 'below'} the onset."
-    least = 1 / floor if floor else math.inf
-    numbers = {"share": share, "worth": worth, "onset": onset, "plateau": plateau, "floor_real_equivalents": least}
+        words += f" Your {known.real:,} {be(known.real)} {'beyond' if known.real > onset else 'below'} the onset."
+    equivalents = 1 / floor if floor else math.inf
+    numbers = {
+        "share": share,
+        "worth": worth,
+        "onset": onset,
+        "plateau": plateau,
+        "floor_real_equivalents": equivalents,
+    }
     question = f"Is a contamination of {percent(share)} dangerous?"
     return Answer("contamination", question, words.strip(), numbers, ("contamination",))
 
@@ -103,8 +127,8 @@ def sources(count: int, known: Known) -> Answer:
     each = known.need("worth", f"--sources {count}", "what is each of them worth, in real samples")
     apart, alike = float(theory.worth_of_sources(math.inf, each, count)), float(each)
     return Answer(
-        "sources", f"What are {count:,} sources worth, each worth {_worth(each)}, pooled evenly?",
-        f"{_worth(apart)} real samples if their biases have nothing in common, {_worth(alike)} if they are the same (models of "
+        "sources", f"What {be(count)} {counted(count, 'source')} worth, each worth {_worth(each)}, pooled evenly?",
+        f"{_worth(apart)} if their biases have nothing in common, {_worth(alike)} if they are the same (models of "
         "one kind, trained on the same text). Of a bias in common no number of sources rids you.",
         {"sources": count, "worth_each": each, "worth_independent": apart, "worth_same": alike}, ("worth",),
     )  # fmt: skip
@@ -115,14 +139,15 @@ def taught(sizes: tuple[int, ...], known: Known) -> Answer:
     real = known.need("real", f"--teacher {sizes[0]}", "how many real samples has the student")
     teacher = theory.Teacher(*sizes)
     found = theory.helpful_synthetic(theory.Categorical([0.5, 0.5]), real, teacher)
-    which = f"A teacher of {sizes[0]:,} real samples, {f'{sizes[1]:,}' if len(sizes) > 1 else 'none'} of them the student's own"
+    shared = f"{sizes[1]:,}" if len(sizes) > 1 else "none"
+    which = f"A teacher of {counted(sizes[0], 'real sample')}, {shared} of them the student's own"
     if found.samples == 0:
         words = f"{which}: none of its samples helps a student of {real:,}."
     else:
         first = f"from {found.at_least:,.0f} on" if found.at_least > 1 else "all"
         endless = "" if math.isfinite(found.best) else ", the more the better,"
         many = first + endless if math.isinf(found.samples) else f"up to {amount(found.samples)}"
-        best = "" if math.isinf(found.best) else f", {amount(found.best)} are best"
+        best = "" if math.isinf(found.best) else f", {amount(found.best)} {be(found.best)} best"
         words = f"{which}: of its samples {many} help a student of {real:,}{best}; the error is then "
         words += f"{percent(found.error * 2 * real)} of that without."
     numbers = {
@@ -136,4 +161,7 @@ def taught(sizes: tuple[int, ...], known: Known) -> Answer:
 
 
 def _worth(number: float) -> str:
-    return "infinitely many" if math.isinf(number) else f"{number:,.4g}" if number < 1000 else f"{number:,.0f}"
+    """So many real samples."""
+    if math.isinf(number):
+        return "infinitely many real samples"
+    return f"{number:,.4g} real sample{'' if number == 1 else 's'}" if number < 1000 else counted(number, "real sample")
