@@ -154,7 +154,7 @@ def of_cases(statement: str, *cases: Theorem, workflow: str = "") -> Theorem:
         tuple(each for each in cases[0].assumptions if each in shared),
         tuple(dict.fromkeys(source for each in cases for source in each.sources)),
         printed=tuple(printed for each in cases for printed in each.printed),
-        needs=cases[0].needs,
+        needs=listed((each.needs for each in cases), "; or "),
         cases=cases,
     )
 
