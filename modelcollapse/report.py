@@ -237,19 +237,21 @@ def applicability(problem: str, rows: Sequence[Applicability], *, reasons: bool)
     out.print(table)
 
 
-def theorem(one: Theorem, *, derivation: bool) -> None:
-    """One theorem in full."""
+def theorem(one: Theorem, *, derivation: bool, whole: Theorem | None = None) -> None:
+    """One theorem in full, its cases one after another; ``whole``: the theorem of which it is a case, shown before."""
     out = console()
     out.print(f"[bold]{one.name}[/]  ({one.kinds})")
     out.print(escape(one.statement))
+    if not one.cases:
+        out.print(f"family: {one.family}; workflow: {one.workflow}; answers: theory.{one.quantity}")
+    for assumption in one.assumptions:
+        if whole is None or assumption not in whole.assumptions:
+            out.print(f"  assumes: {escape(assumption.text)}")
     if one.cases:
         for case in one.cases:
             out.print()
-            theorem(case, derivation=derivation)
+            theorem(case, derivation=derivation, whole=one)
         return
-    out.print(f"family: {one.family}; workflow: {one.workflow}; answers: theory.{one.quantity}")
-    for assumption in one.assumptions:
-        out.print(f"  assumes: {escape(assumption.text)}")
     if one.derive is not None:
         out.print("closed form (units of v(theta) = V):", escape(str(one.derived.expression.doit())), soft_wrap=True)
     for printed in one.printed:

@@ -357,6 +357,9 @@ def test_every_theorem_is_listed_and_can_be_shown_with_its_steps(capsys: pytest.
     ]
     code, out, _ = run(capsys, "theorems", "safe-amount")
     assert code == 0 and all(f"safe-amount/{each}" in out for each in ("replace", "accumulate", "accumulate-subsample"))
+    assert out.count("assumes: the workflow goes on for ever") == 1  # what all cases assume is said once
+    alone = run(capsys, "theorems", "safe-amount/accumulate")[1]
+    assert alone.count("assumes: the workflow goes on for ever") == 1
 
 
 def test_the_theorems_of_a_problem_are_what_python_says(capsys: pytest.CaptureFixture[str]) -> None:
