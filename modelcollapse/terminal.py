@@ -58,10 +58,13 @@ def _finite(name: str, text: str) -> float:
 def percent(share: float) -> str:
     """A share as people say it: in percent, and as a multiple where it is large.
 
-    >>> percent(0.125), percent(250.0)
-    ('12.5 %', '250 times')
+    >>> percent(0.125), percent(250.0), percent(0.9999999)
+    ('12.5 %', '250 times', '99.99999 %')
     """
-    return f"{100 * share:.4g} %" if share < 10 else f"{share:.4g} times"
+    if share >= 10:
+        return f"{share:.4g} times"
+    texts = (f"{100 * share:.{digits}g} %" for digits in range(4, 18))
+    return next(text for text in texts if share == 1 or text != "100 %")  # nearly all is not all
 
 
 def amount(number: float) -> str:

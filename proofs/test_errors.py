@@ -412,3 +412,15 @@ def test_the_limit_of_a_random_past(size, curvature):
     assert 0 < gap < limit * 2 / late**settling
     assert earlier / gap == pytest.approx(2, rel=0.4) or size == 3
     assert theory.gain_limit(theory.Gamma(0.5, 1.0), theory.RandomPast(3)) == math.inf
+
+
+@pytest.mark.parametrize("sizes", [(500, 7), (1, 500), (500, 1, 9)])
+def test_after_one_sample_all_is_lost_whatever_size_comes_then(sizes):
+    """A generation of one sample among given sizes: the error is V from there on, as the algebra of a schedule says."""
+    f = theory.Categorical([0.5, 0.3, 0.2])
+    real = 1 if 1 not in sizes else 10
+    found = theory.error(f, theory.Replace(sizes, real=real), np.arange(1, len(sizes) + 2))
+    count = len(sizes) + 1
+    chain = theory.Schedule(size=[real, *sizes], source=np.eye(count, count + 1), weight=np.eye(count))
+    np.testing.assert_allclose(found, theory.error(f, chain, np.arange(1, count + 1)), rtol=1e-14)
+    assert found[-1] == pytest.approx(f.v, rel=1e-14) and np.isfinite(found).all()

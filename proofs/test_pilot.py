@@ -210,3 +210,11 @@ def test_files_that_hold_no_runs_are_refused_in_one_line(tmp_path, text, told):
     assert "\n" not in str(found.value)
     with pytest.raises(theory.InputError, match="cannot be read"):
         pilot_runs.read(tmp_path / "none.csv")
+
+
+def test_what_rounding_leaves_of_a_bias_is_none():
+    """Losses of exactly V/n over a floor of 0; a bias that is above rounding stays."""
+    found = theory.estimate_worth([(1000, 0, 0.01), (0, 1000, 0.01), (1000, 1000, 0.005)])
+    assert found.worth.value == math.inf and found.floor.value == 0
+    biased = theory.estimate_worth([(1000, 0, 2.01), (0, 1000, 2.01 + 1e-9), (1000, 1000, 2.005 + 0.25e-9)])
+    assert biased.worth.value == pytest.approx(1e10, rel=1e-3)

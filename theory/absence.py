@@ -176,10 +176,11 @@ CHOSEN = Assumption(
 ABSENCE = Theorem(
     "absence",
     "Beside N fresh real samples a token of probability p is absent from a generation with chance near (1 + n/theta)^(-theta p), "
-    "theta = 2N: to keep a tail takes of the order 1/p real samples, an absolute number, where diversity takes a few.",
+    "theta = 2N: to keep a tail takes of the order 1/p real samples, an absolute number, where diversity takes a few. Where "
+    "data is replaced all tokens but one go in the end; where the real set is kept those go that it does not have.",
     "loss_probability_limit",
     "Categorical",
-    "FreshReal",
+    "FreshReal; Replace, FixedReal, Accumulate",
     Evidence.LIMIT,
     (SAMPLES, MATCHED, CATEGORICAL, NO_NEW, CHOSEN, KNOWN_TRUTH),
     ("derived", "Wright 1931 (stationary law)", "Ewens 1972"),

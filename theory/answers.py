@@ -28,6 +28,9 @@ from .traced import or_nan
 from .unbiased import UNBIASED
 from .workflow import AccumulateSubsample, FixedReal, FreshReal, Replace, Schedule, Workflow
 
+LOST = (
+    1e18  # stands for the infinite drift of a generation of one sample: what it multiplies and divides must be finite
+)
 LATE = (
     "the limit of this recursion is worked out from concrete numbers: call it outside the transformation, or ask for a "
     "late generation"
@@ -278,7 +281,8 @@ def _drift_of_sizes(workflow: Replace, f: Family, generation: Any) -> Any:
     fits = isinstance(f, LinearRegression) and f.redrawn
     term = one_fit(n) / V if fits else LogarithmicQuotient(v2 / n) / n
     each = evaluate(term, {v2: f.v2, n: xp.asarray(sizes, float), d: getattr(f, "dimension", 1)})
-    return xp.cumsum(each)[xp.asarray(generation) - 1]
+    drift = xp.cumsum(each)
+    return (drift if fits else xp.minimum(drift, LOST))[xp.asarray(generation) - 1]
 
 
 def _indexed(values: Any, owner: str, generation: Any, truth: float = 0.0) -> Any:

@@ -29,6 +29,7 @@ from .symbols import B, N, V, a, b, c, delta, n, tau, x1, y, ym, yr, ys
 from .theorem import Assumption, Derived, Evidence, Theorem
 from .worth import APART, SAME_BIAS, pooled
 
+ROUNDING = 2.0**-48  # of what is added up: less than that is nothing
 UNKNOWNS = 3
 NOISE = "variance of one synthetic sample over that of a real one"
 ALIKE = (
@@ -100,6 +101,7 @@ def estimate_worth(runs: Any, level: float = 0.95, noise: float = 1.0) -> Pilot:
     scale = table[:, 3] if with_errors else np.ones(len(table))
     weights = weights_of(table[:, 0], table[:, 1], scale, noise)
     found = weights @ table[:, 2]
+    found = np.where(abs(found) > ROUNDING * (abs(weights) @ abs(table[:, 2])), found, 0.0)
     covariance = (weights * scale**2) @ weights.T
     left = (table[:, 2] - design(table[:, 0], table[:, 1], noise) @ found) / scale
     spare = len(table) - UNKNOWNS

@@ -41,7 +41,7 @@ def replaced(tolerance: float, known: Known) -> Answer:
         share = float(theory.replaceable_share(TOKENS, known.real, tolerance))
         count = math.floor(share * known.real)
         numbers = {"tolerance": tolerance, "train": known.real, "share": share, "samples": count}
-        words = f"{amount(count)} of {amount(known.real)}, that is {percent(share)}"
+        words = f"{amount(count)} of {amount(known.real)}, a share of at most {percent(share)}"
     words += (
         f": in training sets of one size with new real samples in every generation, a share of the model's own samples costs its "
         f"square. Another {percent(tolerance)} of error is reached there. Beside all real samples they would cost nothing."

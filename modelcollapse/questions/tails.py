@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from modelcollapse import theory
-from modelcollapse.terminal import be, counted, percent
+from modelcollapse.terminal import MOST, be, counted, percent
 from modelcollapse.theory import absence
 
 from .answer import MANY, Answer, Known
@@ -41,15 +41,17 @@ def seen(count: int, known: Known) -> Answer:
 
 def retained(share: float, known: Known) -> Answer:
     """How many real samples a generation keep that share of the diversity?"""
-    synthetic = known.synthetic or MANY
     family = theory.Categorical([0.5, 0.5])
+    synthetic = known.synthetic or round(min(MOST, MANY / max(1 - share, 1 / MOST)))
     fresh, fixed = (theory.min_real(family, make(1, synthetic), share) for make in (theory.FreshReal, theory.FixedReal))
-    beside = counted(known.synthetic, "synthetic one") if known.synthetic else "however many synthetic ones"
+    beside = counted(known.synthetic, "synthetic one") if known.synthetic else "any large number of synthetic ones"
+    least = theory.min_real(family, theory.FreshReal(1, 1), share)
+    fewer = "" if known.synthetic else f" Beside few synthetic ones it takes more new ones, up to {least:,.0f}."
     return Answer(
         "retain",
         f"How many real samples keep {percent(share)} of the diversity?",
         f"{counted(fresh, 'new one')} in every generation, or {fixed:,.0f} kept for good, beside {beside}: an absolute number, "
-        "not a share of the data. Rare things need more: ask with --rare.",
+        f"not a share of the data.{fewer} Rare things need more: ask with --rare.",
         {"fresh_real": fresh, "fixed_real": fixed, "synthetic": known.synthetic},
         ("min-real",),
     )
