@@ -190,4 +190,4 @@ def test_what_is_not_known_is_refused():
         with pytest.raises(theory.InputError, match="divisor n"):
             question(GAUSSIAN, theory.FreshReal(9, 7))
     assert theory.explain(theory.error, GAUSSIAN, theory.FixedReal(5, 7)) is unbiased.UNBIASED
-    assert theory.explain(theory.error, GAUSSIAN, theory.Replace(5)).name == "replace"
+    assert theory.explain(theory.error, GAUSSIAN, theory.Replace(5)).name == "replace/equal"

@@ -344,9 +344,10 @@ def test_every_theorem_is_listed_and_can_be_shown_with_its_steps(capsys: pytest.
         shown = json.loads(run(capsys, "theorems", each["name"], "--derivation", "--json")[1])
         assert shown["derivation"], each["name"]
         assert shown["sources"] and shown["assumptions"]
-        for case in shown["cases"]:
-            assert case == json.loads(run(capsys, "theorems", case["name"], "--derivation", "--json")[1])
-            assert case["name"].startswith(each["name"] + "/") and case["derivation"]
+        assert all(case["name"].startswith(each["name"] + "/") and case["derivation"] for case in shown["cases"])
+    replaced = json.loads(run(capsys, "theorems", "replace", "--derivation", "--json")[1])
+    growing = json.loads(run(capsys, "theorems", "replace/growing", "--derivation", "--json")[1])
+    assert replaced["cases"][1] == growing
     code, out, _ = run(capsys, "theorems", "fixed-real", "--derivation")
     assert code == 0
     assert "One generation" in out and "why it differs" in out

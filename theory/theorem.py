@@ -102,8 +102,8 @@ class Theorem:
         return self._required(self.assumptions, owner, family, workflow)
 
     def stated_for(self, owner: str, family: Family, workflow: Workflow) -> Theorem:
-        """Itself where its scope holds too; raises InputError as `require`."""
-        return self.require(owner, family, workflow)._required(self.scope, owner, family, workflow)
+        """Itself where its scope holds too, which is asked first; raises InputError as `require`."""
+        return self._required(self.scope, owner, family, workflow).require(owner, family, workflow)
 
     def _required(self, conditions: tuple[Assumption, ...], owner: str, family: Family, workflow: Workflow) -> Theorem:
         for each in conditions:
