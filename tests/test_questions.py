@@ -410,6 +410,24 @@ def test_a_verifier_does_not_pay_where_learners_end_up_wrong(capsys: pytest.Capt
 
 
 @pytest.mark.parametrize(
+    ("option", "value", "known", "said", "unsaid"),
+    [
+        ("verifier", (0.2, 0.9), Known(accuracy=0.7), "the verifier does the harm", "verified or not"),
+        ("verifier", (0.2, 0.9), Known(accuracy=0.4), "verified or not", "does the harm"),
+        ("regenerate", 9000, Known(real=1000, accuracy=0.7, verifier=(0.2, 0.9)), "unfiltered they teach as much as 1,440 real "
+         "labels, more than your 1,000", "use the real ones again"),
+        ("regenerate", 9000, Known(real=1000, accuracy=0.7, verifier=(0.5, 0.4)), "Leave the verifier out", "filter none"),
+        ("regenerate", 9000, Known(real=1000, accuracy=0.7, verifier=(0.9, 0.2)), "more than your", "Leave the verifier out"),
+    ],
+)  # fmt: skip
+def test_an_answer_says_what_holds_and_nothing_else(
+    option: str, value: Any, known: Known, said: str, unsaid: str
+) -> None:
+    told = ASKED[option].ask(value, known).answer
+    assert said in told and unsaid not in told
+
+
+@pytest.mark.parametrize(
     ("option", "value", "known", "fragment"),
     [
         ("count", 20, Known(real=20), "InputError"),  # all that there is never goes

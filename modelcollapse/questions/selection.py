@@ -34,7 +34,11 @@ def verified(chances: tuple[float, ...], known: Known) -> Answer:
     )
     if not right_in_the_end:
         words = words.removesuffix("At a budget of generated labels it is ")
-        words += "That is not above the threshold: learners end up wrong, verified or not."
+        words += "That is not above the threshold: "
+        if known.accuracy > 0.5:
+            words += "the verifier does the harm. Leave it out: without it learners end up right."
+        else:
+            words += "learners do not end up right, verified or not."
     else:
         words += "better than none" if pays else "worse than none: it throws away too many"
         words += f"; it is better while it keeps less than {percent(most)} of the wrong ones." if most > 0 else "."
@@ -48,13 +52,15 @@ def regenerated(generated: int, known: Known) -> Answer:
     right, wrong = known.need("verifier", asked, "with what chances does a verifier keep right and wrong labels")
     accuracy = known.need("accuracy", asked, "with what chance is a generated label right")
     found = theory.regeneration(accuracy, theory.Verifier(right, wrong), real, generated)
+    unfiltered = float(theory.regeneration(accuracy, theory.Verifier(1.0, 1.0), real, generated).worth)
     kept, worth, pooled, weighed, enough, harmless = (float(each) for each in found)
     words = (
         f"Real labels used again cost nothing and tell nothing new. Of {generated:,} generated labels, {percent(accuracy)} "
         f"right, {amount(kept)} are kept; "
     )
     if worth <= 0:
-        words += "they teach nothing, or what is wrong: use the real ones again, however many could be generated."
+        words += "they teach nothing, or what is wrong: "
+        words += "filter none." if unfiltered > 0 else "use the real ones again, however many could be generated."
     else:
         better = "more" if worth > real else "no more"
         words += (
@@ -63,12 +69,19 @@ def regenerated(generated: int, known: Known) -> Answer:
         )
         words += "" if harmless == 0 else f" (pooling does harm below {_at_least(harmless)} generated ones)"
         words += f", and {amount(weighed)} if kept ones are weighed by what they are worth."
+    if unfiltered > worth:
+        more = "more" if unfiltered > real else "no more"
+        words += (
+            f" Leave the verifier out: unfiltered they teach as much as {counted(unfiltered, 'real label')}, {more} than your "
+            f"{real:,}."
+        )
     words += (
         " That is where labels are wrong independently of each other. A generator that was fitted to these real labels alone has "
         "no news of its own (no-free-lunch): what it adds is what the verifier knows."
     )
     numbers = {"real": real, "generated": generated, "accuracy": accuracy, "keep_right": right, "keep_wrong": wrong, "kept": kept,
-               "worth": worth, "pooled": pooled, "weighed": weighed, "outweighs": enough, "harmless": harmless}  # fmt: skip
+               "worth": worth, "worth_unfiltered": unfiltered, "pooled": pooled, "weighed": weighed, "outweighs": enough,
+               "harmless": harmless}  # fmt: skip
     question = f"Regenerate and filter {generated:,} labels, or use {real:,} real ones again?"
     return Answer("regenerate", question, words, numbers, ("verification/regeneration",))
 
