@@ -428,6 +428,25 @@ def test_an_answer_says_what_holds_and_nothing_else(
 
 
 @pytest.mark.parametrize(
+    ("budget", "known", "said", "unsaid"),
+    [
+        ("total=100", Known(), ["real 1, synthetic 0.1 (taken where none is said: real=1,synthetic=0.1,", "Spend all 100 and",
+         "Planned for 3 generations", "all real, kept: 0.01, the same"], ["of which", "1 times", "source:"]),
+        ("total=100.05,real=3", Known(generations=1, worth=30.0), ["source: samples of the source from outside",
+         " of 100.05 and"], ["own:", "Planned for"]),
+        ("total=100", Known(generations=2, at_least=300), ["own: samples of the pipeline's own models"], ["source:"]),
+    ],
+)  # fmt: skip
+def test_a_budget_says_what_was_assumed_and_what_its_words_mean(
+    budget: str, known: Known, said: list[str], unsaid: list[str]
+) -> None:
+    told = ASKED["budget"].ask(budgets.read(budget), known).answer
+    assert [each for each in said if each not in told] == [each for each in unsaid if each in told] == []
+    prices = budgets.read("total=100,training=0.5,verification=2").in_words
+    assert "verification 2, training 0.5 (taken where none is said: real=1,synthetic=0.1)." in prices
+
+
+@pytest.mark.parametrize(
     ("option", "value", "known", "fragment"),
     [
         ("count", 20, Known(real=20), "InputError"),  # all that there is never goes
