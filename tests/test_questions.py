@@ -14,6 +14,7 @@ import pytest
 from modelcollapse import budget as budgets
 from modelcollapse import cli, theory
 from modelcollapse.questions import ASKED, Known, regimes
+from modelcollapse.snapshot_files import Snapshots
 from modelcollapse.theory.pilot import design
 
 RUNS = [(1000, 0, 2.0105, 1e-3), (0, 2000, 2.0295, 1e-3), (1000, 500, 2.0094, 1e-3), (10000, 0, 2.001, 1e-3)]
@@ -673,6 +674,48 @@ def test_snapshots_tell_how_fast_a_pipeline_forgets(
     )
     corpus = theory.Categorical.from_counts([4, 96])
     assert seen["median"] == theory.extinction_time(corpus, theory.Replace(round(known.size), 100))[0]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "trained", "said", "unsaid"),
+    [
+        ([50, 30, 15, 5, 0], [58, 20, 18, 2, 2], True, ["has one token that the first lacks", "in order"], ["rose"]),
+        ([50, 30, 15, 5, 0], [58, 20, 18, 2, 2], False, [], ["first lacks", "closed pipeline"]),
+        ([58, 20, 20, 2], [30, 30, 20, 20], False, ["Diversity rose", "files in order"], ["first lacks"]),
+        ([58, 20, 20, 2], [58, 30, 12, 0], True, [], ["rose", "closed pipeline"]),
+    ],
+)  # fmt: skip
+def test_snapshots_of_no_closed_pipeline_are_said_to_be(
+    before: list[int], after: list[int], trained: bool, said: list[str], unsaid: list[str]
+) -> None:
+    both = ([Counter({str(place): count for place, count in enumerate(each)})] for each in (before, after))
+    told = ASKED["snapshots"].ask(Snapshots(*both, trained=trained), Known()).answer
+    assert [each for each in said if each not in told] == [each for each in unsaid if each in told] == []
+
+
+@pytest.mark.parametrize(
+    ("known", "compared"),
+    [
+        (Known(), 98),
+        (Known(synthetic=40), 40),
+        (Known(synthetic=4), 4),
+        (Known(real=206, synthetic=206, alike=False), 98),  # a plan for another text
+        (Known(real=206, synthetic=40, alike=False), 40),
+    ],
+)
+def test_an_effective_size_is_compared_with_what_was_said_of_it(known: Known, compared: int) -> None:
+    both = ([Counter(dict(zip("abcde", each, strict=True)))] for each in ([50, 30, 15, 5, 0], [58, 20, 18, 2, 0]))
+    told = ASKED["snapshots"].ask(Snapshots(*both, trained=True), known)
+    assert told.numbers["synthetic"] == compared and f"its {compared}." in told.answer
+    assert "times of" not in told.answer
+
+
+def test_the_size_that_a_count_takes_from_snapshots_is_named(
+    capsys: pytest.CaptureFixture[str], snapshots: tuple[str, str]
+) -> None:
+    told, seen = asked(capsys, "--snapshots", ",".join(snapshots), "--count", "4")
+    assert f"in generations worth {round(told['effective_size'])} samples (effective size)" in seen["answer"]
+    assert "effective size" not in asked(capsys, "--count", "4", "--real", "100")[0]["answer"]
 
 
 def test_documents_of_snapshots_are_told_apart(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

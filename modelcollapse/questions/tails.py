@@ -27,11 +27,12 @@ def seen(count: int, known: Known) -> Answer:
     median, late = (float(theory.extinction_time(corpus, w, chance)[0]) for chance in (0.5, 0.9))
     next_lost = float(theory.loss_probability(corpus, w, 2)[0])
     exact = theory.explain(theory.survivors, corpus, w).evidence is not theory.Evidence.BOUND
+    worth = f", in generations worth {counted(synthetic, 'sample')} (effective size)" if known.effective else ""
     by = "by generation" if exact else "no earlier than generation"
     return Answer(
         "count",
         f"When is a token gone that is seen {_times(count)} in {real:,}, if every generation replaces the data?",
-        f"With chance 1/2 {_by(by, median)}, with chance 9/10 {_by(by, late)}; in the second generation "
+        f"With chance 1/2 {_by(by, median)}, with chance 9/10 {_by(by, late)}{worth}; in the second generation "
         f"alone with chance {percent(next_lost)}. Keep the real data and it never is. What is seen once goes first, before "
         "entropy or loss show it.",
         {"median": _plain(median), "nine_of_ten": _plain(late), "lost_at_once": next_lost, "exact": exact},
