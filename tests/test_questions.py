@@ -419,6 +419,10 @@ def test_a_verifier_does_not_pay_where_learners_end_up_wrong(capsys: pytest.Capt
          "labels, more than your 1,000", "use the real ones again"),
         ("regenerate", 9000, Known(real=1000, accuracy=0.7, verifier=(0.5, 0.4)), "Leave the verifier out", "filter none"),
         ("regenerate", 9000, Known(real=1000, accuracy=0.7, verifier=(0.9, 0.2)), "more than your", "Leave the verifier out"),
+        ("multiplier", 0.7, Known(real=1000), "in one dimension: the squared distance of the means and", "the more the better"),
+        ("multiplier", 1.0, Known(real=1000), "1,000 new real samples in every generation the more the better.", "any number"),
+        ("multiplier", 0.01, Known(real=1000), "up to 12 are no worse than none, and 6 are best", "the more the better"),
+        ("multiplier", 0.5, Known(real=2), "any number is no worse than none, and 11 are best", "up to any"),
     ],
 )  # fmt: skip
 def test_an_answer_says_what_holds_and_nothing_else(

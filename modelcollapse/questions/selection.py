@@ -144,14 +144,19 @@ def narrowed(multiplier: float, known: Known) -> Answer:
     """How many samples are harmless whose variance is so many times that of their model?"""
     real = known.need("real", f"--multiplier {multiplier:g}", "how many real samples has a generation")
     found = theory.sampling_bias(theory.Gaussian(unbiased=True), theory.FreshReal(real, 1), multiplier)
-    most = amount(found.most) if math.isinf(found.most) else f"up to {amount(found.most)}"
-    words = (
-        f"Beside {counted(real, 'new real sample')} in every generation {most} {be(found.most)} no worse "
-        f"than none, and {amount(found.best)} {be(found.best)} best"
+    beside = f"eside {counted(real, 'new real sample')} in every generation"
+    if math.isinf(found.best):
+        words = f"All: b{beside} the more the better."
+    else:
+        most = amount(found.most) if math.isinf(found.most) else f"up to {amount(found.most)}"
+        words = f"B{beside} {most} {be(found.most)} no worse than none, and {amount(found.best)} {be(found.best)} best"
+        if not math.isinf(found.most_limit):
+            words += f"; however many real ones, near {amount(found.most_limit)} and {amount(found.best_limit)}"
+        words += "."
+    words += (
+        " Judged by the error of mean and variance in the long run, in one dimension: the squared distance of the means and, in "
+        "units of the true variance, a quarter of that of the variances (where small, the squared Wasserstein distance)."
     )
-    if not math.isinf(found.most_limit):
-        words += f"; however many real ones, near {amount(found.most_limit)} and {amount(found.best_limit)}"
-    words += "."
     numbers = {"multiplier": multiplier, "real": real, "most": found.most, "best": found.best,
                "most_limit": found.most_limit, "best_limit": found.best_limit}  # fmt: skip
     if known.share is not None:
