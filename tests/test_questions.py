@@ -419,6 +419,8 @@ def test_a_verifier_does_not_pay_where_learners_end_up_wrong(capsys: pytest.Capt
          "labels, more than your 1,000", "use the real ones again"),
         ("regenerate", 9000, Known(real=1000, accuracy=0.7, verifier=(0.5, 0.4)), "Leave the verifier out", "filter none"),
         ("regenerate", 9000, Known(real=1000, accuracy=0.7, verifier=(0.9, 0.2)), "more than your", "Leave the verifier out"),
+        ("temperature", 0.8, Known(vocabulary=2), "less than 80 % of the data is synthetic; above that one does", "Between them"),
+        ("temperature", 0.8, Known(vocabulary=3), "Between them the past decides", "above that"),
         ("multiplier", 0.7, Known(real=1000), "in one dimension: the squared distance of the means and", "the more the better"),
         ("multiplier", 1.0, Known(real=1000), "1,000 new real samples in every generation the more the better.", "any number"),
         ("multiplier", 0.01, Known(real=1000), "up to 12 are no worse than none, and 6 are best", "the more the better"),
@@ -460,7 +462,7 @@ def test_a_budget_says_what_was_assumed_and_what_its_words_mean(
         ("contamination", 0.1, Known(real=500, worth=50.0), "below the onset"),
         ("verifier", (0.5, 0.5), Known(accuracy=0.5), "not above the threshold"),
         ("verifier", (0.5, 0.5), Known(accuracy=0.5 + 1e-12), "none"),
-        ("temperature", 0.5, Known(vocabulary=2, share=0.5), "alike: between"),  # both ends are one half
+        ("temperature", 0.5, Known(vocabulary=2, share=0.5), "alike: at the edge"),  # both ends are one half
         ("temperature", 0.5, Known(vocabulary=9, share=0.1, alike=False), "does not hold for them"),
         ("temperature", 0.5, Known(vocabulary=9, share=0.1, alike=True), "alike: safe"),
         ("curation", (1.0, 3.0), Known(share=0.3), "known for one of 2"),

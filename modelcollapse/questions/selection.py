@@ -123,18 +123,22 @@ def tempered(temperature: float, known: Known) -> Answer:
     if temperature >= 1:
         words = "No token takes over, whatever the share of synthetic data: that needs a temperature below 1."
     else:
-        words = (
-            f"Of {tokens:,} tokens alike in the truth none takes over while less than {percent(low)} of the data is synthetic; "
-            f"above {percent(high)} one does. Between them the past decides: what is whole stays whole, and what has collapsed "
-            f"comes back only below {percent(low)}."
-        )
+        one_edge = percent(low) == percent(high)
+        whole = f"Of {tokens:,} tokens alike in the truth none takes over while less than {percent(low)} of the data is synthetic; "
+        if one_edge:
+            words = whole + "above that one does. What has collapsed comes back below it."
+        else:
+            words = whole + (
+                f"above {percent(high)} one does. Between them the past decides: what is whole stays whole, and what has collapsed "
+                f"comes back only below {percent(low)}."
+            )
         if known.alike is False:
             words += (
                 " Your tokens are not alike: the likeliest gain at any share, and this window does not hold for them."
             )
         elif known.share is not None:
-            past = "collapse" if known.share > high else "between, safe only if nothing ever took over"
-            verdict = "safe" if known.share < low else past
+            past = "at the edge" if one_edge else "between, safe only if nothing ever took over"
+            verdict = "safe" if known.share < low else "collapse" if known.share > high else past
             numbers |= {"share": known.share, "verdict": verdict}
             words += f" Your {percent(known.share)}, with tokens alike: {verdict}."
     return Answer("temperature", question, words, numbers, ("temperature-window",))
