@@ -419,6 +419,14 @@ def test_a_verifier_does_not_pay_where_learners_end_up_wrong(capsys: pytest.Capt
          "labels, more than your 1,000", "use the real ones again"),
         ("regenerate", 9000, Known(real=1000, accuracy=0.7, verifier=(0.5, 0.4)), "Leave the verifier out", "filter none"),
         ("regenerate", 9000, Known(real=1000, accuracy=0.7, verifier=(0.9, 0.2)), "more than your", "Leave the verifier out"),
+        ("model_size", (200, 1000), Known(real=500, worth=30.0, synthetic=300), "None is best: no model errs less than "
+         "predicting the mean", "No model does better than any"),
+        ("model_size", (400, 1000), Known(real=500, worth=30.0, synthetic=300), "misses 13.77 times the signal", "times of"),
+        ("model_size", (1000, 1000), Known(real=500, worth=30.0, synthetic=300), "; one of 500 ", "one of 1,000"),
+        ("model_size", (1, 1), Known(real=500, worth=30.0, synthetic=300), "of the signal. With", "one of 1"),
+        ("model_size", (800, 1000), Known(real=500, worth=30.0, synthetic=300), "infinitely many times the signal", "much"),
+        ("model_size", (200, 1000, 2, 10), Known(real=500, worth=30.0, synthetic=300), "A smaller one does better: best are 16 "
+         "covariates, with which it misses 50.8", "Best are"),
         ("temperature", 0.8, Known(vocabulary=2), "less than 80 % of the data is synthetic; above that one does", "Between them"),
         ("temperature", 0.8, Known(vocabulary=3), "Between them the past decides", "above that"),
         ("multiplier", 0.7, Known(real=1000), "in one dimension: the squared distance of the means and", "the more the better"),

@@ -124,13 +124,16 @@ def tempered(temperature: float, known: Known) -> Answer:
         words = "No token takes over, whatever the share of synthetic data: that needs a temperature below 1."
     else:
         one_edge = percent(low) == percent(high)
-        whole = f"Of {tokens:,} tokens alike in the truth none takes over while less than {percent(low)} of the data is synthetic; "
+        whole = (
+            f"Of {tokens:,} tokens alike in the truth none takes over while less than {percent(low)} of the data is "
+            "synthetic; "
+        )
         if one_edge:
             words = whole + "above that one does. What has collapsed comes back below it."
         else:
             words = whole + (
-                f"above {percent(high)} one does. Between them the past decides: what is whole stays whole, and what has collapsed "
-                f"comes back only below {percent(low)}."
+                f"above {percent(high)} one does. Between them the past decides: what is whole stays whole, and what has "
+                f"collapsed comes back only below {percent(low)}."
             )
         if known.alike is False:
             words += (
