@@ -427,6 +427,9 @@ def test_a_verifier_does_not_pay_where_learners_end_up_wrong(capsys: pytest.Capt
         ("model_size", (800, 1000), Known(real=500, worth=30.0, synthetic=300), "infinitely many times the signal", "much"),
         ("model_size", (200, 1000, 2, 10), Known(real=500, worth=30.0, synthetic=300), "A smaller one does better: best are 16 "
          "covariates, with which it misses 50.8", "Best are"),
+        ("curation", (1.0, 3.0, 0.2), Known(), "a trait of 20 % in truth settles depends on --share", "settles at"),
+        ("curation", (1.0, 3.0), Known(), "A rare trait takes over where", "--share"),
+        ("curation", (1.0, 2.0, 0.2), Known(share=0.3), "settles at", "--share"),
         ("temperature", 0.8, Known(vocabulary=2), "less than 80 % of the data is synthetic; above that one does", "Between them"),
         ("temperature", 0.8, Known(vocabulary=3), "Between them the past decides", "above that"),
         ("multiplier", 0.7, Known(real=1000), "in one dimension: the squared distance of the means and", "the more the better"),

@@ -193,7 +193,9 @@ def curated(letters: tuple[float, ...], known: Known) -> Answer:
         f"{percent(1 - runaway)} real."
     )  # fmt: skip
     numbers: dict[str, float] = {"reward": reward, "choices": choices, "runaway_share": runaway}
-    if known.share is not None and choices not in (2, math.inf):
+    if known.share is None and len(letters) > 2:
+        words += f" Where a trait of {percent(trait)} in truth settles depends on --share, that of curated synthetic data: give it."
+    elif known.share is not None and choices not in (2, math.inf):
         words += " Where it settles is known for one of 2 and of very many (inf)."
     elif known.share is not None:
         settles = float(theory.curated_share(trait, known.share, curation))
