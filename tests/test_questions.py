@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 
 from modelcollapse import budget as budgets
-from modelcollapse import cli, theory
+from modelcollapse import cli, report, theory
 from modelcollapse.questions import ASKED, Known, regimes
 from modelcollapse.snapshot_files import Snapshots
 from modelcollapse.theory.pilot import design
+from modelcollapse.verify import Verdict
 
 RUNS = [(1000, 0, 2.0105, 1e-3), (0, 2000, 2.0295, 1e-3), (1000, 500, 2.0094, 1e-3), (10000, 0, 2.001, 1e-3)]
 
@@ -427,9 +428,16 @@ def test_a_verifier_does_not_pay_where_learners_end_up_wrong(capsys: pytest.Capt
         ("model_size", (800, 1000), Known(real=500, worth=30.0, synthetic=300), "infinitely many times the signal", "much"),
         ("model_size", (200, 1000, 2, 10), Known(real=500, worth=30.0, synthetic=300), "A smaller one does better: best are 16 "
          "covariates, with which it misses 50.8", "Best are"),
-        ("curation", (1.0, 3.0, 0.2), Known(), "a trait of 20 % in truth settles depends on --share", "settles at"),
+        ("curation", (1.0, 2.0, 0.2), Known(), "a trait of 20 % in truth settles depends on the share", "settles at"),
+        ("curation", (1.0, 3.0, 0.2), Known(), "Where it settles is known for one of 2", "--share"),
         ("curation", (1.0, 3.0), Known(), "A rare trait takes over where", "--share"),
         ("curation", (1.0, 2.0, 0.2), Known(share=0.3), "settles at", "--share"),
+        ("worth", 0.0, Known(), "None is best", "0/N"),
+        ("contamination", 0.1, Known(worth=0.0), "harms a corpus of any size, without bound", "smaller ones it helps"),
+        ("worth", 0.0, Known(real=9), "None is best", "no worse"),
+        ("sources", 1, Known(worth=3.0), "3 real samples: one source alone", "nothing in common"),
+        ("regenerate", 1, Known(real=1, accuracy=1.0, verifier=(1.0, 0.0)), "Of 1 generated label, 100 % right, 1 is kept; they "
+         "teach as much as 1 real one, no more than your 1, which 1 generated one equals", "1 generated ones"),
         ("temperature", 0.8, Known(vocabulary=2), "less than 80 % of the data is synthetic; above that one does", "Between them"),
         ("temperature", 0.8, Known(vocabulary=3), "Between them the past decides", "above that"),
         ("multiplier", 0.7, Known(real=1000), "in one dimension: the squared distance of the means and", "the more the better"),
@@ -636,6 +644,9 @@ def test_what_cannot_be_asked_is_refused_in_one_line(
         ("--stream 0.1 --real 1 --generations 1", "After 1 batch of"),
         ("--retain 0.01 --synthetic 1", "1 new one in every generation"),
         ("--stop 0.5,3,2", "After 1 round:"),
+        ("--regenerate 1 --real 1 --verifier 1,0 --accuracy 1", "filter 1 label, or use 1 real one again?"),
+        ("--real 100 --vocabulary 5 --tolerance 0.6", "a generation: any amount (any share)."),
+        ("--sources 1 --worth 3", "What is one source worth that is worth 3 real samples?"),
         ("--contamination 0.5 --worth 0.25 --real 1", "0.14 synthetic ones are best"),
         ("--real 2 --vocabulary 1 --synthetic 1", "of 1 token,"),
         ("--real 2 --vocabulary 2 --synthetic 1", "after about 1 generation "),
@@ -643,6 +654,13 @@ def test_what_cannot_be_asked_is_refused_in_one_line(
 )
 def test_one_is_not_many(capsys: pytest.CaptureFixture[str], options: str, words: str) -> None:
     assert words in " ".join(run(capsys, "plan", *options.split())[1].split())
+
+
+@pytest.mark.parametrize(("count", "said"), [(1, "it holds"), (2, "all 2 hold")])
+def test_one_theorem_that_holds_is_not_all(capsys: pytest.CaptureFixture[str], count: int, said: str) -> None:
+    verdict = Verdict("accumulate", "family", "workflow", "error", "=", 2, 1.0, 1.0, 0.1, 0.0, 4.0, passed=True)
+    report.verdicts([verdict] * count, 9, 0.01)
+    assert said in capsys.readouterr().out.splitlines()
 
 
 @pytest.mark.parametrize(("rows", "fragment"), [(1, "three"), (2, "three")])

@@ -55,19 +55,20 @@ def regenerated(generated: int, known: Known) -> Answer:
     unfiltered = float(theory.regeneration(accuracy, theory.Verifier(1.0, 1.0), real, generated).worth)
     kept, worth, pooled, weighed, enough, harmless = (float(each) for each in found)
     words = (
-        f"Real labels used again cost nothing and tell nothing new. Of {generated:,} generated labels, {percent(accuracy)} "
-        f"right, {amount(kept)} are kept; "
+        f"Real labels used again cost nothing and tell nothing new. Of {counted(generated, 'generated label')}, "
+        f"{percent(accuracy)} right, {amount(kept)} {be(kept)} kept; "
     )
     if worth <= 0:
         words += "they teach nothing, or what is wrong: "
         words += "filter none." if unfiltered > 0 else "use the real ones again, however many could be generated."
     else:
         better = "more" if worth > real else "no more"
+        equal, least = (counted(_whole(each), "generated one") for each in (enough, harmless))
         words += (
-            f"they teach as much as {amount(worth)} real ones, {better} than your {real:,}, which "
-            f"{_at_least(enough)} generated ones equal. Pooled with the real ones both teach as much as {amount(pooled)}"
+            f"they teach as much as {counted(worth, 'real one')}, {better} than your {real:,}, which {equal} "
+            f"{'equals' if _whole(enough) == 1 else 'equal'}. Pooled with the real ones both teach as much as {amount(pooled)}"
         )
-        words += "" if harmless == 0 else f" (pooling does harm below {_at_least(harmless)} generated ones)"
+        words += "" if harmless == 0 else f" (pooling does harm below {least})"
         words += f", and {amount(weighed)} if kept ones are weighed by what they are worth."
     if unfiltered > worth:
         more = "more" if unfiltered > real else "no more"
@@ -82,13 +83,13 @@ def regenerated(generated: int, known: Known) -> Answer:
     numbers = {"real": real, "generated": generated, "accuracy": accuracy, "keep_right": right, "keep_wrong": wrong, "kept": kept,
                "worth": worth, "worth_unfiltered": unfiltered, "pooled": pooled, "weighed": weighed, "outweighs": enough,
                "harmless": harmless}  # fmt: skip
-    question = f"Regenerate and filter {generated:,} labels, or use {real:,} real ones again?"
+    question = f"Regenerate and filter {counted(generated, 'label')}, or use {counted(real, 'real one')} again?"
     return Answer("regenerate", question, words, numbers, ("verification/regeneration",))
 
 
-def _at_least(number: float) -> str:
+def _whole(number: float) -> float:
     """The next whole number."""
-    return f"{math.ceil(number - 1e-9 * number):,}"
+    return number if math.isinf(number) else math.ceil(number - 1e-9 * number)
 
 
 def stopped(letters: tuple[float, ...], known: Known) -> Answer:
@@ -193,10 +194,13 @@ def curated(letters: tuple[float, ...], known: Known) -> Answer:
         f"{percent(1 - runaway)} real."
     )  # fmt: skip
     numbers: dict[str, float] = {"reward": reward, "choices": choices, "runaway_share": runaway}
-    if known.share is None and len(letters) > 2:
-        words += f" Where a trait of {percent(trait)} in truth settles depends on --share, that of curated synthetic data: give it."
-    elif known.share is not None and choices not in (2, math.inf):
+    told = known.share is not None or len(letters) > 2
+    if told and choices not in (2, math.inf):
         words += " Where it settles is known for one of 2 and of very many (inf)."
+    elif told and known.share is None:
+        words += (
+            f" Where a trait of {percent(trait)} in truth settles depends on the share of curated data: give --share."
+        )
     elif known.share is not None:
         settles = float(theory.curated_share(trait, known.share, curation))
         numbers |= {"trait": trait, "settles": settles}

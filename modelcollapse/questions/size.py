@@ -80,8 +80,8 @@ def _verdict(size: int, best: int, misses: float) -> str:
         return "None is best: no model errs less than predicting the mean alone, which misses all of the signal."
     if best == size:
         return "It is the best size."
-    which = "larger" if best > size else "smaller"
-    return f"A {which} one does better: best {be(best)} {counted(best, 'covariate')}, with which it misses {part(misses, 'the signal')}."
+    which, missed = "larger" if best > size else "smaller", part(misses, "the signal")
+    return f"A {which} one does better: best {be(best)} {counted(best, 'covariate')}, with which it misses {missed}."
 
 
 def _best_alone(best: int, misses: float) -> str:

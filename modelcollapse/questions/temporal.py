@@ -94,11 +94,11 @@ def _worth(found: theory.TemporalSize, plural: str) -> str:
     if math.isinf(found.size):
         return (
             f"In {plural} frequencies moved no further than the sampling of the snapshots moves them: no drift is seen, and "
-            f"{within}a generation is worth at least {_number(found.low)} independent samples"
+            f"{within}a generation is worth at least {_samples(found.low)}"
         )
     high = "with no upper limit" if math.isinf(found.high) else f"and at most {_number(found.high)}"
     return (
-        f"In {plural} frequencies drifted as with {_number(found.size)} independent samples a generation ({within}at least "
+        f"In {plural} frequencies drifted as with {_samples(found.size)} a generation ({within}at least "
         f"{_number(found.low)} {high})"
     )
 
@@ -152,3 +152,7 @@ def _singletons(
 
 def _number(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def _samples(value: float) -> str:
+    return f"{(said := _number(value))} independent sample{'' if said == '1' else 's'}"
