@@ -723,8 +723,8 @@ def test_snapshots_tell_how_fast_a_pipeline_forgets(
 def test_snapshots_of_no_closed_pipeline_are_said_to_be(
     before: list[int], after: list[int], trained: bool, said: list[str], unsaid: list[str]
 ) -> None:
-    both = ([Counter({str(place): count for place, count in enumerate(each)})] for each in (before, after))
-    told = ASKED["snapshots"].ask(Snapshots(*both, trained=trained), Known()).answer
+    first, last = ([Counter({str(place): count for place, count in enumerate(each)})] for each in (before, after))
+    told = ASKED["snapshots"].ask(Snapshots(first, last, trained), Known()).answer
     assert [each for each in said if each not in told] == [each for each in unsaid if each in told] == []
 
 
@@ -739,8 +739,8 @@ def test_snapshots_of_no_closed_pipeline_are_said_to_be(
     ],
 )
 def test_an_effective_size_is_compared_with_what_was_said_of_it(known: Known, compared: int) -> None:
-    both = ([Counter(dict(zip("abcde", each, strict=True)))] for each in ([50, 30, 15, 5, 0], [58, 20, 18, 2, 0]))
-    told = ASKED["snapshots"].ask(Snapshots(*both, trained=True), known)
+    first, last = (Counter(dict(zip("abcde", each, strict=True))) for each in ([50, 30, 15, 5, 0], [58, 20, 18, 2, 0]))
+    told = ASKED["snapshots"].ask(Snapshots([first], [last], trained=True), known)
     assert told.numbers["synthetic"] == compared and f"its {compared}." in told.answer
     assert "times of" not in told.answer
 
@@ -749,6 +749,7 @@ def test_the_size_that_a_count_takes_from_snapshots_is_named(
     capsys: pytest.CaptureFixture[str], snapshots: tuple[str, str]
 ) -> None:
     told, seen = asked(capsys, "--snapshots", ",".join(snapshots), "--count", "4")
+    assert "Of the one token that" in told["answer"]
     assert f"in generations worth {round(told['effective_size'])} samples (effective size)" in seen["answer"]
     assert "effective size" not in asked(capsys, "--count", "4", "--real", "100")[0]["answer"]
 

@@ -101,8 +101,8 @@ class BudgetPlan:
         for name, error in self.others.items():
             times = f"{error / self.least:.4g}"
             found.append(f"  {name}: {error:.6g}, {'the same' if times == '1' else f'{times} times that'}")
-        bought = [kind for kind, some in zip(kinds.KINDS, self.bought.any(0), strict=True) if some and kind in MEANT]
-        meant = [f"{kind}: {MEANT[kind]}" for kind in bought]
+        totals = zip(kinds.KINDS, self.bought.sum(0).tolist(), strict=True)
+        meant = [f"{kind}: {MEANT[kind]}" for kind, bought in totals if bought and kind in MEANT]
         if any(name.startswith("equal parts") for name in self.others):
             meant.append("equal parts: of the budget, for each kind in each generation")
         if meant:

@@ -94,8 +94,8 @@ def _best_alone(best: int, misses: float) -> str:
 def _placed(size: int, rows: int, passed: float, floor: float) -> str:
     """Where the size stands to the threshold, and what it makes of the shift."""
     if abs(size - rows) <= 1:
-        return f"It is at the threshold of {rows:,} labels, where the error is infinite: no size is worse."
-    where = f"It is {'below' if size < rows else 'beyond'} the threshold of {rows:,} labels"
+        return f"It is at the threshold of {counted(rows, 'label')}, where the error is infinite: no size is worse."
+    where = f"It is {'below' if size < rows else 'beyond'} the threshold of {counted(rows, 'label')}"
     if floor in (0, 1):
         return f"{where}."
     more = f"passes on {percent(passed)} of the squared shift that it sees, {passed / floor:.4g} times the floor"

@@ -138,7 +138,8 @@ def _singletons(
         return "", numbers
     kept = float((counts[1][once] > 0).mean())
     numbers["singletons_kept"] = kept
-    words = f" Of the {number:,} tokens that the first snapshot has once, the last has {percent(kept)}"
+    those = "one token" if number == 1 else f"{number:,} tokens"
+    words = f" Of the {those} that the first snapshot has once, the last has {percent(kept)}"
     if not snapshots.trained:
         return f"{words}; diversity {moved}.", numbers
     corpus = theory.Categorical.from_counts([1, totals[0] - 1])
