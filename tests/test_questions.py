@@ -751,6 +751,8 @@ def test_the_size_that_a_count_takes_from_snapshots_is_named(
     told, seen = asked(capsys, "--snapshots", ",".join(snapshots), "--count", "4")
     assert "Of the one token that" in told["answer"]
     assert f"in generations worth {round(told['effective_size'])} samples (effective size)" in seen["answer"]
+    rare, back = asked(capsys, "--snapshots", ",".join(snapshots), "--rare", "0.1", "--recover", "0.1")[1:]
+    assert all("synthetic ones (effective size)" in each["answer"] for each in (rare, back))
     assert "effective size" not in asked(capsys, "--count", "4", "--real", "100")[0]["answer"]
 
 

@@ -68,8 +68,9 @@ def rare(probability: float, known: Known, absent: float = 0.05) -> Answer:
         words += "; fewer, where that remembers earlier ones: say how much by --synthetic."
     else:
         numbers["fresh_real"] = theory.min_real_present(theory.FreshReal(1, synthetic), probability, absent)
+        size = " (effective size)" if known.effective else ""
         words += (
-            f"; beside {counted(synthetic, 'synthetic one')}, through which earlier ones are remembered, "
+            f"; beside {counted(synthetic, 'synthetic one')}{size}, through which earlier ones are remembered, "
             f"{numbers['fresh_real']:,.0f} {be(numbers['fresh_real'])}."
         )
     if known.real is not None and synthetic is not None:
@@ -89,14 +90,15 @@ def recovered(tolerance: float, known: Known) -> Answer:
     asked = f"--recover {tolerance:g}"
     real = known.need("real", asked, "how many new real samples has a generation")
     w = theory.FreshReal(real, known.synthetic or real)
+    size = " (effective size)" if known.effective else ""
     time = theory.recovery_time(theory.Categorical([0.5, 0.5]), w, tolerance)
     return Answer(
         "recover",
         "It has collapsed: can it come back?",
-        f"Yes: with {counted(real, 'new real sample')} beside {counted(int(w.synthetic), 'synthetic one')} in every generation "
-        f"its error is within {percent(tolerance)} of where it settles after {counted(time, 'generation')}, even from one token "
-        "alone (in the mean "
-        "over which is left; longer from a rare one). Not where a temperature below 1 holds it: ask with --temperature.",
+        f"Yes: with {counted(real, 'new real sample')} beside {counted(int(w.synthetic), 'synthetic one')}{size} in every "
+        f"generation its error is within {percent(tolerance)} of where it settles after {counted(time, 'generation')}, even from "
+        "one token alone (in the mean over which is left; longer from a rare one). Not where a temperature below 1 holds it: ask "
+        "with --temperature.",
         {"real": real, "synthetic": int(w.synthetic), "tolerance": tolerance, "generations": time},
         ("recovery",),
     )
