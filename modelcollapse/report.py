@@ -144,6 +144,8 @@ def _share(row: Row) -> str:
     real, least = row.workflow.real, row.safe.at_least  # type: ignore[union-attr]
     if row.safe.samples == 0:
         return "0 %"
+    if math.isinf(row.safe.samples) and not least:
+        return "any share"
     return f"at least {least / (real + least):.1%}" if least else f"up to {row.safe.fraction:.1%}"
 
 
@@ -344,7 +346,11 @@ def verdicts(every: Sequence[Verdict], chains: int, budget: float) -> None:
     if judged:
         out.print(f"largest |z| {max(abs(each.z) for each in judged):.2f}, allowed {max(each.threshold for each in judged):.2f}; "
                   "bounds (≥, ≤) count on one side; ~ is a leading-order statement, shown and not judged")  # fmt: skip
-    out.print(f"[bold red]broken: {', '.join(broken)}[/]" if broken else f"[green]all {len(every)} hold[/]")
+    out.print(f"[bold red]broken: {', '.join(broken)}[/]" if broken else f"[green]{_all_hold(len(every))}[/]")
+
+
+def _all_hold(count: int) -> str:
+    return "it holds" if count == 1 else f"all {count} hold"
 
 
 def tables(

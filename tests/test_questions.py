@@ -12,9 +12,11 @@ from typing import Any
 import pytest
 
 from modelcollapse import budget as budgets
-from modelcollapse import cli, theory
+from modelcollapse import cli, report, theory
 from modelcollapse.questions import ASKED, Known, regimes
+from modelcollapse.snapshot_files import Snapshots
 from modelcollapse.theory.pilot import design
+from modelcollapse.verify import Verdict
 
 RUNS = [(1000, 0, 2.0105, 1e-3), (0, 2000, 2.0295, 1e-3), (1000, 500, 2.0094, 1e-3), (10000, 0, 2.001, 1e-3)]
 
@@ -410,6 +412,67 @@ def test_a_verifier_does_not_pay_where_learners_end_up_wrong(capsys: pytest.Capt
 
 
 @pytest.mark.parametrize(
+    ("option", "value", "known", "said", "unsaid"),
+    [
+        ("verifier", (0.2, 0.9), Known(accuracy=0.7), "the verifier does the harm", "verified or not"),
+        ("verifier", (0.2, 0.9), Known(accuracy=0.4), "verified or not", "does the harm"),
+        ("regenerate", 9000, Known(real=1000, accuracy=0.7, verifier=(0.2, 0.9)), "unfiltered they teach as much as 1,440 real "
+         "labels, more than your 1,000", "use the real ones again"),
+        ("regenerate", 9000, Known(real=1000, accuracy=0.7, verifier=(0.5, 0.4)), "Leave the verifier out", "filter none"),
+        ("regenerate", 9000, Known(real=1000, accuracy=0.7, verifier=(0.9, 0.2)), "more than your", "Leave the verifier out"),
+        ("model_size", (200, 1000), Known(real=500, worth=30.0, synthetic=300), "None is best: no model errs less than "
+         "predicting the mean", "No model does better than any"),
+        ("model_size", (400, 1000), Known(real=500, worth=30.0, synthetic=300), "misses 13.77 times the signal", "times of"),
+        ("model_size", (1000, 1000), Known(real=500, worth=30.0, synthetic=300), "; one of 500 ", "one of 1,000"),
+        ("model_size", (1, 1), Known(real=500, worth=30.0, synthetic=300), "of the signal. With", "one of 1"),
+        ("model_size", (800, 1000), Known(real=500, worth=30.0, synthetic=300), "infinitely many times the signal", "much"),
+        ("model_size", (200, 1000, 2, 10), Known(real=500, worth=30.0, synthetic=300), "A smaller one does better: best are 16 "
+         "covariates, with which it misses 50.8", "Best are"),
+        ("curation", (1.0, 2.0, 0.2), Known(), "a trait of 20 % in truth settles depends on the share", "settles at"),
+        ("curation", (1.0, 3.0, 0.2), Known(), "Where it settles is known for one of 2", "--share"),
+        ("curation", (1.0, 3.0), Known(), "A rare trait takes over where", "--share"),
+        ("curation", (1.0, 2.0, 0.2), Known(share=0.3), "settles at", "--share"),
+        ("worth", 0.0, Known(), "None is best", "0/N"),
+        ("contamination", 0.1, Known(worth=0.0), "harms a corpus of any size, without bound", "smaller ones it helps"),
+        ("worth", 0.0, Known(real=9), "None is best", "no worse"),
+        ("sources", 1, Known(worth=3.0), "3 real samples: one source alone", "nothing in common"),
+        ("regenerate", 1, Known(real=1, accuracy=1.0, verifier=(1.0, 0.0)), "Of 1 generated label, 100 % right, 1 is kept; they "
+         "teach as much as 1 real one, no more than your 1, which 1 generated one equals", "1 generated ones"),
+        ("temperature", 0.8, Known(vocabulary=2), "less than 80 % of the data is synthetic; above that one does", "Between them"),
+        ("temperature", 0.8, Known(vocabulary=3), "Between them the past decides", "above that"),
+        ("multiplier", 0.7, Known(real=1000), "in one dimension: the squared distance of the means and", "the more the better"),
+        ("multiplier", 1.0, Known(real=1000), "1,000 new real samples in every generation the more the better.", "any number"),
+        ("multiplier", 0.01, Known(real=1000), "up to 12 are no worse than none, and 6 are best", "the more the better"),
+        ("multiplier", 0.5, Known(real=2), "any number is no worse than none, and 11 are best", "up to any"),
+    ],
+)  # fmt: skip
+def test_an_answer_says_what_holds_and_nothing_else(
+    option: str, value: Any, known: Known, said: str, unsaid: str
+) -> None:
+    told = ASKED[option].ask(value, known).answer
+    assert said in told and unsaid not in told
+
+
+@pytest.mark.parametrize(
+    ("budget", "known", "said", "unsaid"),
+    [
+        ("total=100", Known(), ["real 1, synthetic 0.1 (taken where none is said: real=1,synthetic=0.1,", "Spend all 100 and",
+         "Planned for 3 generations", "all real, kept: 0.01, the same"], ["of which", "1 times", "source:"]),
+        ("total=100.05,real=3", Known(generations=1, worth=30.0), ["source: samples of the source from outside",
+         " of 100.05 and"], ["own:", "Planned for"]),
+        ("total=100", Known(generations=2, at_least=300), ["own: samples of the pipeline's own models"], ["source:"]),
+    ],
+)  # fmt: skip
+def test_a_budget_says_what_was_assumed_and_what_its_words_mean(
+    budget: str, known: Known, said: list[str], unsaid: list[str]
+) -> None:
+    told = ASKED["budget"].ask(budgets.read(budget), known).answer
+    assert [each for each in said if each not in told] == [each for each in unsaid if each in told] == []
+    prices = budgets.read("total=100,training=0.5,verification=2").in_words
+    assert "verification 2, training 0.5 (taken where none is said: real=1,synthetic=0.1)." in prices
+
+
+@pytest.mark.parametrize(
     ("option", "value", "known", "fragment"),
     [
         ("count", 20, Known(real=20), "InputError"),  # all that there is never goes
@@ -418,7 +481,7 @@ def test_a_verifier_does_not_pay_where_learners_end_up_wrong(capsys: pytest.Capt
         ("contamination", 0.1, Known(real=500, worth=50.0), "below the onset"),
         ("verifier", (0.5, 0.5), Known(accuracy=0.5), "not above the threshold"),
         ("verifier", (0.5, 0.5), Known(accuracy=0.5 + 1e-12), "none"),
-        ("temperature", 0.5, Known(vocabulary=2, share=0.5), "alike: between"),  # both ends are one half
+        ("temperature", 0.5, Known(vocabulary=2, share=0.5), "alike: at the edge"),  # both ends are one half
         ("temperature", 0.5, Known(vocabulary=9, share=0.1, alike=False), "does not hold for them"),
         ("temperature", 0.5, Known(vocabulary=9, share=0.1, alike=True), "alike: safe"),
         ("curation", (1.0, 3.0), Known(share=0.3), "known for one of 2"),
@@ -581,6 +644,9 @@ def test_what_cannot_be_asked_is_refused_in_one_line(
         ("--stream 0.1 --real 1 --generations 1", "After 1 batch of"),
         ("--retain 0.01 --synthetic 1", "1 new one in every generation"),
         ("--stop 0.5,3,2", "After 1 round:"),
+        ("--regenerate 1 --real 1 --verifier 1,0 --accuracy 1", "filter 1 label, or use 1 real one again?"),
+        ("--real 100 --vocabulary 5 --tolerance 0.6", "a generation: any amount (any share)."),
+        ("--sources 1 --worth 3", "What is one source worth that is worth 3 real samples?"),
         ("--contamination 0.5 --worth 0.25 --real 1", "0.14 synthetic ones are best"),
         ("--real 2 --vocabulary 1 --synthetic 1", "of 1 token,"),
         ("--real 2 --vocabulary 2 --synthetic 1", "after about 1 generation "),
@@ -588,6 +654,13 @@ def test_what_cannot_be_asked_is_refused_in_one_line(
 )
 def test_one_is_not_many(capsys: pytest.CaptureFixture[str], options: str, words: str) -> None:
     assert words in " ".join(run(capsys, "plan", *options.split())[1].split())
+
+
+@pytest.mark.parametrize(("count", "said"), [(1, "it holds"), (2, "all 2 hold")])
+def test_one_theorem_that_holds_is_not_all(capsys: pytest.CaptureFixture[str], count: int, said: str) -> None:
+    verdict = Verdict("accumulate", "family", "workflow", "error", "=", 2, 1.0, 1.0, 0.1, 0.0, 4.0, passed=True)
+    report.verdicts([verdict] * count, 9, 0.01)
+    assert said in capsys.readouterr().out.splitlines()
 
 
 @pytest.mark.parametrize(("rows", "fragment"), [(1, "three"), (2, "three")])
@@ -636,6 +709,51 @@ def test_snapshots_tell_how_fast_a_pipeline_forgets(
     )
     corpus = theory.Categorical.from_counts([4, 96])
     assert seen["median"] == theory.extinction_time(corpus, theory.Replace(round(known.size), 100))[0]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "trained", "said", "unsaid"),
+    [
+        ([50, 30, 15, 5, 0], [58, 20, 18, 2, 2], True, ["has one token that the first lacks", "in order"], ["rose"]),
+        ([50, 30, 15, 5, 0], [58, 20, 18, 2, 2], False, [], ["first lacks", "closed pipeline"]),
+        ([58, 20, 20, 2], [30, 30, 20, 20], False, ["Diversity rose", "files in order"], ["first lacks"]),
+        ([58, 20, 20, 2], [58, 30, 12, 0], True, [], ["rose", "closed pipeline"]),
+    ],
+)  # fmt: skip
+def test_snapshots_of_no_closed_pipeline_are_said_to_be(
+    before: list[int], after: list[int], trained: bool, said: list[str], unsaid: list[str]
+) -> None:
+    first, last = ([Counter({str(place): count for place, count in enumerate(each)})] for each in (before, after))
+    told = ASKED["snapshots"].ask(Snapshots(first, last, trained), Known()).answer
+    assert [each for each in said if each not in told] == [each for each in unsaid if each in told] == []
+
+
+@pytest.mark.parametrize(
+    ("known", "compared"),
+    [
+        (Known(), 98),
+        (Known(synthetic=40), 40),
+        (Known(synthetic=4), 4),
+        (Known(real=206, synthetic=206, alike=False), 98),  # a plan for another text
+        (Known(real=206, synthetic=40, alike=False), 40),
+    ],
+)
+def test_an_effective_size_is_compared_with_what_was_said_of_it(known: Known, compared: int) -> None:
+    first, last = (Counter(dict(zip("abcde", each, strict=True))) for each in ([50, 30, 15, 5, 0], [58, 20, 18, 2, 0]))
+    told = ASKED["snapshots"].ask(Snapshots([first], [last], trained=True), known)
+    assert told.numbers["synthetic"] == compared and f"its {compared}." in told.answer
+    assert "times of" not in told.answer
+
+
+def test_the_size_that_a_count_takes_from_snapshots_is_named(
+    capsys: pytest.CaptureFixture[str], snapshots: tuple[str, str]
+) -> None:
+    told, seen = asked(capsys, "--snapshots", ",".join(snapshots), "--count", "4")
+    assert "Of the one token that" in told["answer"]
+    assert f"in generations worth {round(told['effective_size'])} samples (effective size)" in seen["answer"]
+    rare, back = asked(capsys, "--snapshots", ",".join(snapshots), "--rare", "0.1", "--recover", "0.1")[1:]
+    assert all("synthetic ones (effective size)" in each["answer"] for each in (rare, back))
+    assert "effective size" not in asked(capsys, "--count", "4", "--real", "100")[0]["answer"]
 
 
 def test_documents_of_snapshots_are_told_apart(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -28,6 +28,11 @@ from .whole_items import in_whole_items
 __all__ = ["Aim", "Budget", "BudgetPlan", "Check", "optimise", "read"]
 
 MOST_GENERATIONS = 24
+MEANT = {
+    "source": "samples of the source from outside",
+    "own": "samples of the pipeline's own models",
+    "verified": "those that the verifier kept of the pipeline's own models",
+}
 MOVED = 0.01  # share of the budget that the check of the optimum moves
 
 
@@ -73,11 +78,17 @@ class BudgetPlan:
 
     def lines(self) -> list[str]:
         """The plan in words, a line each."""
-        found = [f"Buy with {self.budget.total:,.10g}, of which {self.cost:,.10g} is spent, and keep all:"]
+        total, spent = (f"{each:,.10g}" for each in (self.budget.total, self.cost))
+        found = [
+            self.budget.in_words,
+            f"Spend {'all' if spent == total else f'{spent} of'} {total} and keep everything bought:",
+        ]
         for place, row in enumerate(zip(self.bought, self.trained, self.weight, strict=True), start=1):
             each = list(zip(kinds.KINDS, *row, strict=True))
             parts = [f"{bought:,} {kind}" for kind, bought, _, _ in each if bought]
-            seen = [f"{trained:,} {kind} at {100 * share:.3g} %" for kind, _, trained, share in each if trained]
+            seen = [
+                f"{trained:,} {kind} ({100 * share:.3g} % of the weight)" for kind, _, trained, share in each if trained
+            ]
             judged = self.aim is not Aim.LAST or place == len(self.bought)
             if parts or judged:
                 told = f"buy {', '.join(parts) or 'nothing'}"
@@ -88,10 +99,18 @@ class BudgetPlan:
             )
         found.append(f"Error {WHOSE[self.aim]}: {self.least:.6g}; no plan comes below {self.check.bound:.6g}.")
         for name, error in self.others.items():
-            found.append(f"  {name}: {error:.6g}, {error / self.least:.4g} times that")
+            times = f"{error / self.least:.4g}"
+            found.append(f"  {name}: {error:.6g}, {'the same' if times == '1' else f'{times} times that'}")
+        totals = zip(kinds.KINDS, self.bought.sum(0).tolist(), strict=True)
+        meant = [f"{kind}: {MEANT[kind]}" for kind, bought in totals if bought and kind in MEANT]
+        if any(name.startswith("equal parts") for name in self.others):
+            meant.append("equal parts: of the budget, for each kind in each generation")
+        if meant:
+            found.append("; ".join(meant) + ".")
         if self.all_real:
             found.append(
-                "Nothing synthetic is worth its price: own samples repeat what the real data has said. Keep all real items."
+                "Nothing synthetic is worth its price: samples of the pipeline's own models repeat what the real data has said. "
+                "Keep all real items."
             )
         return found
 

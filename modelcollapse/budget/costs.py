@@ -56,6 +56,14 @@ class Budget:
                 f"too little for one real item, which costs {self.real + self.training:g}",
             )
 
+    @property
+    def in_words(self) -> str:
+        """What items cost, and how to say it otherwise."""
+        costs = [(name, getattr(self, name)) for name in ("real", "synthetic", "verification", "training")]
+        told = ", ".join(f"{name} {cost:,.10g}" for name, cost in costs if cost or name == "synthetic")
+        assumed = [f"{name}={cost:g}" for name, cost in costs if cost == getattr(Budget, name)]
+        return f"Prices of an item: {told}" + (f" (taken where none is said: {','.join(assumed)})." if assumed else ".")
+
     def prices(self, verifier: theory.Correction | None) -> np.ndarray:
         """(4,) what an item of each of the `theory.portfolio` kinds costs until it can be trained on."""
         keep = 1.0 if verifier is None else float(verifier.keep)

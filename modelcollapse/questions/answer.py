@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from modelcollapse import theory
+from modelcollapse.terminal import percent
 from modelcollapse.theory import ledger
 from modelcollapse.theory.assumption import always
 
@@ -20,6 +22,7 @@ class Known:
     and 1. ``worth``: of the synthetic source, in real samples. ``accuracy``: chance that a generated label is right.
     ``generations``: how many. ``correction``: how a verifier pulls a mean. ``at_least``: items that a model is trained on.
     ``alike``: whether all tokens have one probability.
+    ``effective``: whether ``synthetic`` is an effective size, estimated from snapshots.
     ``contamination``: share of synthetic data in a growing corpus. ``verifier``: chances that it keeps right and wrong labels.
     """
 
@@ -35,6 +38,7 @@ class Known:
     alike: bool | None = None
     contamination: float | None = None
     verifier: tuple[float, ...] | None = None
+    effective: bool = False
 
     def need(self, name: str, asked: str, what: str) -> Any:
         """What must be known for a question, or a refusal that names its option."""
@@ -91,3 +95,14 @@ class Answer:
             "theorems": list(self.theorems),
             "assumptions": self.assumptions,
         }
+
+
+def part(share: float, whole: str) -> str:
+    """A share of something, or how many times it.
+
+    >>> part(0.125, "the signal"), part(20.5, "the signal"), part(math.inf, "the signal")
+    ('12.5 % of the signal', '20.5 times the signal', 'infinitely many times the signal')
+    """
+    if math.isinf(share):
+        return f"infinitely many times {whole}"
+    return f"{percent(share)} {'of ' if share < 10 else ''}{whole}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from modelcollapse import theory
-from modelcollapse.terminal import bar
+from modelcollapse.terminal import bar, counted
 
 from .answer import Answer, Known
 
@@ -19,13 +19,12 @@ def planned(given: Budget, known: Known) -> Answer:
     """The plan of least error that the budget buys."""
     from modelcollapse import budget
 
+    generations = known.generations or GENERATIONS
     source = theory.Source(known.worth) if known.worth else None  # worth 0: it says nothing
     with bar("optimising"):
-        plan = budget.optimise(
-            given, known.generations or GENERATIONS, source=source, verifier=known.correction, at_least=known.at_least
-        )
+        plan = budget.optimise(given, generations, source=source, verifier=known.correction, at_least=known.at_least)
     record = plan.as_record()
     theorems = tuple(record.pop("theorems"))
-    return Answer(
-        "budget", f"What does a budget of {given.total:,.10g} buy best?", "\n".join(plan.lines()), record, theorems
-    )
+    horizon = [] if known.generations else [f"Planned for {GENERATIONS} generations; another number by --generations."]
+    question = f"What does a budget of {given.total:,.10g} buy best, over {counted(generations, 'generation')}?"
+    return Answer("budget", question, "\n".join([*plan.lines(), *horizon]), record, theorems)

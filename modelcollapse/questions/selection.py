@@ -34,7 +34,11 @@ def verified(chances: tuple[float, ...], known: Known) -> Answer:
     )
     if not right_in_the_end:
         words = words.removesuffix("At a budget of generated labels it is ")
-        words += "That is not above the threshold: learners end up wrong, verified or not."
+        words += "That is not above the threshold: "
+        if known.accuracy > 0.5:
+            words += "the verifier does the harm. Leave it out: without it learners end up right."
+        else:
+            words += "learners do not end up right, verified or not."
     else:
         words += "better than none" if pays else "worse than none: it throws away too many"
         words += f"; it is better while it keeps less than {percent(most)} of the wrong ones." if most > 0 else "."
@@ -48,34 +52,44 @@ def regenerated(generated: int, known: Known) -> Answer:
     right, wrong = known.need("verifier", asked, "with what chances does a verifier keep right and wrong labels")
     accuracy = known.need("accuracy", asked, "with what chance is a generated label right")
     found = theory.regeneration(accuracy, theory.Verifier(right, wrong), real, generated)
+    unfiltered = float(theory.regeneration(accuracy, theory.Verifier(1.0, 1.0), real, generated).worth)
     kept, worth, pooled, weighed, enough, harmless = (float(each) for each in found)
     words = (
-        f"Real labels used again cost nothing and tell nothing new. Of {generated:,} generated labels, {percent(accuracy)} "
-        f"right, {amount(kept)} are kept; "
+        f"Real labels used again cost nothing and tell nothing new. Of {counted(generated, 'generated label')}, "
+        f"{percent(accuracy)} right, {amount(kept)} {be(kept)} kept; "
     )
     if worth <= 0:
-        words += "they teach nothing, or what is wrong: use the real ones again, however many could be generated."
+        words += "they teach nothing, or what is wrong: "
+        words += "filter none." if unfiltered > 0 else "use the real ones again, however many could be generated."
     else:
         better = "more" if worth > real else "no more"
+        equal, least = (counted(_whole(each), "generated one") for each in (enough, harmless))
         words += (
-            f"they teach as much as {amount(worth)} real ones, {better} than your {real:,}, which "
-            f"{_at_least(enough)} generated ones equal. Pooled with the real ones both teach as much as {amount(pooled)}"
+            f"they teach as much as {counted(worth, 'real one')}, {better} than your {real:,}, which {equal} "
+            f"{'equals' if _whole(enough) == 1 else 'equal'}. Pooled with the real ones both teach as much as {amount(pooled)}"
         )
-        words += "" if harmless == 0 else f" (pooling does harm below {_at_least(harmless)} generated ones)"
+        words += "" if harmless == 0 else f" (pooling does harm below {least})"
         words += f", and {amount(weighed)} if kept ones are weighed by what they are worth."
+    if unfiltered > worth:
+        more = "more" if unfiltered > real else "no more"
+        words += (
+            f" Leave the verifier out: unfiltered they teach as much as {counted(unfiltered, 'real label')}, {more} than your "
+            f"{real:,}."
+        )
     words += (
         " That is where labels are wrong independently of each other. A generator that was fitted to these real labels alone has "
         "no news of its own (no-free-lunch): what it adds is what the verifier knows."
     )
     numbers = {"real": real, "generated": generated, "accuracy": accuracy, "keep_right": right, "keep_wrong": wrong, "kept": kept,
-               "worth": worth, "pooled": pooled, "weighed": weighed, "outweighs": enough, "harmless": harmless}  # fmt: skip
-    question = f"Regenerate and filter {generated:,} labels, or use {real:,} real ones again?"
+               "worth": worth, "worth_unfiltered": unfiltered, "pooled": pooled, "weighed": weighed, "outweighs": enough,
+               "harmless": harmless}  # fmt: skip
+    question = f"Regenerate and filter {counted(generated, 'label')}, or use {counted(real, 'real one')} again?"
     return Answer("regenerate", question, words, numbers, ("verification/regeneration",))
 
 
-def _at_least(number: float) -> str:
+def _whole(number: float) -> float:
     """The next whole number."""
-    return f"{math.ceil(number - 1e-9 * number):,}"
+    return number if math.isinf(number) else math.ceil(number - 1e-9 * number)
 
 
 def stopped(letters: tuple[float, ...], known: Known) -> Answer:
@@ -110,18 +124,25 @@ def tempered(temperature: float, known: Known) -> Answer:
     if temperature >= 1:
         words = "No token takes over, whatever the share of synthetic data: that needs a temperature below 1."
     else:
-        words = (
-            f"Of {tokens:,} tokens alike in the truth none takes over while less than {percent(low)} of the data is synthetic; "
-            f"above {percent(high)} one does. Between them the past decides: what is whole stays whole, and what has collapsed "
-            f"comes back only below {percent(low)}."
+        one_edge = percent(low) == percent(high)
+        whole = (
+            f"Of {tokens:,} tokens alike in the truth none takes over while less than {percent(low)} of the data is "
+            "synthetic; "
         )
+        if one_edge:
+            words = whole + "above that one does. What has collapsed comes back below it."
+        else:
+            words = whole + (
+                f"above {percent(high)} one does. Between them the past decides: what is whole stays whole, and what has "
+                f"collapsed comes back only below {percent(low)}."
+            )
         if known.alike is False:
             words += (
                 " Your tokens are not alike: the likeliest gain at any share, and this window does not hold for them."
             )
         elif known.share is not None:
-            past = "collapse" if known.share > high else "between, safe only if nothing ever took over"
-            verdict = "safe" if known.share < low else past
+            past = "at the edge" if one_edge else "between, safe only if nothing ever took over"
+            verdict = "safe" if known.share < low else "collapse" if known.share > high else past
             numbers |= {"share": known.share, "verdict": verdict}
             words += f" Your {percent(known.share)}, with tokens alike: {verdict}."
     return Answer("temperature", question, words, numbers, ("temperature-window",))
@@ -131,14 +152,19 @@ def narrowed(multiplier: float, known: Known) -> Answer:
     """How many samples are harmless whose variance is so many times that of their model?"""
     real = known.need("real", f"--multiplier {multiplier:g}", "how many real samples has a generation")
     found = theory.sampling_bias(theory.Gaussian(unbiased=True), theory.FreshReal(real, 1), multiplier)
-    most = amount(found.most) if math.isinf(found.most) else f"up to {amount(found.most)}"
-    words = (
-        f"Beside {counted(real, 'new real sample')} in every generation {most} {be(found.most)} no worse "
-        f"than none, and {amount(found.best)} {be(found.best)} best"
+    beside = f"eside {counted(real, 'new real sample')} in every generation"
+    if math.isinf(found.best):
+        words = f"All: b{beside} the more the better."
+    else:
+        most = amount(found.most) if math.isinf(found.most) else f"up to {amount(found.most)}"
+        words = f"B{beside} {most} {be(found.most)} no worse than none, and {amount(found.best)} {be(found.best)} best"
+        if not math.isinf(found.most_limit):
+            words += f"; however many real ones, near {amount(found.most_limit)} and {amount(found.best_limit)}"
+        words += "."
+    words += (
+        " Judged by the error of mean and variance in the long run, in one dimension: the squared distance of the means and, in "
+        "units of the true variance, a quarter of that of the variances (where small, the squared Wasserstein distance)."
     )
-    if not math.isinf(found.most_limit):
-        words += f"; however many real ones, near {amount(found.most_limit)} and {amount(found.best_limit)}"
-    words += "."
     numbers = {"multiplier": multiplier, "real": real, "most": found.most, "best": found.best,
                "most_limit": found.most_limit, "best_limit": found.best_limit}  # fmt: skip
     if known.share is not None:
@@ -168,8 +194,13 @@ def curated(letters: tuple[float, ...], known: Known) -> Answer:
         f"{percent(1 - runaway)} real."
     )  # fmt: skip
     numbers: dict[str, float] = {"reward": reward, "choices": choices, "runaway_share": runaway}
-    if known.share is not None and choices not in (2, math.inf):
+    told = known.share is not None or len(letters) > 2
+    if told and choices not in (2, math.inf):
         words += " Where it settles is known for one of 2 and of very many (inf)."
+    elif told and known.share is None:
+        words += (
+            f" Where a trait of {percent(trait)} in truth settles depends on the share of curated data: give --share."
+        )
     elif known.share is not None:
         settles = float(theory.curated_share(trait, known.share, curation))
         numbers |= {"trait": trait, "settles": settles}

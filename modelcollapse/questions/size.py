@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from modelcollapse import theory
-from modelcollapse.terminal import percent
+from modelcollapse.terminal import be, counted, percent
 
-from .answer import Answer, Known
+from .answer import Answer, Known, part
 
 DECAY, SIGNAL = 1.0, 1.0  # of one who does not say: squares of coefficients fall as 1/j, and are as much as the noise
 
@@ -40,19 +39,21 @@ def sized(given: tuple[float, ...], known: Known) -> Answer:
         "misses_real_alone": misses(size, 0), "best_size": best.features, "best_misses": best.error / signal,
         "best_size_real_alone": alone.features, "best_misses_real_alone": alone.error / signal, "passed_on": passed,
     }  # fmt: skip
+    others = [f"one of {other:,} {part(numbers[f'misses_{name}'], 'it')}" for name, other in (("half", half), ("double", double))
+              if other != size]  # fmt: skip
     words = (
-        f"{_verdict(size, best.features)} On {real:,} real and {synthetic:,} synthetic labels a linear model of {size:,} of "
-        f"{covariates:,} covariates misses {_amount(numbers['misses'])} of the signal; one of {half:,} "
-        f"{_amount(numbers['misses_half'])}, one of {double:,} {_amount(numbers['misses_double'])}. Best are {best.features:,} "
-        f"({_amount(numbers['best_misses'])}), with the real labels alone {alone.features:,} "
-        f"({_amount(numbers['best_misses_real_alone'])}; {_amount(numbers['misses_real_alone'])} at yours)."
+        f"{_verdict(size, best.features, numbers['best_misses'])} On {real:,} real and {synthetic:,} synthetic labels a linear "
+        f"model of {size:,} of {counted(covariates, 'covariate')} misses {part(numbers['misses'], 'the signal')}"
+        f"{'; ' if others else ''}{', '.join(others)}. With the real labels alone it misses "
+        f"{part(numbers['misses_real_alone'], 'it')}; {_best_alone(alone.features, numbers['best_misses_real_alone'])}."
     )
     if 0 < share < 1:
         numbers |= {"floor": share**2, "amplification": passed / share**2}
-    falling = f"fall as 1/j^{decay:g}" if decay else "are all alike"
+    falling = f"fall as 1/j{f'^{decay:g}' if decay != 1 else ''}" if decay else "are all alike"
+    strong = "as strong as" if signal == 1 else f"of {signal:g} times"
     words += (
         f" {_placed(size, rows, passed, share**2)} (Squared coefficients that {falling}, in the order in which models take "
-        f"covariates up; a signal of {signal:g} times the noise.)"
+        f"covariates up; a signal {strong} the noise.)"
     )
     return Answer(
         "model-size", f"Does model size help, at {size:,} of {covariates:,}?", words, numbers, ("strong-collapse",)
@@ -73,26 +74,30 @@ def _synthetic(known: Known, real: int, asked: str) -> int:
     return round(real * share / (1 - share))
 
 
-def _verdict(size: int, best: int) -> str:
+def _verdict(size: int, best: int, misses: float) -> str:
     """Which way to go."""
     if best == 0:
-        return "No model does better than any."
+        return "None is best: no model errs less than predicting the mean alone, which misses all of the signal."
     if best == size:
         return "It is the best size."
-    return f"A {'larger' if best > size else 'smaller'} one does better."
+    which, missed = "larger" if best > size else "smaller", part(misses, "the signal")
+    return f"A {which} one does better: best {be(best)} {counted(best, 'covariate')}, with which it misses {missed}."
+
+
+def _best_alone(best: int, misses: float) -> str:
+    """The best size without synthetic labels."""
+    if best == 0:
+        return "no model errs less then than predicting the mean alone"
+    return f"best {be(best)} then {best:,} ({part(misses, 'it')})"
 
 
 def _placed(size: int, rows: int, passed: float, floor: float) -> str:
     """Where the size stands to the threshold, and what it makes of the shift."""
     if abs(size - rows) <= 1:
-        return f"It is at the threshold of {rows:,} labels, where the error is infinite: no size is worse."
-    where = f"It is {'below' if size < rows else 'beyond'} the threshold of {rows:,} labels"
+        return f"It is at the threshold of {counted(rows, 'label')}, where the error is infinite: no size is worse."
+    where = f"It is {'below' if size < rows else 'beyond'} the threshold of {counted(rows, 'label')}"
     if floor in (0, 1):
         return f"{where}."
     more = f"passes on {percent(passed)} of the squared shift that it sees, {passed / floor:.4g} times the floor"
     tendency = "that rises with its size up to there, and falls beyond" if size < rows else "the larger, the less"
     return f"{where} and {more} {percent(floor)}; {tendency}."
-
-
-def _amount(share: float) -> str:
-    return "infinitely much" if math.isinf(share) else percent(share)

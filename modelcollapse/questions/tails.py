@@ -27,11 +27,12 @@ def seen(count: int, known: Known) -> Answer:
     median, late = (float(theory.extinction_time(corpus, w, chance)[0]) for chance in (0.5, 0.9))
     next_lost = float(theory.loss_probability(corpus, w, 2)[0])
     exact = theory.explain(theory.survivors, corpus, w).evidence is not theory.Evidence.BOUND
+    worth = f", in generations worth {counted(synthetic, 'sample')} (effective size)" if known.effective else ""
     by = "by generation" if exact else "no earlier than generation"
     return Answer(
         "count",
         f"When is a token gone that is seen {_times(count)} in {real:,}, if every generation replaces the data?",
-        f"With chance 1/2 {_by(by, median)}, with chance 9/10 {_by(by, late)}; in the second generation "
+        f"With chance 1/2 {_by(by, median)}, with chance 9/10 {_by(by, late)}{worth}; in the second generation "
         f"alone with chance {percent(next_lost)}. Keep the real data and it never is. What is seen once goes first, before "
         "entropy or loss show it.",
         {"median": _plain(median), "nine_of_ten": _plain(late), "lost_at_once": next_lost, "exact": exact},
@@ -69,8 +70,9 @@ def rare(probability: float, known: Known, absent: float = 0.05) -> Answer:
         words += "; fewer, where that remembers earlier ones: say how much by --synthetic."
     else:
         numbers["fresh_real"] = theory.min_real_present(theory.FreshReal(1, synthetic), probability, absent)
+        size = " (effective size)" if known.effective else ""
         words += (
-            f"; beside {counted(synthetic, 'synthetic one')}, through which earlier ones are remembered, "
+            f"; beside {counted(synthetic, 'synthetic one')}{size}, through which earlier ones are remembered, "
             f"{numbers['fresh_real']:,.0f} {be(numbers['fresh_real'])}."
         )
     if known.real is not None and synthetic is not None:
@@ -90,14 +92,15 @@ def recovered(tolerance: float, known: Known) -> Answer:
     asked = f"--recover {tolerance:g}"
     real = known.need("real", asked, "how many new real samples has a generation")
     w = theory.FreshReal(real, known.synthetic or real)
+    size = " (effective size)" if known.effective else ""
     time = theory.recovery_time(theory.Categorical([0.5, 0.5]), w, tolerance)
     return Answer(
         "recover",
         "It has collapsed: can it come back?",
-        f"Yes: with {counted(real, 'new real sample')} beside {counted(int(w.synthetic), 'synthetic one')} in every generation "
-        f"its error is within {percent(tolerance)} of where it settles after {counted(time, 'generation')}, even from one token "
-        "alone (in the mean "
-        "over which is left; longer from a rare one). Not where a temperature below 1 holds it: ask with --temperature.",
+        f"Yes: with {counted(real, 'new real sample')} beside {counted(int(w.synthetic), 'synthetic one')}{size} in every "
+        f"generation its error is within {percent(tolerance)} of where it settles after {counted(time, 'generation')}, even from "
+        "one token alone (in the mean over which is left; longer from a rare one). Not where a temperature below 1 holds it: ask "
+        "with --temperature.",
         {"real": real, "synthetic": int(w.synthetic), "tolerance": tolerance, "generations": time},
         ("recovery",),
     )

@@ -11,7 +11,7 @@ import numpy as np
 from modelcollapse import theory
 from modelcollapse.terminal import percent
 
-from .answer import Answer, Known
+from .answer import Answer, Known, part
 
 if TYPE_CHECKING:
     from modelcollapse.snapshot_files import Snapshots
@@ -41,17 +41,36 @@ def forgetting(snapshots: Snapshots, known: Known) -> Answer:
     }  # fmt: skip
     plural = "one generation" if last == 1 else f"{last:,} generations"
     words = _worth(found, plural)
-    sampled = known.synthetic or (totals[1] if snapshots.trained else None)
+    planned = known.alike is not None and known.synthetic == known.real  # that of a plan for another text
+    sampled = None if planned else known.synthetic
+    sampled = sampled or (totals[1] if snapshots.trained else None)
     if sampled and math.isfinite(found.size):
         numbers |= {"synthetic": sampled, "share": found.size / sampled}
-        words += f", {percent(found.size / sampled)} of its {sampled:,}"
+        words += f", {part(found.size / sampled, f'its {sampled:,}')}"
     told, forecast, behind = _forecast(found, counts[1] / totals[1])
     seen, warning = _singletons(snapshots, counts, found, last)
-    later = {"real": totals[1], "synthetic": max(round(found.size), 1)} if math.isfinite(found.size) else {}
+    opened, new = _opened(counts, warning["diversity_fall"], trained=snapshots.trained)
+    later: dict[str, Any] = {}
+    if math.isfinite(found.size) and known.real is None:
+        later = {"real": totals[1], "synthetic": max(round(found.size), 1), "effective": True}
     beside = "" if snapshots.trained else _as_samples(min(map(len, both)))
-    return Answer("snapshots", "How fast does my pipeline forget?", f"{words}.{told}{seen}{beside}",
-                  numbers | forecast | warning, ("temporal-size", "replace", *behind, "extinction-time"),
-                  later if known.real is None else {})  # fmt: skip
+    return Answer("snapshots", "How fast does my pipeline forget?", f"{words}.{told}{seen}{opened}{beside}",
+                  numbers | forecast | warning | new, ("temporal-size", "replace", *behind, "extinction-time"),
+                  later)  # fmt: skip
+
+
+def _opened(counts: list[np.ndarray], fall: float, *, trained: bool) -> tuple[str, dict[str, Any]]:
+    """What drift of a pipeline without new data does not do."""
+    new = int(((counts[0] == 0) & (counts[1] > 0)).sum())
+    signs = []
+    if trained and new:
+        has = "one token" if new == 1 else f"{new:,} tokens"
+        signs.append(f"The last has {has} that the first lacks: drift of a closed pipeline brings none.")
+    if fall < 0:
+        signs.append("Diversity rose: drift of a closed pipeline lowers it in the mean.")
+    words = "".join(f" {each}" for each in signs)
+    words += " Are the files in order, and did new data come in?" if signs else ""
+    return words, {"new_tokens": new}
 
 
 def _as_samples(documents: int) -> str:
@@ -75,11 +94,11 @@ def _worth(found: theory.TemporalSize, plural: str) -> str:
     if math.isinf(found.size):
         return (
             f"In {plural} frequencies moved no further than the sampling of the snapshots moves them: no drift is seen, and "
-            f"{within}a generation is worth at least {_number(found.low)} independent samples"
+            f"{within}a generation is worth at least {_samples(found.low)}"
         )
     high = "with no upper limit" if math.isinf(found.high) else f"and at most {_number(found.high)}"
     return (
-        f"In {plural} frequencies drifted as with {_number(found.size)} independent samples a generation ({within}at least "
+        f"In {plural} frequencies drifted as with {_samples(found.size)} a generation ({within}at least "
         f"{_number(found.low)} {high})"
     )
 
@@ -119,7 +138,8 @@ def _singletons(
         return "", numbers
     kept = float((counts[1][once] > 0).mean())
     numbers["singletons_kept"] = kept
-    words = f" Of the {number:,} tokens that the first snapshot has once, the last has {percent(kept)}"
+    those = "one token" if number == 1 else f"{number:,} tokens"
+    words = f" Of the {those} that the first snapshot has once, the last has {percent(kept)}"
     if not snapshots.trained:
         return f"{words}; diversity {moved}.", numbers
     corpus = theory.Categorical.from_counts([1, totals[0] - 1])
@@ -133,3 +153,7 @@ def _singletons(
 
 def _number(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def _samples(value: float) -> str:
+    return f"{(said := _number(value))} independent sample{'' if said == '1' else 's'}"

@@ -69,6 +69,20 @@ def mixed(worth: float, known: Known) -> Answer:
 def _mixture(worth: float, known: Known) -> tuple[str, dict[str, Any]]:
     """The best share and the harmless one beside the real samples."""
     source = theory.Source(worth)
+    if worth == 0:
+        numbers = (
+            {}
+            if known.real is None
+            else {
+                "real": known.real,
+                "best_share": 0.0,
+                "best_synthetic": 0.0,
+                "harmless_share": 0.0,
+                "harmless_synthetic": 0.0,
+                "error_left": 1.0,
+            }
+        )
+        return "None is best: a source worth nothing does harm in any number.", numbers
     if known.real is None:
         said = (
             f"Beside N real samples a share of {amount(worth / 2)}/N is best, twice that harmless"
@@ -105,6 +119,8 @@ def contaminated(share: float, known: Known) -> Answer:
     words = f"It harms a corpus of more than {counted(onset, 'sample')}, which is then better cleaned; smaller ones it helps. "
     if math.isinf(worth):
         words = "It harms nowhere: the source has no bias. "
+    elif worth == 0:
+        words = "It harms a corpus of any size, without bound: the source is worth nothing. Clean it."
     else:
         least = counted(1 / floor, "real sample")
         words += f"However large, it errs no less than {least} would, and at {amount(plateau)} twice that."
@@ -126,11 +142,14 @@ def sources(count: int, known: Known) -> Answer:
     """What are several sources worth, each of that worth?"""
     each = known.need("worth", f"--sources {count}", "what is each of them worth, in real samples")
     apart, alike = float(theory.worth_of_sources(math.inf, each, count)), float(each)
+    numbers = {"sources": count, "worth_each": each, "worth_independent": apart, "worth_same": alike}
+    if count == 1:
+        words = f"{_worth(alike)}: one source alone is worth what it is; more are worth more where their biases differ."
+        return Answer("sources", f"What is one source worth that is worth {_worth(each)}?", words, numbers, ("worth",))
     return Answer(
-        "sources", f"What {be(count)} {counted(count, 'source')} worth, each worth {_worth(each)}, pooled evenly?",
+        "sources", f"What are {count:,} sources worth, each worth {_worth(each)}, pooled evenly?",
         f"{_worth(apart)} if their biases have nothing in common, {_worth(alike)} if they are the same (models of "
-        "one kind, trained on the same text). Of a bias in common no number of sources rids you.",
-        {"sources": count, "worth_each": each, "worth_independent": apart, "worth_same": alike}, ("worth",),
+        "one kind, trained on the same text). Of a bias in common no number of sources rids you.", numbers, ("worth",),
     )  # fmt: skip
 
 
