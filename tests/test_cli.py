@@ -258,6 +258,7 @@ def test_a_plan_for_given_numbers_needs_neither_jax_nor_matplotlib() -> None:
             ["--train 9:", "most 4"],
         ),
         (["theorems", "acumulate"], ["modelcollapse: acumulate: ", "accumulate"]),
+        (["theorems", "nosuch"], ["nosuch: no theorem of that name; perhaps no-free-lunch, purchase, "]),
         (["theorems", "--derivation"], ["--derivation", "name"]),
         (["theorems", "survivors", "--latex"], ["--latex: ", "survivors", "--derivation"]),
         (["theorems", "replace", "--all"], ["--all: ", "replace"]),
