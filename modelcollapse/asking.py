@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from .terminal import LEAST_SIZE, MOST, number, refused, whole
+from .terminal import LEAST_SIZE, MOST, fraction, number, refused, whole
 
 if TYPE_CHECKING:
     from modelcollapse.theory.arguments import InputError
@@ -143,9 +143,9 @@ READ: dict[str, Callable[[str, str], Any]] = {
     "multiplier": number,
     "detector": _several(2, 2, "the chances that it calls a real and a synthetic item real, as 0.95,0.05", _share),
     "stream": _share,
-    "recover": number,
+    "recover": fraction,
     "batches": _several(1, 10_000, "the samples that each model adds, as 1000,500,2000", whole),
-    "replaceable": number,
+    "replaceable": fraction,
     "phases": lambda name, text: text,
     "budget": _budget,
     "curation": _several(1, 3, "reward or reward,choices or reward,choices,trait, as 1,2,0.01", _letters),

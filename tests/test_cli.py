@@ -209,6 +209,8 @@ def test_a_plan_for_given_numbers_needs_neither_jax_nor_matplotlib() -> None:
         (["plan", "--real", "100", "--vocabulary", "5", "--zipf", "-1"], ["--zipf -1", "from 0"]),
         (["plan", "--real", "100", "--vocabulary", "5", "--synthetic", "0"], ["--synthetic 0", "at least 1"]),
         (["plan", "--real", "100", "--vocabulary", "5", "--tolerance", "0"], ["--tolerance 0", "above 0"]),
+        (["plan", "--real", "100", "--vocabulary", "5", "--tolerance", "some"], ["--tolerance some", "such as 0.1 or 10%"]),
+        (["plan", "--recover", "%"], ["--recover %: give a number, such as 0.1 or 10%"]),
         (["plan", "--real", "100", "--vocabulary", "5", "--tolerance", "inf"], ["--tolerance inf", "finite"]),
         (["plan", "--real", "100", "--vocabulary", "5", "--generations", "1.5"], ["--generations 1.5", "whole"]),
         (["plan", "--real", "100", "--vocabulary", "5", "--generations", "1e9"], ["--generations 1e9", "at most"]),
@@ -278,6 +280,22 @@ def test_bad_input_is_refused_in_one_line_that_names_it(
     assert err.count("\n") == 1
     for fragment in fragments:
         assert fragment in err
+
+
+@pytest.mark.parametrize(
+    ("option", "share", "same", "others"),
+    [
+        ("tolerance", "12.5%", "0.125", ["--vocabulary", "5"]),
+        ("replaceable", "50 %", "0.5", []),
+        ("recover", "7%", "0.07", ["--synthetic", "100"]),
+    ],
+)
+def test_a_share_may_be_typed_in_percent(
+    capsys: pytest.CaptureFixture[str], option: str, share: str, same: str, others: list[str]
+) -> None:
+    of = ("plan", "--real", "100", *others)
+    code, out, _ = run(capsys, *of, f"--{option}", share, "--json")
+    assert code == 0 and out == run(capsys, *of, f"--{option}", same, "--json")[1]
 
 
 @pytest.mark.parametrize(
