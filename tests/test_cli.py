@@ -209,7 +209,10 @@ def test_a_plan_for_given_numbers_needs_neither_jax_nor_matplotlib() -> None:
         (["plan", "--real", "100", "--vocabulary", "5", "--zipf", "-1"], ["--zipf -1", "from 0"]),
         (["plan", "--real", "100", "--vocabulary", "5", "--synthetic", "0"], ["--synthetic 0", "at least 1"]),
         (["plan", "--real", "100", "--vocabulary", "5", "--tolerance", "0"], ["--tolerance 0", "above 0"]),
-        (["plan", "--real", "100", "--vocabulary", "5", "--tolerance", "some"], ["--tolerance some", "such as 0.1 or 10%"]),
+        (
+            ["plan", "--real", "100", "--vocabulary", "5", "--tolerance", "some"],
+            ["--tolerance some", "such as 0.1 or 10%"],
+        ),
         (["plan", "--recover", "%"], ["--recover %: give a number, such as 0.1 or 10%"]),
         (["plan", "--real", "100", "--vocabulary", "5", "--tolerance", "inf"], ["--tolerance inf", "finite"]),
         (["plan", "--real", "100", "--vocabulary", "5", "--generations", "1.5"], ["--generations 1.5", "whole"]),
@@ -263,6 +266,10 @@ def test_a_plan_for_given_numbers_needs_neither_jax_nor_matplotlib() -> None:
         (["theorems", "nosuch"], ["nosuch: no theorem of that name; perhaps no-free-lunch, purchase, "]),
         (["theorems", "--derivation"], ["--derivation", "name"]),
         (["theorems", "survivors", "--latex"], ["--latex: ", "survivors", "--derivation"]),
+        (
+            ["theorems", "drift-identity", "--code"],
+            ["--code: drift-identity has no closed form of its own: see --derivation"],
+        ),
         (["theorems", "replace", "--all"], ["--all: ", "replace"]),
         (["verify", "nothing"], ["nothing"]),
         (["verify", "replace", "--all"], ["--all", "leave out replace"]),
@@ -370,10 +377,20 @@ def test_every_theorem_is_listed_and_can_be_shown_with_its_steps(capsys: pytest.
     assert code == 0
     assert "One generation" in out and "why it differs" in out
     code, out, _ = run(capsys, "theorems", "safe-amount", "--latex")
-    assert code == 0 and [line for line in out.splitlines() if line.startswith("%")] == [
-        "% safe-amount/fixed-real",
-        "% safe-amount/fresh-real",
+    cases = {"fixed-real": "", "fresh-real": ""} | dict.fromkeys(
+        ("replace", "accumulate", "accumulate-subsample"), ": no closed form of its own"
+    )
+    headed = sorted(f"safe-amount/{case}{what}" for case, what in cases.items())
+    assert code == 0 and sorted(line[2:] for line in out.splitlines() if line.startswith("% ")) == headed
+    code, out, _ = run(capsys, "theorems", "safe-amount", "--code")
+    assert code == 0 and out.count("import mpmath") == 1
+    assert sorted(line[2:] for line in out.splitlines() if line.startswith("# ")) == [
+        each for each in headed if ":" in each
     ]
+    made: dict[str, Any] = {}
+    exec(out, made)
+    safe = theory.max_synthetic(theory.Categorical([0.5, 0.5]), theory.FixedReal(100, 100), 0.1).samples
+    assert int(made["safe_amount_fixed_real"](N=100, epsilon=0.1, v_2=-1)) == safe
     code, out, _ = run(capsys, "theorems", "safe-amount")
     assert code == 0 and all(f"safe-amount/{each}" in out for each in ("replace", "accumulate", "accumulate-subsample"))
     assert out.count("assumes: the workflow goes on for ever") == 1  # what all cases assume is said once
