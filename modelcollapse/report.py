@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -208,12 +208,23 @@ OPTIONS = {  # of `plan`, which answer by theorems that need more than a family 
 }  # fmt: skip
 
 
+def many(rows: Iterable[Applicability]) -> int:
+    """How many theorems: one with cases counts once."""
+    return len({each.name.partition("/")[0] for each in rows})
+
+
 def applicability(problem: str, rows: Sequence[Applicability], *, reasons: bool) -> None:
     """Which theorems hold for a problem, then how many others do not, with ``reasons`` why."""
     out = console()
     holding = [each for each in rows if each.applies]
-    others = len(rows) - len(holding)
-    table = titled(out, f"{escape(problem)}: theorems that hold there: {len(holding)} of {len(rows)}")
+    of, hold = many(rows), many(holding)
+    others = of - hold
+    if of == 1:
+        name = rows[0].name if len(rows) == 1 else rows[0].name.partition("/")[0]
+        title = f"{name} {'holds' if hold else 'does not hold'} there"
+    else:
+        title = f"theorems that hold there: {hold or 'none'} of {of}"
+    table = titled(out, f"{escape(problem)}: {title}")
     for head in ("theorem", "answers", "evidence", "answered as well by"):
         table.add_column(head, no_wrap=True)
     for each in holding:
@@ -221,10 +232,11 @@ def applicability(problem: str, rows: Sequence[Applicability], *, reasons: bool)
     if holding:
         out.print(table)
     if others and not reasons:
-        out.print(f"{others} others do not: --all shows why. One in full: modelcollapse theorems NAME")
+        why = "--all shows why. One in full: modelcollapse theorems NAME"
+        out.print(f"{counted(others, 'other')} {'does' if others == 1 else 'do'} not: {why}" if hold else why)
     if not others or not reasons:
         return
-    table = titled(out, "The others do not")
+    table = titled(out, "The others do not") if hold else bare()
     table.add_column("theorem", no_wrap=True)
     for head in ("because", "instead"):
         table.add_column(head)

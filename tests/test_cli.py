@@ -415,13 +415,15 @@ def test_the_theorems_of_a_problem_are_what_python_says(capsys: pytest.CaptureFi
     expected = theory.applicability(theory.Categorical(np.full(50, 1 / 50)), theory.FreshReal(100, 1000))
     assert record["theorems"] == [each.as_record() for each in expected]
     assert (record["family"], record["workflow"]) == ("Categorical", "FreshReal")
+    assert record["applies"] == len({each.name.split("/")[0] for each in expected if each.applies})
     code, out, _ = run(capsys, "theorems", *options, "--all")
     holding, others = out.split("The others do not")
     first = [line.split()[0] for line in holding.splitlines() if line.startswith(" ") and line.strip()][2:]
     assert code == 0 and first == [each.name for each in expected if each.applies]
     assert all(f" {each.name} " in others for each in expected if not each.applies)
     short = run(capsys, "theorems", *options)[1]
-    many = sum(not each.applies for each in expected)
+    many, hold = sum(not each.applies for each in expected), len({each.split("/")[0] for each in first})
+    assert many + hold == len(theory.theorems()) and f"hold there: {hold} of {many + hold}" in short
     assert short.startswith(holding.rstrip()) and f"{many} others do not: --all shows why" in short
     assert (
         len(short.splitlines()) < 20
@@ -429,7 +431,11 @@ def test_the_theorems_of_a_problem_are_what_python_says(capsys: pytest.CaptureFi
     )
     assert "modelcollapse plan --worth" in others
     assert not re.search("FixedReal|FreshReal|SlidingWindow|Categorical|LinearRegression|KernelDensity", others)
-    assert "workflow is replace" in run(capsys, "theorems", "replace", *options)[1]
+    one = run(capsys, "theorems", "replace", *options)[1]
+    assert "workflow is replace" in one and "replace does not hold there" in one and "others" not in one
+    assert "survivors/thinning holds there\n" in run(capsys, "theorems", "survivors", *options)[1]
+    none = run(capsys, "theorems", "--family", "logistic", "--workflow", "replace", "--real", "9")[1]
+    assert f"hold there: none of {len(theory.theorems())}\n--all shows why" in none
     one = json.loads(run(capsys, "theorems", "replace", *options, "--json")[1])["theorems"]
     assert [(each["applies"], each["why_not"]) for each in one] == [(False, "it assumes that the workflow is Replace")]
 

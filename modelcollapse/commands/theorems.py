@@ -147,7 +147,8 @@ def _applicability(name: str | None, given: dict[str, str], forms: list[str], ev
         rows = problem.theorems_for(name, f, w)
     if as_json:
         output.print_json({
-            "family": type(f).__name__, "workflow": type(w).__name__, "applies": sum(each.applies for each in rows),
+            "family": type(f).__name__, "workflow": type(w).__name__,
+            "applies": report.many(each for each in rows if each.applies),
             "theorems": [each.as_record() for each in rows],
         })  # fmt: skip
         return
