@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -265,10 +266,11 @@ def theorem(one: Theorem, *, derivation: bool, whole: Theorem | None = None) -> 
             theorem(case, derivation=derivation, whole=one)
         return
     if one.derive is not None:
-        out.print("closed form (units of v(theta) = V):", escape(str(one.derived.expression.doit())), soft_wrap=True)
+        units = " (units of v(theta) = V)" if one.quantity in ("error", "diversity", "gain") else ""
+        _formula(out, f"closed form{units}: {one.derived.expression.doit()}")
     for printed in one.printed:
         _printed(out, printed)
-    letters = _letters(one)
+    letters = _letters(one, derivation=derivation)
     if letters:
         out.print("letters: " + escape("; ".join(f"{name}: {meaning}" for name, meaning in letters.items())))
     out.print("sources: " + escape("; ".join(one.sources)))
@@ -276,27 +278,39 @@ def theorem(one: Theorem, *, derivation: bool, whole: Theorem | None = None) -> 
         for place, step in enumerate(one.derivation, start=1):
             out.print(f"[bold]{place}.[/] {escape(step.title)}")
             if step.expression is not None:
-                out.print("     " + escape(f"{step.left}{step.expression}"), soft_wrap=True)
+                _formula(out, f"     {step.left}{step.expression}")
 
 
-def _letters(one: Theorem) -> dict[str, str]:
-    """What the letters of the closed form mean."""
+def _formula(out: Console, text: str) -> None:
+    """A formula: wrapped below its start for who reads a terminal, one line in a pipe, for grep and for who copies it."""
+    if out.is_terminal:
+        indent = " " * (len(text) - len(text.lstrip()) + 4)
+        text = textwrap.fill(text, out.width, subsequent_indent=indent, break_on_hyphens=False)
+    out.print(escape(text), soft_wrap=True)
+
+
+def _letters(one: Theorem, *, derivation: bool) -> dict[str, str]:
+    """What the letters of the formulas mean that are shown: of the closed form, and of the steps of a derivation."""
+    from sympy import Basic, Symbol, Tuple
+
     from modelcollapse.theory.symbols import MEANING
 
-    if one.derive is None:
-        return {}
-    return {name: MEANING[name] for name in sorted(map(str, one.derived.expression.free_symbols)) if name in MEANING}
+    shown = [] if one.derive is None else [one.derived.expression, one.derived.expression.doit()]
+    steps = one.derivation if derivation and not one.cases else ()
+    shown += [Tuple(*each.expression) if isinstance(each.expression, tuple) else each.expression for each in steps]
+    letters = {str(letter) for each in shown if isinstance(each, Basic) for letter in each.atoms(Symbol)}
+    return {name: MEANING[name] for name in sorted(letters & MEANING.keys())}
 
 
 def _printed(out: Console, one: Printed) -> None:
     """A formula of a paper, the exact form and their ratio."""
     kind = {"=": "", ">=": " (a bound from above)", "<=": " (a bound from below)"}[one.relation]
     record = one.as_record()
-    out.print(f"printed in {escape(one.source)}{kind}: {escape(str(one.formula))}", soft_wrap=True)
+    _formula(out, f"printed in {one.source}{kind}: {one.formula}")
     out.print(f"  why it differs: {escape(one.reason)}")
     for what, text in (("exact", record["exact"]), ("printed over exact", record["ratio"])):
         if text is not None:
-            out.print(f"  {what}: {escape(text)}", soft_wrap=True)
+            _formula(out, f"  {what}: {text}")
     for each in record["compared"]:
         at = ", ".join(f"{letter} = {value:.4g}" for letter, value in sorted(each["letters"].items()))
         numbers = f"printed {each['printed']:.5g}, exact {each['exact']:.5g}, ratio {each['ratio']:.5g}"
@@ -312,7 +326,8 @@ def theorem_json(one: Theorem, *, derivation: bool) -> dict[str, Any]:
     record["cases"] = [theorem_json(each, derivation=derivation) for each in one.cases]
     if one.derive is not None:
         record |= {"expression": str(one.derived.expression.doit()), "latex": one.latex, "code": one.code}
-        record["letters"] = _letters(one)
+    if one.derive is not None or (derivation and not one.cases):
+        record["letters"] = _letters(one, derivation=derivation)
     if derivation:
         record["derivation"] = [
             {"title": each.title, "expression": None if each.expression is None else f"{each.left}{each.expression}"}

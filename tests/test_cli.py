@@ -16,6 +16,7 @@ from typing import Any
 import jax
 import numpy as np
 import pytest
+from rich.console import Console
 
 from modelcollapse import cli, plan, problem, report, theory
 from modelcollapse.theory.ledger import FORMS
@@ -396,6 +397,33 @@ def test_every_theorem_is_listed_and_can_be_shown_with_its_steps(capsys: pytest.
     assert out.count("assumes: the workflow goes on for ever") == 1  # what all cases assume is said once
     alone = run(capsys, "theorems", "safe-amount/accumulate")[1]
     assert alone.count("assumes: the workflow goes on for ever") == 1
+
+
+def test_formulas_are_wrapped_for_a_terminal_and_whole_in_a_pipe(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    piped = run(capsys, "theorems", "temporal-size", "--derivation")[1]
+    formula = max(piped.splitlines(), key=len).strip()
+    assert len(formula) > 1000 and formula.split(" = ")[-1] in map(
+        str, (step.expression for step in theory.ledger.named("temporal-size").derivation)
+    )
+    monkeypatch.setattr(report, "console", lambda: Console(width=80, force_terminal=True, color_system=None))
+    seen = run(capsys, "theorems", "temporal-size", "--derivation")[1]
+    assert max(map(len, seen.splitlines())) <= 80 and formula.replace(" ", "") in "".join(seen.split())
+    lines = seen.splitlines()
+    start = next(place for place, line in enumerate(lines) if line.startswith("     " + formula[:20]))
+    assert lines[start + 1].startswith(" " * 9) and lines[start + 1][9] != " "
+
+
+def test_only_errors_have_their_unit_and_every_letter_of_a_step_is_explained(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for each in ("safe-amount", "absence", "verification/regeneration"):
+        assert "closed form: " in (out := run(capsys, "theorems", each)[1]) and "units of" not in out
+    assert "closed form (units of v(theta) = V): " in run(capsys, "theorems", "fixed-real")[1]
+    short, long = (run(capsys, "theorems", "temporal-size", *more)[1] for more in ((), ("--derivation",)))
+    meaning = "chance that three samples of a model have ancestors"
+    assert meaning not in " ".join(short.split()) and meaning in " ".join(long.split())
 
 
 def test_the_theorems_of_a_problem_are_what_python_says(capsys: pytest.CaptureFixture[str]) -> None:
