@@ -188,17 +188,16 @@ def answered(answers: Sequence[Answer]) -> None:
 
 def theorems(every: Sequence[Theorem]) -> None:
     """The list, in reading order."""
-    from modelcollapse.theory.symbols import MEANING
+    from modelcollapse.theory.symbols import STATED
 
     out = console()
+    out.print("[dim]Letters: " + escape("; ".join(f"{name}: {meaning}" for name, meaning in STATED.items())) + ".[/]")
     for each in every:
         out.print(f"[bold]{each.name}[/]  [dim]{escape(each.workflow)}; {each.kinds}[/]")
         out.print(Padding(escape(each.statement), (0, 0, 0, 4)))
         if each.cases:
             cases = ", ".join(case.name.partition("/")[2] for case in each.cases)
             out.print(Padding(f"[dim]cases: {cases}[/]", (0, 0, 0, 4)))
-    letters = {letter: MEANING[letter] for letter in ("N", "n", "M", "m", "V", "v_2", "T", "G_0")}
-    out.print("[dim]Letters: " + escape("; ".join(f"{name}: {meaning}" for name, meaning in letters.items())) + ".[/]")
     out.print(f"{len(every)} theorems; one in full: modelcollapse theorems NAME --derivation")
 
 

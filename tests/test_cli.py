@@ -415,6 +415,13 @@ def test_formulas_are_wrapped_for_a_terminal_and_whole_in_a_pipe(
     assert lines[start + 1].startswith(" " * 9) and lines[start + 1][9] != " "
 
 
+def test_the_list_explains_its_letters_before_the_first_theorem(capsys: pytest.CaptureFixture[str]) -> None:
+    first = run(capsys, "theorems")[1].split(theory.theorems()[0].name)[0]
+    assert all(
+        f" {letter}: " in first.replace("\n", " ") for letter in ("theta", "G", "a", "k", "V", "v_2", "T", "N", "n")
+    )
+
+
 def test_only_errors_have_their_unit_and_every_letter_of_a_step_is_explained(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
