@@ -16,18 +16,29 @@ if TYPE_CHECKING:
     from .questions import Answer, Known
 
 
-A_SHARE = "give a share or a chance, from 0 to 1, such as 0.3 or 30%"
-
-
 def _share(name: str, text: str) -> float:
     """A number from 0 to 1, or so many per cent."""
+    value = _typed(text)
+    if not (value == 0 or LEAST_SIZE <= value <= 1):
+        least = f", 0 or at least {LEAST_SIZE:g}" if 0 < value < 1 else ""
+        raise refused(name, text, f"give a share or a chance, from 0 to 1{least}, such as 0.3 or 30%")
+    return value
+
+
+def _typed(text: str) -> float:
+    """A number, or so many per cent; NaN of what is neither."""
     plain = text.strip()
     try:
-        value = float(plain.removesuffix("%")) / (100 if plain.endswith("%") else 1)
+        return float(plain.removesuffix("%")) / (100 if plain.endswith("%") else 1)
     except ValueError:
-        raise refused(name, text, A_SHARE) from None
-    if not (value == 0 or LEAST_SIZE <= value <= 1):
-        raise refused(name, text, A_SHARE)
+        return float("nan")
+
+
+def _probability(name: str, text: str) -> float:
+    """The probability of something that is there, or may be missing."""
+    value = _typed(text)
+    if not LEAST_SIZE <= value < 1:
+        raise refused(name, text, f"give a probability above 0, at least {LEAST_SIZE:g}, and below 1, such as 1e-4 or 0.01%")
     return value
 
 
@@ -106,6 +117,8 @@ def _runs(name: str, text: str) -> Any:
 
     from .pilot_runs import read as runs
 
+    if not text.strip():
+        raise refused(name, text, "name a csv of runs")
     try:
         return runs(text)
     except InputError as problem:
@@ -129,7 +142,7 @@ READ: dict[str, Callable[[str, str], Any]] = {
     "snapshots": _snapshots,
     "count": whole,
     "retain": _share,
-    "rare": number,
+    "rare": _probability,
     "pilot": _runs,
     "worth": _worth,
     "contamination": _share,

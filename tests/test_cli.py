@@ -214,6 +214,11 @@ def test_a_plan_for_given_numbers_needs_neither_jax_nor_matplotlib() -> None:
             ["plan", "--real", "100", "--vocabulary", "5", "--tolerance", "some"],
             ["--tolerance some", "such as 0.1 or 10%"],
         ),
+        (["plan", "--rare", "1e-30"], ["--rare 1e-30: give a probability above 0, at least 1e-15, and below 1, "]),
+        (["plan", "--rare", "0"], ["--rare 0: give a probability above 0"]),
+        (["plan", "--contamination", "1e-30"], ["--contamination 1e-30: ", "0 or at least 1e-15"]),
+        (["plan", "--snapshots", ""], ['--snapshots "": give two files']),
+        (["plan", "--pilot", ""], ['--pilot "": name a csv']),
         (["plan", "--recover", "%"], ["--recover %: give a number, such as 0.1 or 10%"]),
         (["plan", "--real", "100", "--vocabulary", "5", "--tolerance", "inf"], ["--tolerance inf", "finite"]),
         (["plan", "--real", "100", "--vocabulary", "5", "--generations", "1.5"], ["--generations 1.5", "whole"]),
@@ -362,6 +367,27 @@ def test_a_bad_file_is_refused_in_one_line(
     code, out, err = run(capsys, "plan", "--corpus", str(tmp_path / name))
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert fragment in err
+
+
+@pytest.mark.parametrize(
+    ("option", "named", "content", "fragment"),
+    [
+        ("pilot", "runs.csv", "real,synthetic,loss\n", "it has no runs"),
+        ("pilot", "runs.csv", "real,fake,error\n1,2,3\n", "its first line lacks synthetic and loss: name the columns"),
+        ("pilot", "runs.csv", "real,synthetic,loss,real\n", "names real more than once"),
+        ("pilot", "runs.csv", "", "it is empty"),
+        ("corpus", "rows.jsonl:x", '{"text": "a", "body": "b"}\n', "name one of 'text', 'body'\n"),
+        ("corpus", "table.csv", "a,b,c\n", "line 1 is 'a,b,c': keep two"),
+        ("snapshots", "one.txt,one.txt", "a\0b", "or add ,bytes, which takes any file\n"),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_said_in_words(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, option: str, named: str, content: str, fragment: str
+) -> None:
+    (tmp_path / named.split(",")[0].split(":")[0]).write_text(content)
+    path = ",".join(str(tmp_path / each) for each in named.split(","))
+    code, out, err = run(capsys, "plan", f"--{option}", path)
+    assert (code, out, err.count("\n")) == (2, "", 1) and fragment in err, err
 
 
 def test_every_theorem_is_listed_and_can_be_shown_with_its_steps(capsys: pytest.CaptureFixture[str]) -> None:
