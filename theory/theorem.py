@@ -109,7 +109,9 @@ class Theorem:
         for each in conditions:
             if not each.holds(family, workflow):
                 remedy = f"; {each.remedy}" if each.remedy else ""
-                raise arg.InputError(f"{owner}({arg.shown(family)}, {arg.shown(workflow)}): {each.text}{remedy}")
+                raise arg.InputError(
+                    f"{owner}({arg.shown(family)}, {arg.shown(workflow)}): it assumes that {each.text}{remedy}"
+                )
         return self
 
     @property
