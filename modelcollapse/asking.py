@@ -38,7 +38,9 @@ def _probability(name: str, text: str) -> float:
     """The probability of something that is there, or may be missing."""
     value = _typed(text)
     if not LEAST_SIZE <= value < 1:
-        raise refused(name, text, f"give a probability above 0, at least {LEAST_SIZE:g}, and below 1, such as 1e-4 or 0.01%")
+        raise refused(
+            name, text, f"give a probability above 0, at least {LEAST_SIZE:g}, and below 1, such as 1e-4 or 0.01%"
+        )
     return value
 
 
@@ -236,11 +238,13 @@ def _about(problem: InputError, name: str, text: Any, others: Mapping[str, Any],
     if not problem.remedy:
         return problem
     other = refusals.OWN.get(problem.argument, problem.argument)
-    if others.get(other) is not None and _same(getattr(known, other), problem.value):
+    if others.get(other) is not None and _same(getattr(known, other), problem.value, problem.argument):
         name, text = other, others[other]
     return refused(name, text, refusals.in_words(problem.remedy))
 
 
-def _same(one: Any, other: Any) -> bool:
-    """Whether both are the same number."""
-    return isinstance(other, int | float) and bool(one == other)
+def _same(typed: Any, found: Any, argument: str) -> bool:
+    """Whether a number that is refused was typed; a generation also where it is one later: the snapshot before is the first."""
+    return isinstance(found, int | float) and (
+        bool(typed == found) or (argument == "generation" and typed == found - 1)
+    )

@@ -276,7 +276,7 @@ def test_a_plan_for_given_numbers_needs_neither_jax_nor_matplotlib() -> None:
             ["theorems", "drift-identity", "--code"],
             ["--code: drift-identity has no closed form of its own: see --derivation"],
         ),
-        (["theorems", "replace", "--all"], ["--all: ", "replace"]),
+        (["theorems", "replace", "--all"], ["--all: belongs to --family and --workflow: give them, or leave it out"]),
         (["verify", "nothing"], ["nothing"]),
         (["verify", "replace", "--all"], ["--all", "leave out replace"]),
         (["verify", "--all", "--corpus", "builtin:pydoc"], ["--all", "leave out --corpus builtin:pydoc"]),
@@ -388,6 +388,16 @@ def test_what_is_wrong_with_a_file_is_said_in_words(
     path = ",".join(str(tmp_path / each) for each in named.split(","))
     code, out, err = run(capsys, "plan", f"--{option}", path)
     assert (code, out, err.count("\n")) == (2, "", 1) and fragment in err, err
+
+
+def test_generations_too_many_for_snapshots_are_blamed_and_not_the_files(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    before, after = tmp_path / "before.csv", tmp_path / "after.csv"
+    before.write_text("token,count\na,50\nb,50\nc,1\n")
+    after.write_text("token,count\na,90\nb,10\n")
+    err = run(capsys, "plan", "--snapshots", f"{before},{after},trained", "--generations", "1e9")[2]
+    assert err.startswith("modelcollapse: --generations 1e9: ") and "up to 10,000,000" in err
 
 
 def test_every_theorem_is_listed_and_can_be_shown_with_its_steps(capsys: pytest.CaptureFixture[str]) -> None:

@@ -84,7 +84,7 @@ def command(
         _applicability(name, problem, [each for each in FORMS[:-1] if each in given], every, as_json)
         return
     if every and name is not None:
-        raise refused("all", True, f"is not of {name} alone: leave one of them out")
+        raise refused("all", True, "belongs to --family and --workflow: give them, or leave it out")
     if name is None:
         if derivation or latex or code:
             raise refused(
