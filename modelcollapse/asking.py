@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from .terminal import LEAST_SIZE, MOST, number, refused, whole
+from .terminal import LEAST_SIZE, MOST, fraction, number, refused, whole
 
 if TYPE_CHECKING:
     from modelcollapse.theory.arguments import InputError
@@ -16,18 +16,31 @@ if TYPE_CHECKING:
     from .questions import Answer, Known
 
 
-A_SHARE = "give a share or a chance, from 0 to 1, such as 0.3 or 30%"
-
-
 def _share(name: str, text: str) -> float:
     """A number from 0 to 1, or so many per cent."""
+    value = _typed(text)
+    if not (value == 0 or LEAST_SIZE <= value <= 1):
+        least = f", 0 or at least {LEAST_SIZE:g}" if 0 < value < 1 else ""
+        raise refused(name, text, f"give a share or a chance, from 0 to 1{least}, such as 0.3 or 30%")
+    return value
+
+
+def _typed(text: str) -> float:
+    """A number, or so many per cent; NaN of what is neither."""
     plain = text.strip()
     try:
-        value = float(plain.removesuffix("%")) / (100 if plain.endswith("%") else 1)
+        return float(plain.removesuffix("%")) / (100 if plain.endswith("%") else 1)
     except ValueError:
-        raise refused(name, text, A_SHARE) from None
-    if not (value == 0 or LEAST_SIZE <= value <= 1):
-        raise refused(name, text, A_SHARE)
+        return float("nan")
+
+
+def _probability(name: str, text: str) -> float:
+    """The probability of something that is there, or may be missing."""
+    value = _typed(text)
+    if not LEAST_SIZE <= value < 1:
+        raise refused(
+            name, text, f"give a probability above 0, at least {LEAST_SIZE:g}, and below 1, such as 1e-4 or 0.01%"
+        )
     return value
 
 
@@ -106,6 +119,8 @@ def _runs(name: str, text: str) -> Any:
 
     from .pilot_runs import read as runs
 
+    if not text.strip():
+        raise refused(name, text, "name a csv of runs")
     try:
         return runs(text)
     except InputError as problem:
@@ -129,7 +144,7 @@ READ: dict[str, Callable[[str, str], Any]] = {
     "snapshots": _snapshots,
     "count": whole,
     "retain": _share,
-    "rare": number,
+    "rare": _probability,
     "pilot": _runs,
     "worth": _worth,
     "contamination": _share,
@@ -143,9 +158,9 @@ READ: dict[str, Callable[[str, str], Any]] = {
     "multiplier": number,
     "detector": _several(2, 2, "the chances that it calls a real and a synthetic item real, as 0.95,0.05", _share),
     "stream": _share,
-    "recover": number,
+    "recover": fraction,
     "batches": _several(1, 10_000, "the samples that each model adds, as 1000,500,2000", whole),
-    "replaceable": number,
+    "replaceable": fraction,
     "phases": lambda name, text: text,
     "budget": _budget,
     "curation": _several(1, 3, "reward or reward,choices or reward,choices,trait, as 1,2,0.01", _letters),
@@ -223,11 +238,13 @@ def _about(problem: InputError, name: str, text: Any, others: Mapping[str, Any],
     if not problem.remedy:
         return problem
     other = refusals.OWN.get(problem.argument, problem.argument)
-    if others.get(other) is not None and _same(getattr(known, other), problem.value):
+    if others.get(other) is not None and _same(getattr(known, other), problem.value, problem.argument):
         name, text = other, others[other]
     return refused(name, text, refusals.in_words(problem.remedy))
 
 
-def _same(one: Any, other: Any) -> bool:
-    """Whether both are the same number."""
-    return isinstance(other, int | float) and bool(one == other)
+def _same(typed: Any, found: Any, argument: str) -> bool:
+    """Whether a number that is refused was typed; a generation also where it is one later: the snapshot before is the first."""
+    return isinstance(found, int | float) and (
+        bool(typed == found) or (argument == "generation" and typed == found - 1)
+    )

@@ -328,7 +328,8 @@ def text_in(row: Mapping[str, object], column: str, where: str) -> str:
     text = row.get(column)
     if not isinstance(text, str):
         there = [name for name, value in row.items() if isinstance(value, str)]
-        remedy = f"name one of {shown(there)}" if there else "no column of it holds text"
+        columns = shown(there)[1:-1]
+        remedy = f"name {'one of ' if len(there) > 1 else ''}{columns}" if there else "no column of it holds text"
         raise UnfitError(f"{where} has no text in column {shown(column)}: {remedy}")
     return text
 
@@ -337,7 +338,8 @@ def _table(chunks: Iterable[bytes], *, tabs: bool) -> Counter[str]:
     """Counts in a table, as `read` describes it."""
     lines = io.StringIO("".join(decoded(chunks, LINE_END)), newline="")
     quoting: Literal[0, 3] = csv.QUOTE_NONE if tabs else csv.QUOTE_MINIMAL
-    reader = csv.reader(lines, delimiter="\t" if tabs else ",", quoting=quoting, strict=True)
+    between = "\t" if tabs else ","
+    reader = csv.reader(lines, delimiter=between, quoting=quoting, strict=True)
     counts: Counter[str] = Counter()
     try:
         rows = filter(None, reader)  # without blank lines
@@ -345,7 +347,7 @@ def _table(chunks: Iterable[bytes], *, tabs: bool) -> Counter[str]:
         numeric = [at for at, cell in enumerate(first) if _number(cell) is not None]
         where = numeric or [at for at, cell in enumerate(first) if cell.strip().lower() in COUNT_NAMES]
         if len(first) > 2 or len(where) != 1:
-            line = f"line {reader.line_num} is {shown(first)}"
+            line = f"line {reader.line_num} is {shown(between.join(first))}"
             raise UnfitError(f"{line}: keep two columns, under the header token,count")
         for row in chain([first], rows) if numeric else rows:
             line = f"line {reader.line_num}"

@@ -28,12 +28,16 @@ def read(path: Path | str) -> list[tuple[float, ...]]:
     except csv.Error as problem:
         raise InputError(f"{path}: line {reader.line_num} is no csv, {problem}") from None
     header = [name.lower() for name in lines[0][1]] if lines else []
-    missing = [name for name in COLUMNS[:3] if header.count(name) != 1]
-    if missing or header.count("error") > 1:
+    missing = [name for name in COLUMNS[:3] if name not in header]
+    twice = [name for name in COLUMNS if header.count(name) > 1]
+    if missing or twice:
+        wrong = f"lacks {' and '.join(missing)}" if missing else f"names {' and '.join(twice)} more than once"
         raise InputError(
-            f"{path}: its first line must name the columns real,synthetic,loss[,error], once each and with commas between them; "
-            + (f"see {(missing or ['error'])[0]}" if lines else "it is empty")
+            f"{path}: {f'its first line {wrong}' if lines else 'it is empty'}: name the columns real,synthetic,loss there, or "
+            "real,synthetic,loss,error, with commas between them"
         )
+    if len(lines) == 1:
+        raise InputError(f"{path}: it has no runs: write one on each line below the first")
     if len(lines) - 1 > MOST:
         raise InputError(f"{path}: {len(lines) - 1:,} runs: keep at most {MOST:,}")
     wanted = [name for name in COLUMNS if name in header]

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .terminal import bar, number, refused, whole
+from .terminal import bar, fraction, number, refused, whole
 
 if TYPE_CHECKING:
     from .corpus import Corpus, Unit
@@ -37,7 +37,7 @@ class Pipeline:
     @property
     def wanted(self) -> float:
         """How much worse the error may become."""
-        return number("tolerance", "0.1" if self.tolerance is None else self.tolerance)
+        return fraction("tolerance", "0.1" if self.tolerance is None else self.tolerance)
 
 
 def order_plan(pipeline: Pipeline, order: str, others: Mapping[str, Any]) -> tuple[OrderPlan, dict[str, Any]]:

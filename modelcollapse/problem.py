@@ -7,7 +7,7 @@ from typing import Any
 from modelcollapse import theory
 
 from . import sweeping
-from .terminal import number, refused, whole
+from .terminal import fraction, refused, whole
 
 WORKFLOWS: dict[str, Any] = {
     kind.__name__.lower(): kind
@@ -81,7 +81,7 @@ def _workflow(name: str, sizes: dict[str, str]) -> theory.Workflow:
             return theory.AccumulateSubsample(real, synthetic, train, plain == "bootstrap")
         case theory.FreshReal:
             weight = sizes.get("weight")
-            return theory.FreshReal(real, synthetic, None if weight is None else number("weight", weight))
+            return theory.FreshReal(real, synthetic, None if weight is None else fraction("weight", weight))
         case theory.SlidingWindow | theory.RandomPast:
             if sizes.get("real") is not None:
                 raise refused("real", sizes["real"], f"{name} has one size: leave it out")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -189,17 +190,16 @@ def answered(answers: Sequence[Answer]) -> None:
 
 def theorems(every: Sequence[Theorem]) -> None:
     """The list, in reading order."""
-    from modelcollapse.theory.symbols import MEANING
+    from modelcollapse.theory.symbols import STATED
 
     out = console()
+    out.print("[dim]Letters: " + escape("; ".join(f"{name}: {meaning}" for name, meaning in STATED.items())) + ".[/]")
     for each in every:
         out.print(f"[bold]{each.name}[/]  [dim]{escape(each.workflow)}; {each.kinds}[/]")
         out.print(Padding(escape(each.statement), (0, 0, 0, 4)))
         if each.cases:
             cases = ", ".join(case.name.partition("/")[2] for case in each.cases)
             out.print(Padding(f"[dim]cases: {cases}[/]", (0, 0, 0, 4)))
-    letters = {letter: MEANING[letter] for letter in ("N", "n", "M", "m", "V", "v_2", "T", "G_0")}
-    out.print("[dim]Letters: " + escape("; ".join(f"{name}: {meaning}" for name, meaning in letters.items())) + ".[/]")
     out.print(f"{len(every)} theorems; one in full: modelcollapse theorems NAME --derivation")
 
 
@@ -210,12 +210,23 @@ OPTIONS = {  # of `plan`, which answer by theorems that need more than a family 
 }  # fmt: skip
 
 
+def many(rows: Iterable[Applicability]) -> int:
+    """How many theorems: one with cases counts once."""
+    return len({each.name.partition("/")[0] for each in rows})
+
+
 def applicability(problem: str, rows: Sequence[Applicability], *, reasons: bool) -> None:
     """Which theorems hold for a problem, then how many others do not, with ``reasons`` why."""
     out = console()
     holding = [each for each in rows if each.applies]
-    others = len(rows) - len(holding)
-    table = titled(out, f"{escape(problem)}: theorems that hold there: {len(holding)} of {len(rows)}")
+    of, hold = many(rows), many(holding)
+    others = of - hold
+    if of == 1:
+        name = rows[0].name if len(rows) == 1 else rows[0].name.partition("/")[0]
+        title = f"{name} {'holds' if hold else 'does not hold'} there"
+    else:
+        title = f"theorems that hold there: {hold or 'none'} of {of}"
+    table = titled(out, f"{escape(problem)}: {title}")
     for head in ("theorem", "answers", "evidence", "answered as well by"):
         table.add_column(head, no_wrap=True)
     for each in holding:
@@ -223,10 +234,11 @@ def applicability(problem: str, rows: Sequence[Applicability], *, reasons: bool)
     if holding:
         out.print(table)
     if others and not reasons:
-        out.print(f"{others} others do not: --all shows why. One in full: modelcollapse theorems NAME")
+        why = "--all shows why. One in full: modelcollapse theorems NAME"
+        out.print(f"{counted(others, 'other')} {'does' if others == 1 else 'do'} not: {why}" if hold else why)
     if not others or not reasons:
         return
-    table = titled(out, "The others do not")
+    table = titled(out, "The others do not") if hold else bare()
     table.add_column("theorem", no_wrap=True)
     for head in ("because", "instead"):
         table.add_column(head)
@@ -255,10 +267,11 @@ def theorem(one: Theorem, *, derivation: bool, whole: Theorem | None = None) -> 
             theorem(case, derivation=derivation, whole=one)
         return
     if one.derive is not None:
-        out.print("closed form (units of v(theta) = V):", escape(str(one.derived.expression.doit())), soft_wrap=True)
+        units = " (units of v(theta) = V)" if one.quantity in ("error", "diversity", "gain") else ""
+        _formula(out, f"closed form{units}: {one.derived.expression.doit()}")
     for printed in one.printed:
         _printed(out, printed)
-    letters = _letters(one)
+    letters = _letters(one, derivation=derivation)
     if letters:
         out.print("letters: " + escape("; ".join(f"{name}: {meaning}" for name, meaning in letters.items())))
     out.print("sources: " + escape("; ".join(one.sources)))
@@ -266,27 +279,39 @@ def theorem(one: Theorem, *, derivation: bool, whole: Theorem | None = None) -> 
         for place, step in enumerate(one.derivation, start=1):
             out.print(f"[bold]{place}.[/] {escape(step.title)}")
             if step.expression is not None:
-                out.print("     " + escape(f"{step.left}{step.expression}"), soft_wrap=True)
+                _formula(out, f"     {step.left}{step.expression}")
 
 
-def _letters(one: Theorem) -> dict[str, str]:
-    """What the letters of the closed form mean."""
+def _formula(out: Console, text: str) -> None:
+    """A formula: wrapped below its start for who reads a terminal, one line in a pipe, for grep and for who copies it."""
+    if out.is_terminal:
+        indent = " " * (len(text) - len(text.lstrip()) + 4)
+        text = textwrap.fill(text, out.width, subsequent_indent=indent, break_on_hyphens=False)
+    out.print(escape(text), soft_wrap=True)
+
+
+def _letters(one: Theorem, *, derivation: bool) -> dict[str, str]:
+    """What the letters of the formulas mean that are shown: of the closed form, and of the steps of a derivation."""
+    from sympy import Basic, Symbol, Tuple
+
     from modelcollapse.theory.symbols import MEANING
 
-    if one.derive is None:
-        return {}
-    return {name: MEANING[name] for name in sorted(map(str, one.derived.expression.free_symbols)) if name in MEANING}
+    shown = [] if one.derive is None else [one.derived.expression, one.derived.expression.doit()]
+    steps = one.derivation if derivation and not one.cases else ()
+    shown += [Tuple(*each.expression) if isinstance(each.expression, tuple) else each.expression for each in steps]
+    letters = {str(letter) for each in shown if isinstance(each, Basic) for letter in each.atoms(Symbol)}
+    return {name: MEANING[name] for name in sorted(letters & MEANING.keys())}
 
 
 def _printed(out: Console, one: Printed) -> None:
     """A formula of a paper, the exact form and their ratio."""
     kind = {"=": "", ">=": " (a bound from above)", "<=": " (a bound from below)"}[one.relation]
     record = one.as_record()
-    out.print(f"printed in {escape(one.source)}{kind}: {escape(str(one.formula))}", soft_wrap=True)
+    _formula(out, f"printed in {one.source}{kind}: {one.formula}")
     out.print(f"  why it differs: {escape(one.reason)}")
     for what, text in (("exact", record["exact"]), ("printed over exact", record["ratio"])):
         if text is not None:
-            out.print(f"  {what}: {escape(text)}", soft_wrap=True)
+            _formula(out, f"  {what}: {text}")
     for each in record["compared"]:
         at = ", ".join(f"{letter} = {value:.4g}" for letter, value in sorted(each["letters"].items()))
         numbers = f"printed {each['printed']:.5g}, exact {each['exact']:.5g}, ratio {each['ratio']:.5g}"
@@ -302,7 +327,8 @@ def theorem_json(one: Theorem, *, derivation: bool) -> dict[str, Any]:
     record["cases"] = [theorem_json(each, derivation=derivation) for each in one.cases]
     if one.derive is not None:
         record |= {"expression": str(one.derived.expression.doit()), "latex": one.latex, "code": one.code}
-        record["letters"] = _letters(one)
+    if one.derive is not None or (derivation and not one.cases):
+        record["letters"] = _letters(one, derivation=derivation)
     if derivation:
         record["derivation"] = [
             {"title": each.title, "expression": None if each.expression is None else f"{each.left}{each.expression}"}

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from modelcollapse.theory import InputError
 
 from . import corpus
+from .terminal import refused
 
 TRAINED, BYTES = "trained", "bytes"
 FORM = f"before.txt,after.txt and then, where they are the very data that models were trained on, {TRAINED}; or {BYTES}"
@@ -33,14 +34,17 @@ def read(text: str) -> Snapshots:
     while len(files) > 2 and files[-1] in (TRAINED, BYTES) and not os.path.exists(files[-1]):
         words.add(files.pop())
     if len(files) != 2 or not all(files):
-        raise InputError(f"--snapshots {text}: give two files, {FORM}")
+        raise refused("snapshots", text, f"give two files, {FORM}")
     unit = corpus.Unit.BYTES if BYTES in words else corpus.Unit.WORDS
     both = []
     for name in files:
         try:
             both.append([each for each in corpus.documents(name, unit=unit) if each])
         except InputError as problem:
-            raise InputError(f"--snapshots {name}: {problem.remedy or problem}") from None
+            remedy = problem.remedy.replace("count --unit bytes", f"add ,{BYTES}").replace(
+                "the unit, or", f",{BYTES}, or"
+            )
+            raise refused("snapshots", name, remedy or str(problem)) from None
         if (total := sum(each.total() for each in both[-1])) < 2:
             raise InputError(f"--snapshots {name}: it holds {total} {unit.value}: a snapshot holds at least 2")
     before, after = both

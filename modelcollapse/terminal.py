@@ -37,7 +37,10 @@ LEAST_SIZE, MOST_SIZE = 1e-15, 1e100  # of a number that is not 0
 
 def number(name: str, text: str) -> float:
     """A number that can be computed with."""
-    value = _finite(name, text)
+    return _computable(name, text, _finite(name, text))
+
+
+def _computable(name: str, text: str, value: float) -> float:
     if value and abs(value) < LEAST_SIZE:
         raise refused(name, text, f"give 0, or a number of at least {LEAST_SIZE:g} in size")
     if abs(value) > MOST_SIZE:
@@ -45,11 +48,22 @@ def number(name: str, text: str) -> float:
     return value
 
 
-def _finite(name: str, text: str) -> float:
+def fraction(name: str, text: str) -> float:
+    """A part of something, or more than all of it, as people write it: 0.1 or 10%.
+
+    >>> fraction("tolerance", "0.1"), fraction("tolerance", "10%"), fraction("tolerance", "250 %")
+    (0.1, 0.1, 2.5)
+    """
+    plain = text.strip()
+    value = _finite(name, text, "such as 0.1 or 10%", of=plain.removesuffix("%"))
+    return _computable(name, text, value / 100 if plain.endswith("%") else value)
+
+
+def _finite(name: str, text: str, like: str = "like 1000 or 1e6", of: str | None = None) -> float:
     try:
-        value = float(text)
+        value = float(text if of is None else of)
     except ValueError:
-        raise refused(name, text, "give a number, like 1000 or 1e6") from None
+        raise refused(name, text, f"give a number, {like}") from None
     if not math.isfinite(value):
         raise refused(name, text, "give a finite number")
     return value

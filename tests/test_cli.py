@@ -16,6 +16,7 @@ from typing import Any
 import jax
 import numpy as np
 import pytest
+from rich.console import Console
 
 from modelcollapse import cli, plan, problem, report, theory
 from modelcollapse.theory.ledger import FORMS
@@ -209,6 +210,16 @@ def test_a_plan_for_given_numbers_needs_neither_jax_nor_matplotlib() -> None:
         (["plan", "--real", "100", "--vocabulary", "5", "--zipf", "-1"], ["--zipf -1", "from 0"]),
         (["plan", "--real", "100", "--vocabulary", "5", "--synthetic", "0"], ["--synthetic 0", "at least 1"]),
         (["plan", "--real", "100", "--vocabulary", "5", "--tolerance", "0"], ["--tolerance 0", "above 0"]),
+        (
+            ["plan", "--real", "100", "--vocabulary", "5", "--tolerance", "some"],
+            ["--tolerance some", "such as 0.1 or 10%"],
+        ),
+        (["plan", "--rare", "1e-30"], ["--rare 1e-30: give a probability above 0, at least 1e-15, and below 1, "]),
+        (["plan", "--rare", "0"], ["--rare 0: give a probability above 0"]),
+        (["plan", "--contamination", "1e-30"], ["--contamination 1e-30: ", "0 or at least 1e-15"]),
+        (["plan", "--snapshots", ""], ['--snapshots "": give two files']),
+        (["plan", "--pilot", ""], ['--pilot "": name a csv']),
+        (["plan", "--recover", "%"], ["--recover %: give a number, such as 0.1 or 10%"]),
         (["plan", "--real", "100", "--vocabulary", "5", "--tolerance", "inf"], ["--tolerance inf", "finite"]),
         (["plan", "--real", "100", "--vocabulary", "5", "--generations", "1.5"], ["--generations 1.5", "whole"]),
         (["plan", "--real", "100", "--vocabulary", "5", "--generations", "1e9"], ["--generations 1e9", "at most"]),
@@ -258,9 +269,14 @@ def test_a_plan_for_given_numbers_needs_neither_jax_nor_matplotlib() -> None:
             ["--train 9:", "most 4"],
         ),
         (["theorems", "acumulate"], ["modelcollapse: acumulate: ", "accumulate"]),
+        (["theorems", "nosuch"], ["nosuch: no theorem of that name; perhaps no-free-lunch, purchase, "]),
         (["theorems", "--derivation"], ["--derivation", "name"]),
         (["theorems", "survivors", "--latex"], ["--latex: ", "survivors", "--derivation"]),
-        (["theorems", "replace", "--all"], ["--all: ", "replace"]),
+        (
+            ["theorems", "drift-identity", "--code"],
+            ["--code: drift-identity has no closed form of its own: see --derivation"],
+        ),
+        (["theorems", "replace", "--all"], ["--all: belongs to --family and --workflow: give them, or leave it out"]),
         (["verify", "nothing"], ["nothing"]),
         (["verify", "replace", "--all"], ["--all", "leave out replace"]),
         (["verify", "--all", "--corpus", "builtin:pydoc"], ["--all", "leave out --corpus builtin:pydoc"]),
@@ -277,6 +293,22 @@ def test_bad_input_is_refused_in_one_line_that_names_it(
     assert err.count("\n") == 1
     for fragment in fragments:
         assert fragment in err
+
+
+@pytest.mark.parametrize(
+    ("option", "share", "same", "others"),
+    [
+        ("tolerance", "12.5%", "0.125", ["--vocabulary", "5"]),
+        ("replaceable", "50 %", "0.5", []),
+        ("recover", "7%", "0.07", ["--synthetic", "100"]),
+    ],
+)
+def test_a_share_may_be_typed_in_percent(
+    capsys: pytest.CaptureFixture[str], option: str, share: str, same: str, others: list[str]
+) -> None:
+    of = ("plan", "--real", "100", *others)
+    code, out, _ = run(capsys, *of, f"--{option}", share, "--json")
+    assert code == 0 and out == run(capsys, *of, f"--{option}", same, "--json")[1]
 
 
 @pytest.mark.parametrize(
@@ -337,6 +369,37 @@ def test_a_bad_file_is_refused_in_one_line(
     assert fragment in err
 
 
+@pytest.mark.parametrize(
+    ("option", "named", "content", "fragment"),
+    [
+        ("pilot", "runs.csv", "real,synthetic,loss\n", "it has no runs"),
+        ("pilot", "runs.csv", "real,fake,error\n1,2,3\n", "its first line lacks synthetic and loss: name the columns"),
+        ("pilot", "runs.csv", "real,synthetic,loss,real\n", "names real more than once"),
+        ("pilot", "runs.csv", "", "it is empty"),
+        ("corpus", "rows.jsonl:x", '{"text": "a", "body": "b"}\n', "name one of 'text', 'body'\n"),
+        ("corpus", "table.csv", "a,b,c\n", "line 1 is 'a,b,c': keep two"),
+        ("snapshots", "one.txt,one.txt", "a\0b", "or add ,bytes, which takes any file\n"),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_said_in_words(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, option: str, named: str, content: str, fragment: str
+) -> None:
+    (tmp_path / named.split(",")[0].split(":")[0]).write_text(content)
+    path = ",".join(str(tmp_path / each) for each in named.split(","))
+    code, out, err = run(capsys, "plan", f"--{option}", path)
+    assert (code, out, err.count("\n")) == (2, "", 1) and fragment in err, err
+
+
+def test_generations_too_many_for_snapshots_are_blamed_and_not_the_files(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    before, after = tmp_path / "before.csv", tmp_path / "after.csv"
+    before.write_text("token,count\na,50\nb,50\nc,1\n")
+    after.write_text("token,count\na,90\nb,10\n")
+    err = run(capsys, "plan", "--snapshots", f"{before},{after},trained", "--generations", "1e9")[2]
+    assert err.startswith("modelcollapse: --generations 1e9: ") and "up to 10,000,000" in err
+
+
 def test_every_theorem_is_listed_and_can_be_shown_with_its_steps(capsys: pytest.CaptureFixture[str]) -> None:
     listed = json.loads(run(capsys, "theorems", "--json")[1])["theorems"]
     assert [each["name"] for each in listed] == [each.name for each in theory.theorems()]
@@ -352,15 +415,59 @@ def test_every_theorem_is_listed_and_can_be_shown_with_its_steps(capsys: pytest.
     assert code == 0
     assert "One generation" in out and "why it differs" in out
     code, out, _ = run(capsys, "theorems", "safe-amount", "--latex")
-    assert code == 0 and [line for line in out.splitlines() if line.startswith("%")] == [
-        "% safe-amount/fixed-real",
-        "% safe-amount/fresh-real",
+    cases = {"fixed-real": "", "fresh-real": ""} | dict.fromkeys(
+        ("replace", "accumulate", "accumulate-subsample"), ": no closed form of its own"
+    )
+    headed = sorted(f"safe-amount/{case}{what}" for case, what in cases.items())
+    assert code == 0 and sorted(line[2:] for line in out.splitlines() if line.startswith("% ")) == headed
+    code, out, _ = run(capsys, "theorems", "safe-amount", "--code")
+    assert code == 0 and out.count("import mpmath") == 1
+    assert sorted(line[2:] for line in out.splitlines() if line.startswith("# ")) == [
+        each for each in headed if ":" in each
     ]
+    made: dict[str, Any] = {}
+    exec(out, made)
+    safe = theory.max_synthetic(theory.Categorical([0.5, 0.5]), theory.FixedReal(100, 100), 0.1).samples
+    assert int(made["safe_amount_fixed_real"](N=100, epsilon=0.1, v_2=-1)) == safe
     code, out, _ = run(capsys, "theorems", "safe-amount")
     assert code == 0 and all(f"safe-amount/{each}" in out for each in ("replace", "accumulate", "accumulate-subsample"))
     assert out.count("assumes: the workflow goes on for ever") == 1  # what all cases assume is said once
     alone = run(capsys, "theorems", "safe-amount/accumulate")[1]
     assert alone.count("assumes: the workflow goes on for ever") == 1
+
+
+def test_formulas_are_wrapped_for_a_terminal_and_whole_in_a_pipe(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    piped = run(capsys, "theorems", "temporal-size", "--derivation")[1]
+    formula = max(piped.splitlines(), key=len).strip()
+    assert len(formula) > 1000 and formula.split(" = ")[-1] in map(
+        str, (step.expression for step in theory.ledger.named("temporal-size").derivation)
+    )
+    monkeypatch.setattr(report, "console", lambda: Console(width=80, force_terminal=True, color_system=None))
+    seen = run(capsys, "theorems", "temporal-size", "--derivation")[1]
+    assert max(map(len, seen.splitlines())) <= 80 and formula.replace(" ", "") in "".join(seen.split())
+    lines = seen.splitlines()
+    start = next(place for place, line in enumerate(lines) if line.startswith("     " + formula[:20]))
+    assert lines[start + 1].startswith(" " * 9) and lines[start + 1][9] != " "
+
+
+def test_the_list_explains_its_letters_before_the_first_theorem(capsys: pytest.CaptureFixture[str]) -> None:
+    first = run(capsys, "theorems")[1].split(theory.theorems()[0].name)[0]
+    assert all(
+        f" {letter}: " in first.replace("\n", " ") for letter in ("theta", "G", "a", "k", "V", "v_2", "T", "N", "n")
+    )
+
+
+def test_only_errors_have_their_unit_and_every_letter_of_a_step_is_explained(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for each in ("safe-amount", "absence", "verification/regeneration"):
+        assert "closed form: " in (out := run(capsys, "theorems", each)[1]) and "units of" not in out
+    assert "closed form (units of v(theta) = V): " in run(capsys, "theorems", "fixed-real")[1]
+    short, long = (run(capsys, "theorems", "temporal-size", *more)[1] for more in ((), ("--derivation",)))
+    meaning = "chance that three samples of a model have ancestors"
+    assert meaning not in " ".join(short.split()) and meaning in " ".join(long.split())
 
 
 def test_the_theorems_of_a_problem_are_what_python_says(capsys: pytest.CaptureFixture[str]) -> None:
@@ -380,13 +487,15 @@ def test_the_theorems_of_a_problem_are_what_python_says(capsys: pytest.CaptureFi
     expected = theory.applicability(theory.Categorical(np.full(50, 1 / 50)), theory.FreshReal(100, 1000))
     assert record["theorems"] == [each.as_record() for each in expected]
     assert (record["family"], record["workflow"]) == ("Categorical", "FreshReal")
+    assert record["applies"] == len({each.name.split("/")[0] for each in expected if each.applies})
     code, out, _ = run(capsys, "theorems", *options, "--all")
     holding, others = out.split("The others do not")
     first = [line.split()[0] for line in holding.splitlines() if line.startswith(" ") and line.strip()][2:]
     assert code == 0 and first == [each.name for each in expected if each.applies]
     assert all(f" {each.name} " in others for each in expected if not each.applies)
     short = run(capsys, "theorems", *options)[1]
-    many = sum(not each.applies for each in expected)
+    many, hold = sum(not each.applies for each in expected), len({each.split("/")[0] for each in first})
+    assert many + hold == len(theory.theorems()) and f"hold there: {hold} of {many + hold}" in short
     assert short.startswith(holding.rstrip()) and f"{many} others do not: --all shows why" in short
     assert (
         len(short.splitlines()) < 20
@@ -394,7 +503,11 @@ def test_the_theorems_of_a_problem_are_what_python_says(capsys: pytest.CaptureFi
     )
     assert "modelcollapse plan --worth" in others
     assert not re.search("FixedReal|FreshReal|SlidingWindow|Categorical|LinearRegression|KernelDensity", others)
-    assert "workflow is replace" in run(capsys, "theorems", "replace", *options)[1]
+    one = run(capsys, "theorems", "replace", *options)[1]
+    assert "workflow is replace" in one and "replace does not hold there" in one and "others" not in one
+    assert "survivors/thinning holds there\n" in run(capsys, "theorems", "survivors", *options)[1]
+    none = run(capsys, "theorems", "--family", "logistic", "--workflow", "replace", "--real", "9")[1]
+    assert f"hold there: none of {len(theory.theorems())}\n--all shows why" in none
     one = json.loads(run(capsys, "theorems", "replace", *options, "--json")[1])["theorems"]
     assert [(each["applies"], each["why_not"]) for each in one] == [(False, "it assumes that the workflow is Replace")]
 

@@ -374,7 +374,7 @@ UNREADABLE: list[tuple[str, bytes | None, str]] = [
     ("empty.txt", b"", "it is empty: name a text file"),
     ("blank.txt", b" \n\n ", "it holds blanks and no text: name a text file"),
     ("blank.jsonl", b'{"text": " "}', "it holds blanks and no text"),
-    ("rows.jsonl:body", b'{"text": "a"}', "line 1 has no text in column 'body': name one of ['text']"),
+    ("rows.jsonl:body", b'{"text": "a"}', "line 1 has no text in column 'body': name 'text'"),
     ("text.txt:body", b"a text", "only .jsonl and .parquet have columns: drop ':body'"),
     ("table.csv", b"a,1\nb,2", "a table of counts has no documents: name a text file"),
     ("broken.parquet", b"a text", "it is no parquet file, "),
@@ -410,8 +410,8 @@ def test_columns_that_hold_no_text_are_refused(
     for spec, where in (("rows.parquet", "the table"), ("hf:./hub", "row 1")):
         as_parquet(Path("rows.parquet"), ["a", None], "body")
         as_parquet(Path("hub/train.parquet"), ["a", None], "body")
-        assert f"{where} has no text in column 'text': name one of ['body']" in refusal(spec)
-        assert "row 1 has no text in column 'id': name one of ['body']" in refusal(f"{spec}:id")
+        assert f"{where} has no text in column 'text': name 'body'" in refusal(spec)
+        assert "row 1 has no text in column 'id': name 'body'" in refusal(f"{spec}:id")
         assert "row 2 has no text in column 'body': no column of it holds text" in refusal(f"{spec}:body")
     Path("hub/train.parquet").rename("hub/validation.parquet")
     assert "it cannot be loaded, Bad split: train" in refusal("hf:./hub")

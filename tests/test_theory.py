@@ -134,7 +134,7 @@ def schedule(**changes: Any) -> theory.Schedule:
         (lambda: wrong.survivors(REGRESSION, wrong.Replace(9), 1), ["Categorical"]),
         (lambda: wrong.log_variance(KERNEL, wrong.Replace(9), 1), ["Gaussian"]),
         (lambda: wrong.second_moment(CATEGORICAL, wrong.Replace(9), 1), ["a KernelDensity"]),
-        (lambda: wrong.explain(wrong.second_moment, REGRESSION, wrong.Replace(9)), ["the family is KernelDensity"]),
+        (lambda: wrong.explain(wrong.second_moment, REGRESSION, wrong.Replace(9)), ["it assumes that the family is Kernel"]),
         (lambda: wrong.error(wrong.KernelDensity((1, 0.5)), wrong.Replace(9), 3), ["2 models", "generation 3"]),
         (lambda: wrong.gain_limit(wrong.KernelDensity((1, 0.5)), wrong.Replace(9)), ["one bandwidth"]),
         (lambda: wrong.gain_limit(KERNEL, schedule()), ["without end"]),

@@ -100,7 +100,7 @@ def collapse_probability(f: Family, w: Workflow, generation: Any) -> Any:
     for assumption in (FINITE, REPLACED, SMALL):
         if not assumption.holds(f, w):
             raise arg.InputError(
-                f"collapse_probability({arg.shown(f)}, {arg.shown(w)}): {assumption.text}; {assumption.remedy}"
+                f"collapse_probability({arg.shown(f)}, {arg.shown(w)}): it assumes that {assumption.text}; {assumption.remedy}"
             )
     whole = np.asarray(arg.steps("collapse_probability", generation), int)
     draws = int(f.trials) if isinstance(f, Binomial) else 1

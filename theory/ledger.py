@@ -207,7 +207,7 @@ def named(name: str) -> Theorem:
     found = [each for each in (*THEOREMS, *FORMS) if each.name == name]
     if found:
         return found[0]
-    names = [each.name for each in (*THEOREMS, *FORMS)]
+    names = list(dict.fromkeys(each.name for each in (*THEOREMS, *FORMS)))  # one without cases is its own form
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.3) or names
     raise arg.refuse("theorems", "name", name, f"no theorem of that name; perhaps {', '.join(near)}")
 

@@ -73,7 +73,7 @@ a = _letter("a", "share by which one step moves the model towards new data", pos
 b = _letter("b", "factor of an affine recursion x' = b x + c", real=True)
 c = _letter("c", "constant of an affine recursion x' = b x + c", real=True)
 x1 = _letter("x_1", "first value of a recursion", real=True)
-k = _letter("k", "shape of a Gamma law, or a summation index", positive=True)
+k = _letter("k", "samples of one step, shape of a Gamma law, or a summation index", positive=True)
 y = _letter("y", "a number above -1", real=True)
 q = _letter("q", "share n/S of one batch of new data in a pool of S points", positive=True)
 theta = _letter("theta", "twice the number of fresh real samples of a generation, 2N", positive=True)
@@ -158,3 +158,13 @@ s0 = _letter("s_0", "one over the tokens of the first snapshot; 0 where its prob
 sm = _letter("s_m", "one over the tokens of the last snapshot; 0 where its probabilities are known", nonnegative=True)
 x = Function("x")
 u = Function("u")
+
+STATED: dict[str, str] = {  # in the sentences of the theorems, in the order in which a reader meets them
+    "theta": "the truth: the mean parameter of the family",
+    **{name: MEANING[name] for name in ("V", "v_2", "T")},
+    "G": "diversity: expected v(theta_m) of a model, V + v2 T",
+    "a": "share by which one step moves the model towards new data",
+    "k": "number of samples of one step",
+    **{name: MEANING[name] for name in ("m", "N", "n", "M")},
+    "G_0": MEANING["G_0"],
+}

@@ -109,7 +109,9 @@ class Theorem:
         for each in conditions:
             if not each.holds(family, workflow):
                 remedy = f"; {each.remedy}" if each.remedy else ""
-                raise arg.InputError(f"{owner}({arg.shown(family)}, {arg.shown(workflow)}): {each.text}{remedy}")
+                raise arg.InputError(
+                    f"{owner}({arg.shown(family)}, {arg.shown(workflow)}): it assumes that {each.text}{remedy}"
+                )
         return self
 
     @property
@@ -119,11 +121,16 @@ class Theorem:
 
     @property
     def code(self) -> str:
-        """The closed form as a Python function of its letters, to any precision, for people without this package."""
+        """The closed form as Python that runs by itself, to any precision, for people without this package."""
+        return f"import mpmath\n\n\n{self.function}"
+
+    @property
+    def function(self) -> str:
+        """The closed form as a Python function of its letters, over mpmath."""
         closed = self.derived.expression.doit()
         letters = ", ".join(sorted(map(str, closed.free_symbols)))
         name = self.name.replace("-", "_").replace("/", "_")
-        return f"import mpmath\n\n\ndef {name}({letters}):\n    return {_Mpmath().doprint(closed)}"
+        return f"def {name}({letters}):\n    return {_Mpmath().doprint(closed)}"
 
     def as_record(self) -> dict[str, Any]:
         """Names and texts only, for machines."""

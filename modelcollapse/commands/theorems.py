@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from modelcollapse.terminal import refused
 
 from . import options, output
+
+if TYPE_CHECKING:
+    from modelcollapse.theory import Theorem
 
 
 def command(
@@ -81,7 +84,7 @@ def command(
         _applicability(name, problem, [each for each in FORMS[:-1] if each in given], every, as_json)
         return
     if every and name is not None:
-        raise refused("all", True, f"is not of {name} alone: leave one of them out")
+        raise refused("all", True, "belongs to --family and --workflow: give them, or leave it out")
     if name is None:
         if derivation or latex or code:
             raise refused(
@@ -104,14 +107,9 @@ def command(
 
         output.print_json(theorem_json(theorem, derivation=derivation))
     elif latex or code:
-        closed = [each for each in theorem.forms if each.derive is not None]
-        if not closed:
-            form = "latex" if latex else "code"
-            raise refused(form, True, f"prints a closed form, and {name} is a finite computation: see --derivation")
-        for each in closed:
-            if latex and theorem.cases:
-                typer.echo(f"% {each.name}")
-            typer.echo(each.latex if latex else each.code)
+        if all(each.derive is None for each in theorem.forms):
+            raise refused("latex" if latex else "code", True, f"{name} has {NO_FORM}: see --derivation")
+        typer.echo(_latex(theorem) if latex else _code(theorem))
     else:
         from modelcollapse import report
 
@@ -119,6 +117,22 @@ def command(
 
 
 FORMS = ("derivation", "latex", "code", "as_json")
+NO_FORM = "no closed form of its own"
+
+
+def _latex(theorem: Theorem) -> str:
+    """The closed forms of a theorem, each below the name of its case."""
+    if not theorem.cases:
+        return theorem.latex
+    return "\n".join(
+        f"% {each.name}\n{each.latex}" if each.derive else f"% {each.name}: {NO_FORM}" for each in theorem.cases
+    )
+
+
+def _code(theorem: Theorem) -> str:
+    """The closed forms of a theorem as one Python file."""
+    functions = [each.function if each.derive else f"# {each.name}: {NO_FORM}" for each in theorem.forms]
+    return "\n\n\n".join(["import mpmath", *functions])
 
 
 def _applicability(name: str | None, given: dict[str, str], forms: list[str], every: bool, as_json: bool) -> None:
@@ -133,7 +147,8 @@ def _applicability(name: str | None, given: dict[str, str], forms: list[str], ev
         rows = problem.theorems_for(name, f, w)
     if as_json:
         output.print_json({
-            "family": type(f).__name__, "workflow": type(w).__name__, "applies": sum(each.applies for each in rows),
+            "family": type(f).__name__, "workflow": type(w).__name__,
+            "applies": report.many(each for each in rows if each.applies),
             "theorems": [each.as_record() for each in rows],
         })  # fmt: skip
         return
