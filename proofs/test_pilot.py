@@ -192,8 +192,8 @@ def test_runs_are_read_from_a_file(tmp_path):
     ("text", "told"),
     [
         ("", "it is empty"),
-        ("real,loss\n1,2\n", "see synthetic"),
-        ("real,real,synthetic,loss\n1,1,2,3\n", "see real"),
+        ("real,loss\n1,2\n", "lacks synthetic"),
+        ("real,real,synthetic,loss\n1,1,2,3\n", "real more than once"),
         ("real,synthetic,loss\n1,2,x\n", "line 2 has loss 'x'"),
         ("real,synthetic,loss\n1,2,nan\n", "line 2 has loss 'nan'"),
         ("real,synthetic,loss\n1,2\n", "line 2 has loss ''"),
