@@ -198,6 +198,7 @@ def test_runs_are_read_from_a_file(tmp_path):
         ("real,synthetic,loss\n1,2,nan\n", "line 2 has loss 'nan'"),
         ("real,synthetic,loss\n1,2\n", "line 2 has loss ''"),
         ("real,synthetic,loss\n\n-1,2,3\n", "line 3 has real '-1'"),
+        ("real,synthetic,loss\n1.5,2,3\n", "line 2 has real '1.5'"),
         ("real,synthetic,loss,error\n1,2,3,0\n", "line 2 has error '0'"),
         ('real,synthetic,loss\n"1,2,3\n', "no csv"),
     ],

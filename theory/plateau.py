@@ -10,11 +10,11 @@ from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
-from sympy import Expr, cancel, diff, factor, limit, oo, simplify, solve
+from sympy import Expr, cancel, diff, factor, fraction, limit, oo
 
 from . import arguments as arg
 from .lower import evaluate
-from .solve import Step, Unsolved
+from .solve import Step, Unsolved, linear_in
 from .source import Source
 from .symbols import B, M, N, V, alpha, n, tau
 from .theorem import Derived, Evidence, Theorem
@@ -61,14 +61,13 @@ def contamination(source: Source, share: Any) -> Contamination:
 @cache
 def mixed() -> Expr:
     """Error of M samples of which the share alpha is synthetic."""
-    return simplify(pooled().subs({N: (1 - alpha) * M, n: alpha * M}))
+    return factor(pooled().subs({N: (1 - alpha) * M, n: alpha * M}))
 
 
 @cache
 def onset() -> Expr:
     """The size at which the corpus errs as much as its real part alone."""
-    (size,) = solve(cancel(mixed() - V / ((1 - alpha) * M)), M)
-    return factor(size)
+    return _size_at(mixed() - V / ((1 - alpha) * M))
 
 
 @cache
@@ -80,8 +79,13 @@ def floor() -> Expr:
 @cache
 def plateau() -> Expr:
     """The size at which the noise is as large as the bias."""
-    (size,) = solve(cancel(mixed() - 2 * floor() * V), M)
-    return factor(size)
+    return _size_at(mixed() - 2 * floor() * V)
+
+
+def _size_at(quotient: Expr) -> Expr:
+    """The size at which a quotient vanishes whose numerator is a line in M."""
+    slope, constant = linear_in(fraction(factor(quotient))[0], M)
+    return factor(-constant / slope)
 
 
 def _derive() -> Derived:
