@@ -368,6 +368,24 @@ def test_every_question_names_its_theorem() -> None:
     assert len(set(names)) == len(names)
 
 
+@pytest.mark.parametrize(
+    ("question", "w", "name"),
+    [
+        (theory.effective_corpus, theory.Replace(20), "coverage"),
+        (theory.keep_all_gain, theory.Accumulate(20, 10), "accumulate"),
+        (theory.keep_all_gain_upper_bound, theory.Accumulate(20, 10), "accumulate"),
+        (theory.l1_error_upper_bound, theory.RandomPast(20), "l1-distance/error"),
+        (theory.min_real_present, theory.FreshReal(20, 10), "absence"),
+        (theory.replaceable_share, theory.FreshReal(20, 10), "fresh-real/pooled"),
+        (theory.loss_probability, theory.Accumulate(20, 10), "survivors/kept"),
+        (theory.gain_limit, theory.FreshReal(20, 10, 0.5), "fresh-real/weighted"),
+    ],
+    ids=lambda each: getattr(each, "__name__", ""),
+)
+def test_functions_beside_the_one_that_a_theorem_is_named_by_have_it_too(question: Any, w: Any, name: str) -> None:
+    assert theory.explain(question, CATEGORICAL, w).name == name
+
+
 def test_a_theorem_of_cases_assumes_what_all_of_them_do_and_no_case_belongs_elsewhere() -> None:
     from modelcollapse.theory.theorem import of_cases
 
