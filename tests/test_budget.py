@@ -16,7 +16,7 @@ from modelcollapse.budget.descent import relaxed_portfolio, solved
 from modelcollapse.budget.task import Task, unchecked
 from modelcollapse.simulate import agree, portfolio
 from modelcollapse.simulate.replicates import Replicates
-from modelcollapse.theory.portfolio import REAL, SOURCE, VERIFIED
+from modelcollapse.theory.portfolio import OWN, REAL, SOURCE, VERIFIED
 
 SOURCE_40, VERIFIER = theory.Source(40.0), theory.Correction(0.5, 60.0, keep=0.5)
 
@@ -190,3 +190,16 @@ def test_without_optax_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setitem(sys.modules, "optax", None)
     with pytest.raises(theory.InputError, match=r"modelcollapse\[lm\]"):
         optimise(Budget(100.0), 1)
+
+
+def test_every_model_pays_for_what_it_is_trained_on() -> None:
+    """By hand: ten real items at 1, four own ones at 0.1, and half a unit for each item that each of two models sees."""
+    budget = Budget(100, training=0.5)
+    size = np.zeros((2, 4))
+    size[0, REAL], size[1, OWN] = 10, 4
+    weight = np.zeros((2, 2, 4))
+    weight[0, 0, REAL] = 1
+    weight[1, 0, REAL] = weight[1, 1, OWN] = 0.5
+    task = Task(2, budget, None, None, 0, False, Aim.LAST, 0.0)
+    assert task.cost(theory.Portfolio(size, weight)) == pytest.approx(10 + 0.4 + 0.5 * (10 + 14))
+    assert task.cost(theory.Portfolio(size, weight, size[None] * (weight > 0) / 2)) == pytest.approx(10.4 + 0.25 * 24)
