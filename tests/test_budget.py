@@ -203,3 +203,12 @@ def test_every_model_pays_for_what_it_is_trained_on() -> None:
     task = Task(2, budget, None, None, 0, False, Aim.LAST, 0.0)
     assert task.cost(theory.Portfolio(size, weight)) == pytest.approx(10 + 0.4 + 0.5 * (10 + 14))
     assert task.cost(theory.Portfolio(size, weight, size[None] * (weight > 0) / 2)) == pytest.approx(10.4 + 0.25 * 24)
+
+
+def test_all_errors_are_in_units_of_the_variance_that_is_said() -> None:
+    """Of the plan, of every model, of other plans and of the bound: four times the variance is four times the error."""
+    one, four = (optimise(Budget(300), 2, source=SOURCE_40, variance=each) for each in (1.0, 4.0))
+    assert four.least == pytest.approx(4 * one.least) and four.check.bound == pytest.approx(4 * one.check.bound)
+    np.testing.assert_allclose(four.error, 4 * one.error)
+    assert four.others == pytest.approx({name: 4 * error for name, error in one.others.items()}) and one.others
+    assert one.check.gap == pytest.approx(four.check.gap, abs=1e-12)
