@@ -711,6 +711,18 @@ def test_snapshots_tell_how_fast_a_pipeline_forgets(
     assert seen["median"] == theory.extinction_time(corpus, theory.Replace(round(known.size), 100))[0]
 
 
+def test_diversity_of_snapshots_is_that_of_models_and_not_of_samples(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """By hand: of samples 1 - sum p^2 is too small by the factor 1 - 1/n; of training sets it is what it is."""
+    (tmp_path / "before.txt").write_text("a a b b")
+    (tmp_path / "after.txt").write_text("a a b")
+    files = f"{tmp_path}/before.txt,{tmp_path}/after.txt"
+    (samples,), (sets,) = asked(capsys, "--snapshots", files), asked(capsys, "--snapshots", f"{files},trained")
+    assert samples["diversity_fall"] == pytest.approx(1 - (4 / 9 * 3 / 2) / (1 / 2 * 4 / 3), abs=1e-12)
+    assert sets["diversity_fall"] == pytest.approx(1 - (4 / 9) / (1 / 2))
+
+
 @pytest.mark.parametrize(
     ("before", "after", "trained", "said", "unsaid"),
     [
