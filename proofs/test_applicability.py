@@ -189,3 +189,11 @@ def test_nothing_applies_where_theory_has_no_theorem_and_it_says_what_runs_it() 
         theory.applicability(FAMILIES["categorical"], 5)  # type: ignore[arg-type]
     with pytest.raises(InputError, match="static"):
         jax.jit(lambda n: theory.applicability(FAMILIES["categorical"], theory.Replace(n)))(20)
+
+
+def test_of_the_cases_of_a_theorem_the_nearest_one_says_why_it_does_not_hold() -> None:
+    """Survivors under Replace miss a family of tokens alone; where all cases are as far, each of them says why."""
+    (survivors,) = theory.applicability(FAMILIES["poisson"], theory.Replace(20), "survivors")
+    assert (survivors.name, survivors.why_not) == ("survivors", "it assumes that the family is Categorical")
+    (safe,) = theory.applicability(FAMILIES["poisson"], theory.SlidingWindow(20, 3), "safe-amount")
+    assert safe.why_not.count("it assumes that the workflow is") == 5

@@ -102,3 +102,8 @@ def test_clean_data_helps_from_where_it_reaches_behind_the_cut():
 def test_bad_input_is_refused(wrong, named):
     with pytest.raises(theory.InputError, match=named):
         theory.zipf_missing(theory.Zipf(1.5), 100, **wrong)
+
+
+def test_the_truth_misses_nothing():
+    assert theory.missing(theory.Zipf(1.5), theory.Replace(40), [0, 1]).tolist()[0] == 0
+    assert theory.missing(theory.Categorical([0.5, 0.5]), theory.Replace(40), 0) == 0
