@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from .terminal import LEAST_SIZE, MOST, fraction, number, refused, whole
+from .terminal import LEAST_SIZE, MOST, fraction, in_hundreds, number, refused, whole
 
 if TYPE_CHECKING:
     from modelcollapse.theory.arguments import InputError
@@ -27,9 +27,8 @@ def _share(name: str, text: str) -> float:
 
 def _typed(text: str) -> float:
     """A number, or so many per cent; NaN of what is neither."""
-    plain = text.strip()
     try:
-        return float(plain.removesuffix("%")) / (100 if plain.endswith("%") else 1)
+        return in_hundreds(text)
     except ValueError:
         return float("nan")
 

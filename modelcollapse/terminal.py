@@ -54,14 +54,18 @@ def fraction(name: str, text: str) -> float:
     >>> fraction("tolerance", "0.1"), fraction("tolerance", "10%"), fraction("tolerance", "250 %")
     (0.1, 0.1, 2.5)
     """
+    return _computable(name, text, _finite(name, text, "such as 0.1 or 10%", in_hundreds))
+
+
+def in_hundreds(text: str) -> float:
+    """A number, or so many per cent; raises ValueError for what is neither."""
     plain = text.strip()
-    value = _finite(name, text, "such as 0.1 or 10%", of=plain.removesuffix("%"))
-    return _computable(name, text, value / 100 if plain.endswith("%") else value)
+    return float(plain.removesuffix("%")) / (100 if plain.endswith("%") else 1)
 
 
-def _finite(name: str, text: str, like: str = "like 1000 or 1e6", of: str | None = None) -> float:
+def _finite(name: str, text: str, like: str = "like 1000 or 1e6", read: Callable[[str], float] = float) -> float:
     try:
-        value = float(text if of is None else of)
+        value = read(text)
     except ValueError:
         raise refused(name, text, f"give a number, {like}") from None
     if not math.isfinite(value):

@@ -27,9 +27,7 @@ def _run(
     keys: jax.Array, p: jax.Array, *, kind: type, real: int, synthetic: int, generations: int, samples: int
 ) -> jax.Array:
     def drawn(key: jax.Array, law: jax.Array, size: int) -> jax.Array:
-        heights = jnp.cumsum(law)
-        labels = jnp.searchsorted(heights / heights[-1], random.uniform(key, (size,)), side="right")
-        return sampling.tally(labels, size, len(p))
+        return sampling.tally(sampling.placed(random.uniform(key, (size,)), law), size, len(p))
 
     def chain(key: jax.Array) -> jax.Array:
         data = drawn(random.fold_in(key, 0), p, real)

@@ -25,8 +25,7 @@ def recovering(
 
     def generation(models: jax.Array, own: jax.Array) -> tuple[jax.Array, jax.Array]:
         heights = random.uniform(own, (chains, real + synthetic))
-        laws = jnp.cumsum(models, axis=1)
-        drawn = jax.vmap(lambda law, each: jnp.searchsorted(law / law[-1], each, side="right"))(laws, heights)
+        drawn = jax.vmap(sampling.placed)(heights, models)
         new = jnp.searchsorted(truth, heights, side="right")
         labels = jnp.where(jnp.arange(real + synthetic) < real, new, drawn)
         counts = jax.vmap(lambda each: sampling.tally(each, real + synthetic, len(p)))(labels)

@@ -36,6 +36,12 @@ def tokens(stream: Stream, p: jax.Array, n: int) -> jax.Array:
     return jnp.minimum(jnp.searchsorted(cumulated, heights, side="right").astype(int), last)
 
 
+def placed(heights: jax.Array, p: jax.Array) -> jax.Array:
+    """The token of weights ``p`` (V,) in whose interval of the distribution function each height in [0, 1) lies."""
+    cumulated = jnp.cumsum(p)
+    return jnp.searchsorted(cumulated / cumulated[-1], heights, side="right")
+
+
 def tally(labels: jax.Array, n: Any, width: int) -> jax.Array:
     """How often each of ``width`` tokens is among the first ``n`` of ``labels``: (width,) floats."""
     counted = (jnp.arange(labels.shape[0]) < n).astype(jnp.int32)

@@ -28,7 +28,5 @@ def snapshots(
 
 def _counts(key: jax.Array, models: jax.Array, size: int) -> jax.Array:
     """Counts (chains, V) of ``size`` tokens of each model."""
-    laws = jnp.cumsum(models, axis=1)
-    heights = random.uniform(key, (len(models), size))
-    drawn = jax.vmap(lambda law, each: jnp.searchsorted(law / law[-1], each, side="right"))(laws, heights)
+    drawn = jax.vmap(sampling.placed)(random.uniform(key, (len(models), size)), models)
     return jax.vmap(lambda each: sampling.tally(each, size, models.shape[1]))(drawn)

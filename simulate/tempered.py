@@ -27,8 +27,9 @@ def likeliest(
 
     def generation(models: jax.Array, own: jax.Array) -> tuple[jax.Array, None]:
         heights = random.uniform(own, (chains, samples))
-        laws = jnp.cumsum(jax.vmap(lambda model: selection.tempered(model, temperature))(models), axis=1)
-        drawn = jax.vmap(lambda law, each: jnp.searchsorted(law / law[-1], each, side="right"))(laws, heights)
+        drawn = jax.vmap(lambda each, model: sampling.placed(each, selection.tempered(model, temperature)))(
+            heights, models
+        )
         labels = jnp.where(written, drawn, jnp.searchsorted(truth, heights, side="right"))
         return jax.vmap(lambda each: sampling.tally(each, samples, tokens))(labels) / samples, None
 

@@ -106,17 +106,14 @@ class TwoSnapshots:
     @cached_property
     def drift(self) -> float:
         """F: both parts without bias."""
-        return self.distance / self.diversity
+        distance, diversity = self.moved
+        return distance / diversity
 
     @cached_property
-    def distance(self) -> float:
-        """Without bias: how far frequencies moved."""
-        return float(distance_and_diversity(self.x, self.y, self.first, self.last)[0])
-
-    @cached_property
-    def diversity(self) -> float:
-        """Without bias: diversity before."""
-        return float(distance_and_diversity(self.x, self.y, self.first, self.last)[1])
+    def moved(self) -> tuple[float, float]:
+        """Without bias: how far frequencies moved, and diversity before."""
+        distance, diversity = distance_and_diversity(self.x, self.y, self.first, self.last)
+        return float(distance), float(diversity)
 
     def limits(self, level: float) -> tuple[float, float]:
         """Sizes below and above which the snapshots are unlikely; NaN for the first where they are so for every size."""
@@ -133,8 +130,9 @@ class TwoSnapshots:
         """
         first, last = max(self.first, 0.0), max(self.last, 0.0)  # of documents they are estimates
         expected, variance = moments(size, self.generations, self.sums, first, last)
-        gap, mean = self.distance - expected * self.diversity, (expected + first + last) * self.diversity
-        variance = max(variance, 2 * self.squares * (mean / self.diversity) ** 2)  # where most is lost the law is none
+        distance, diversity = self.moved
+        gap, mean = distance - expected * diversity, (expected + first + last) * diversity
+        variance = max(variance, 2 * self.squares * (mean / diversity) ** 2)  # where most is lost the law is none
         if variance == 0:
             return int(gap > 0)
         shape, spread = 2 * mean**2 / variance, math.sqrt(variance)

@@ -11,6 +11,7 @@ from modelcollapse.terminal import percent
 from modelcollapse.theory import ledger
 from modelcollapse.theory.assumption import always
 
+ANY_TOKENS = theory.Categorical([0.5, 0.5])  # what depends on the family through v2 = -1 only
 MANY = 10**9  # synthetic samples of one who does not say how many
 
 

@@ -8,9 +8,7 @@ from typing import Any
 from modelcollapse import theory
 from modelcollapse.terminal import amount, percent
 
-from .answer import Answer, Known
-
-TOKENS = theory.Categorical([0.5, 0.5])  # any tokens: the gain depends on the family through v2 = -1 only
+from .answer import ANY_TOKENS, Answer, Known
 
 
 def kept(sizes: tuple[int, ...], known: Known) -> Answer:
@@ -18,9 +16,9 @@ def kept(sizes: tuple[int, ...], known: Known) -> Answer:
     said = ",".join(map(str, sizes))
     real = known.need("real", f"--batches {said}", "how many real samples are there at first")
     last, total = len(sizes) + 1, sum(sizes)
-    gain = float(theory.keep_all_gain(TOKENS, real, sizes)[-1])
-    cap = float(theory.keep_all_gain_upper_bound(TOKENS, real, total))
-    alone = float(theory.gain(TOKENS, theory.Replace(sizes, real=real), last))
+    gain = float(theory.keep_all_gain(ANY_TOKENS, real, sizes)[-1])
+    cap = float(theory.keep_all_gain_upper_bound(ANY_TOKENS, real, total))
+    alone = float(theory.gain(ANY_TOKENS, theory.Replace(sizes, real=real), last))
     words = (
         f"Yes, keep it. With all data kept, generation {last} errs {gain:.4g} times as much as real data alone; so many samples "
         f"in any other batches at most {cap:.4g} times, and any number of them, in any batches, less than twice. Trained on its "
@@ -38,7 +36,7 @@ def replaced(tolerance: float, known: Known) -> Answer:
         numbers: dict[str, Any] = {"tolerance": tolerance, "share": share}
         words = f"Of many samples {percent(share)}"
     else:
-        share = float(theory.replaceable_share(TOKENS, known.real, tolerance))
+        share = float(theory.replaceable_share(ANY_TOKENS, known.real, tolerance))
         count = math.floor(share * known.real)
         numbers = {"tolerance": tolerance, "train": known.real, "share": share, "samples": count}
         words = f"{amount(count)} of {amount(known.real)}, a share of at most {percent(share)}"

@@ -12,7 +12,7 @@ from modelcollapse import theory
 from modelcollapse.terminal import counted, percent
 from modelcollapse.theory import stream
 
-from .answer import MANY, Answer, Known
+from .answer import ANY_TOKENS, MANY, Answer, Known
 
 KEPT, TOKENS = 0.9, 1000  # diversity to keep, and different tokens, of one who does not say
 THEOREMS = ("accumulate", "min-real", "contaminated-stream", "optimal-weight", "temperature-window", "curated-share")
@@ -65,7 +65,7 @@ def _least(curation: theory.Curation) -> float:
 def regimes(_: Any, known: Known) -> Answer:
     """Which share of real data does each regime need?"""
     tokens = known.vocabulary or TOKENS
-    fresh = theory.min_real(theory.Categorical([0.5, 0.5]), theory.FreshReal(1, known.synthetic or MANY), KEPT)
+    fresh = theory.min_real(ANY_TOKENS, theory.FreshReal(1, known.synthetic or MANY), KEPT)
     heats = (0.9, 0.7, 0.5)
     window = theory.temperature_window(tokens, np.array(heats))
     cold = ", ".join(

@@ -6,7 +6,7 @@ from modelcollapse import theory
 from modelcollapse.terminal import amount, counted, percent
 from modelcollapse.theory import stream
 
-from .answer import Answer, Known
+from .answer import ANY_TOKENS, Answer, Known
 
 
 def detected(chances: tuple[float, ...], known: Known) -> Answer:
@@ -46,7 +46,7 @@ def streamed(share: float, known: Known) -> Answer:
     words += "; with the best weights of generations "
     words += f"an item is worth {best:.4g} of a real one, at any age." if best else "nothing is learnt either."
     if known.real is not None and known.generations is not None:
-        f = theory.Categorical([0.5, 0.5])
+        f = ANY_TOKENS
         ratio = float(
             theory.stream_error(f, known.real, share, known.generations) / (f.v / (known.real * known.generations))
         )

@@ -9,7 +9,7 @@ from modelcollapse import theory
 from modelcollapse.terminal import MOST, be, counted, percent
 from modelcollapse.theory import absence
 
-from .answer import MANY, Answer, Known
+from .answer import ANY_TOKENS, MANY, Answer, Known
 
 
 def seen(count: int, known: Known) -> Answer:
@@ -42,11 +42,12 @@ def seen(count: int, known: Known) -> Answer:
 
 def retained(share: float, known: Known) -> Answer:
     """How many real samples a generation keep that share of the diversity?"""
-    family = theory.Categorical([0.5, 0.5])
     synthetic = known.synthetic or round(min(MOST, MANY / max(1 - share, 1 / MOST)))
-    fresh, fixed = (theory.min_real(family, make(1, synthetic), share) for make in (theory.FreshReal, theory.FixedReal))
+    fresh, fixed = (
+        theory.min_real(ANY_TOKENS, make(1, synthetic), share) for make in (theory.FreshReal, theory.FixedReal)
+    )
     beside = counted(known.synthetic, "synthetic one") if known.synthetic else "any large number of synthetic ones"
-    least = theory.min_real(family, theory.FreshReal(1, 1), share)
+    least = theory.min_real(ANY_TOKENS, theory.FreshReal(1, 1), share)
     fewer = "" if known.synthetic else f" Beside few synthetic ones it takes more new ones, up to {least:,.0f}."
     return Answer(
         "retain",
@@ -93,7 +94,7 @@ def recovered(tolerance: float, known: Known) -> Answer:
     real = known.need("real", asked, "how many new real samples has a generation")
     w = theory.FreshReal(real, known.synthetic or real)
     size = " (effective size)" if known.effective else ""
-    time = theory.recovery_time(theory.Categorical([0.5, 0.5]), w, tolerance)
+    time = theory.recovery_time(ANY_TOKENS, w, tolerance)
     return Answer(
         "recover",
         "It has collapsed: can it come back?",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from modelcollapse import theory
-from modelcollapse.terminal import percent
+from modelcollapse.terminal import MOST, percent
 
 from .answer import Answer, Known, part
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from modelcollapse.snapshot_files import Snapshots
 
 SURE = 0.95  # chance that limits hold
-LAST = 2**53
 
 
 def forgetting(snapshots: Snapshots, known: Known) -> Answer:
@@ -110,7 +109,7 @@ def _forecast(found: theory.TemporalSize, share: np.ndarray) -> tuple[str, dict[
     numbers: dict[str, Any] = dict(zip(("half_life", "half_life_low", "half_life_high"), half, strict=True))
     if math.isinf(found.size):
         return "", numbers | {"rate": 0.0, "collapse": math.inf}, ()
-    size = min(max(round(found.size), 1), LAST)
+    size = min(max(round(found.size), 1), MOST)
     family, w = theory.Categorical(share), theory.Replace(size)
     collapse = float(theory.collapse_time(family, w))
     numbers |= {"rate": 1 / found.size, "collapse": collapse}
@@ -145,7 +144,7 @@ def _singletons(
     corpus = theory.Categorical.from_counts([1, totals[0] - 1])
     for name, size in (("singletons_expected", float(totals[1])), ("singletons_at_effective_size", found.size)):
         if math.isfinite(size):
-            w = theory.Replace(min(max(round(size), 1), LAST), real=totals[0])
+            w = theory.Replace(min(max(round(size), 1), MOST), real=totals[0])
             numbers[name] = 1 - float(theory.loss_probability(corpus, w, last + 1)[0])
     words += f"; of independent samples as many at least {percent(numbers['singletons_expected'])} would be left"
     return f"{words}. Watch these: diversity, which {moved}, lags behind.", numbers

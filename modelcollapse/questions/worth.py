@@ -10,7 +10,7 @@ import numpy as np
 from modelcollapse import theory
 from modelcollapse.terminal import amount, be, counted, percent
 
-from .answer import Answer, Known
+from .answer import ANY_TOKENS, Answer, Known
 
 SURE = 0.95  # chance that limits hold
 
@@ -157,7 +157,7 @@ def taught(sizes: tuple[int, ...], known: Known) -> Answer:
     """How many samples of a teacher help, that was fitted on so many real ones?"""
     real = known.need("real", f"--teacher {sizes[0]}", "how many real samples has the student")
     teacher = theory.Teacher(*sizes)
-    found = theory.helpful_synthetic(theory.Categorical([0.5, 0.5]), real, teacher)
+    found = theory.helpful_synthetic(ANY_TOKENS, real, teacher)
     shared = f"{sizes[1]:,}" if len(sizes) > 1 else "none"
     which = f"A teacher of {counted(sizes[0], 'real sample')}, {shared} of them the student's own"
     if found.samples == 0:
