@@ -15,7 +15,7 @@ import pytest
 from modelcollapse import theory
 from modelcollapse.proofs.budget import standard_scores, threshold
 from modelcollapse.simulate import portfolio as lived
-from modelcollapse.theory import algebra, correction, source
+from modelcollapse.theory import algebra, source
 from modelcollapse.theory.symbols import B, V, delta
 
 F = Fraction
@@ -157,7 +157,7 @@ def test_a_correction_and_its_source_tell_as_much():
         told = theory.Correction(contraction, 40.0, noise=noise).as_source
         assert told.worth == 40.0
         assert told.noise == pytest.approx(noise / contraction**2, rel=1e-15, abs=1e-300)
-    assert correction.squared_bias() == 1 / B
+    assert source.squared_bias(B) == V / B
     assert source.worth_of().subs(delta**2, V / B) == B
 
 

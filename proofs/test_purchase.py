@@ -76,7 +76,13 @@ def test_several_offers_against_every_point_of_a_grid(seed):
     left = 1 - sum(parts)
     more = sum(told(part * total / price, s.worth, s.noise) for part, (s, price) in zip(parts, offers, strict=True))
     grid = 1 / np.where(left >= 0, left * total + more, 0.0).clip(1e-300).max()
-    least = purchase.least_error(total, 1.0, offers)
+    best = purchase.purchase_of_several(total, 1.0, offers)
+    least = best.error
+    assert best.real + sum(n * price for n, (_, price) in zip(best.synthetic, offers, strict=True)) == pytest.approx(
+        total
+    )
+    counted = best.real + sum(told(n, s.worth, s.noise) for n, (s, _) in zip(best.synthetic, offers, strict=True))
+    assert 1 / least == pytest.approx(counted)
     curved = sum(2 / (s.worth * s.noise**2) * (total / steps / price) ** 2 for s, price in offers)
     assert least <= grid * (1 + 1e-12)
     assert grid <= least * (1 + 2 * curved * least)
@@ -85,12 +91,14 @@ def test_several_offers_against_every_point_of_a_grid(seed):
 def test_one_offer_is_the_closed_form_and_what_is_worthless_changes_nothing():
     for total in (3.0, 1000.0):
         source = theory.Source(40.0, 1.3)
-        one = purchase.least_error(total, 1.0, ((source, 0.25),), 2.0)
+        one = purchase.purchase_of_several(total, 1.0, ((source, 0.25),), 2.0).error
         assert one == pytest.approx(theory.optimal_purchase(total, 1.0, 0.25, source, 2.0).error, rel=1e-13)
-        assert purchase.least_error(total, 1.0, ((source, 0.25), (theory.Source(0), 0.1)), 2.0) == one
+        assert purchase.purchase_of_several(total, 1.0, ((source, 0.25), (theory.Source(0), 0.1)), 2.0).error == one
         free = theory.Source(math.inf, 2.0)
-        both = purchase.least_error(total, 1.0, ((source, 0.25), (free, 0.1)))  # a real sample's worth for 0.2
+        offers = (source, 0.25), (theory.Source(math.inf, 9.0), 0.1), (free, 0.1)  # a real sample's worth for 0.2
+        real, (some, none, rest), both = purchase.purchase_of_several(total, 1.0, offers)
         assert both == pytest.approx(theory.optimal_purchase(total, 0.2, 0.25, source).error, rel=1e-13)
+        assert (real, none) == (0, 0) and 0.25 * some + 0.1 * rest == pytest.approx(total)
 
 
 def test_under_jax_the_same_with_slopes_and_nan_where_it_would_be_refused():

@@ -78,6 +78,48 @@ def test_without_anything_from_outside_all_is_real_and_kept(aim: Aim) -> None:
     assert plan.check.exchange < 1e-6
 
 
+@pytest.mark.parametrize(
+    ("budget", "generations", "given"),
+    [
+        (Budget(1000.0), 3, {"source": theory.Source(500.0)}),
+        (Budget(1000.0, training=0.05), 3, {"source": theory.Source(500.0, 1.4)}),
+        (Budget(200.0, synthetic=0.02, verification=0.01), 3, {"verifier": VERIFIER, "source": SOURCE_40}),
+        (Budget(5.0, synthetic=0.25), 1, {"source": SOURCE_40, "aim": Aim.WORST}),
+    ],
+)
+def test_what_the_theorem_buys_is_the_plan_where_no_plan_errs_less(
+    budget: Budget, generations: int, given: dict[str, Any]
+) -> None:
+    """Adam, which knows no theorem, comes as near as it can; nothing is bought twice, and no exchange helps."""
+    plan = optimise(budget, generations, **given)
+    assert plan.check.gradient is None
+    assert plan.check.exchange < 1e-6
+    assert (plan.bought > 0).sum(0).max() == 1
+    found, error = relaxed(budget, generations, **given)
+    assert plan.check.bound * (1 - 1e-9) <= error <= plan.check.bound * (1 + 1e-5)
+    items = plan.bought.sum(0) * budget.prices(given.get("verifier"))
+    assert found.size.sum(0) * budget.prices(given.get("verifier")) == pytest.approx(items, abs=0.01 * budget.total)
+
+
+@pytest.mark.parametrize(
+    ("budget", "generations", "given"),
+    [
+        (Budget(100.0), 3, {"at_least": 500}),
+        (Budget(100.0), 2, {"source": SOURCE_40, "pooled": True}),
+        (Budget(100.0), 2, {"verifier": VERIFIER, "aim": Aim.MEAN}),
+        (Budget(100.0, training=0.1), 2, {"verifier": VERIFIER}),
+        (Budget(10.0, synthetic=0.01), 2, {"verifier": theory.Correction(0.1, 1000.0)}),
+    ],
+)
+def test_where_the_bound_is_out_of_reach_there_is_no_plan_outright(
+    budget: Budget, generations: int, given: dict[str, Any]
+) -> None:
+    """More items than pay, equal weights, models without what is verified training of each, a verifier that pulls little."""
+    plan = optimise(budget, generations, **given)
+    assert plan.check.gradient is not None
+    assert plan.check.gap > 1e-6
+
+
 def test_no_point_of_a_grid_over_two_generations_errs_less() -> None:
     """Shares of two real purchases (the rest is verified) and the weight of the verified items, 64 steps each.
 
@@ -189,7 +231,8 @@ def test_what_cannot_be_planned_is_refused_in_a_line(given: dict[str, Any], told
 def test_without_optax_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "optax", None)
     with pytest.raises(theory.InputError, match=r"modelcollapse\[lm\]"):
-        optimise(Budget(100.0), 1)
+        optimise(Budget(100.0), 2, at_least=500)
+    assert optimise(Budget(100.0), 2).all_real  # nothing to descend: the bound is reached
 
 
 def test_every_model_pays_for_what_it_is_trained_on() -> None:

@@ -9,16 +9,14 @@ knows is worth no more than that of a source, and its samples are noisier the le
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import numpy as np
-from sympy import Expr, solve
 
 from . import arguments as arg
 from .lower import evaluate
-from .source import Source, worth_of, worths
-from .symbols import B, V, delta
+from .source import Source, squared_bias, worths
+from .symbols import B, V
 
 
 @dataclass(frozen=True)
@@ -60,13 +58,6 @@ class Correction:
         return Source(self.worth, np.maximum(self.noise / self.contraction**2, np.finfo(float).tiny).item())
 
 
-@cache
-def squared_bias() -> Expr:
-    """The squared distance of a centre from the truth by its worth B, over V."""
-    (found,) = solve(worth_of() - B, delta**2)
-    return found / V
-
-
 def bias_over_v(worth: Any) -> Any:
     """Squared distance of a centre from the truth, over V, of a centre of this worth."""
-    return evaluate(squared_bias(), {B: worth})
+    return evaluate(squared_bias(B) / V, {B: worth})

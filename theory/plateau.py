@@ -10,11 +10,11 @@ from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
-from sympy import Expr, cancel, diff, factor, fraction, limit, oo
+from sympy import Expr, cancel, diff, factor, limit, oo
 
 from . import arguments as arg
 from .lower import evaluate
-from .solve import Step, Unsolved, linear_in
+from .solve import Step, Unsolved, root_in
 from .source import Source
 from .symbols import B, M, N, V, alpha, n, tau
 from .theorem import Derived, Evidence, Theorem
@@ -67,7 +67,7 @@ def mixed() -> Expr:
 @cache
 def onset() -> Expr:
     """The size at which the corpus errs as much as its real part alone."""
-    return _size_at(mixed() - V / ((1 - alpha) * M))
+    return root_in(mixed() - V / ((1 - alpha) * M), M)
 
 
 @cache
@@ -79,13 +79,7 @@ def floor() -> Expr:
 @cache
 def plateau() -> Expr:
     """The size at which the noise is as large as the bias."""
-    return _size_at(mixed() - 2 * floor() * V)
-
-
-def _size_at(quotient: Expr) -> Expr:
-    """The size at which a quotient vanishes whose numerator is a line in M."""
-    slope, constant = linear_in(fraction(factor(quotient))[0], M)
-    return factor(-constant / slope)
+    return root_in(mixed() - 2 * floor() * V, M)
 
 
 def _derive() -> Derived:

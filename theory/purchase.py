@@ -29,7 +29,10 @@ from .worth import APART, AVERAGED, SAME_BIAS, equivalents
 
 
 class Purchase(NamedTuple):
-    """What to buy: ``real`` and ``synthetic`` samples, any real numbers, and the ``error`` at the best weights."""
+    """What to buy: ``real`` and ``synthetic`` samples, any real numbers, and the ``error`` at the best weights.
+
+    Of several sources ``synthetic`` has one number for each.
+    """
 
     real: Any
     synthetic: Any
@@ -77,8 +80,10 @@ def optimal_purchase(total: Any, real: Any, synthetic: Any, source: Source, vari
     return Purchase(*(arg.scalar(nan_unless(each, allowed)) for each in (left, number, error)))
 
 
-def least_error(total: float, real: float, offers: tuple[tuple[Source, float], ...], variance: float = 1.0) -> float:
-    r"""The least error that a budget can buy among real samples and several sources, each with its price.
+def purchase_of_several(
+    total: float, real: float, offers: tuple[tuple[Source, float], ...], variance: float = 1.0
+) -> Purchase:
+    r"""The samples of least error that a budget can buy among real ones and several sources, each with its price.
 
     No estimate that is linear in the samples and right where there is no bias errs less, with biases of the sources that are
     independent: each source adds its :math:`E_i`. At the best all that is bought costs the same for what one more sample tells:
@@ -86,14 +91,17 @@ def least_error(total: float, real: float, offers: tuple[tuple[Source, float], .
 
     >>> from modelcollapse import theory
     >>> cheap, good = theory.Source(40.0), theory.Source(90.0)
-    >>> least_error(1000.0, 1.0, ((cheap, 0.25), (good, 1.0 / 9)))  # 40 and 180 samples, worth 20 and 60, and 970 real ones
-    0.000952...
+    >>> purchase_of_several(1000.0, 1.0, ((cheap, 0.25), (good, 1.0 / 9)))  # worth 20 and 60 real ones
+    Purchase(real=970.0..., synthetic=(40.0, 180.0...), error=0.000952...)
     """
-    offers = tuple((source, float(price)) for source, price in offers if source.worth > 0)
-    dearest = min([real, *(price * source.noise for source, price in offers if math.isinf(source.worth))])
-    finite = sorted(
-        ((s, price) for s, price in offers if not math.isinf(s.worth)), key=lambda each: each[0].noise * each[1]
+    told_by_money = {place: 1 / (price * s.noise) for place, (s, price) in enumerate(offers) if math.isinf(s.worth)}
+    unbiased = max(told_by_money, key=told_by_money.__getitem__, default=None)  # of what has no bias the best is enough
+    dearest = real if unbiased is None else min(real, 1 / told_by_money[unbiased])
+    order = sorted(
+        (place for place, (s, _) in enumerate(offers) if 0 < s.worth < math.inf),
+        key=lambda place: offers[place][0].noise * offers[place][1],
     )
+    finite = [(offers[place][0], float(offers[place][1])) for place in order]
 
     def bought(price_of_one: float) -> list[float]:
         values = ({B: s.worth, tau: s.noise, cr: price_of_one, cs: price} for s, price in finite)
@@ -116,7 +124,11 @@ def least_error(total: float, real: float, offers: tuple[tuple[Source, float], .
         if number > 0
     ]
     spare = left / dearest if level == dearest else 0.0
-    return float(variance / (sum(told) + spare))
+    synthetic = dict(zip(order, numbers, strict=True))
+    if unbiased is not None and dearest < real:
+        synthetic[unbiased] = spare * offers[unbiased][0].noise
+    found = tuple(synthetic.get(place, 0.0) for place in range(len(offers)))
+    return Purchase(spare if dearest == real else 0.0, found, float(variance / (sum(told) + spare)))
 
 
 @cache

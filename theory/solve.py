@@ -50,6 +50,12 @@ def linear_in(expression: Expr, letter: Symbol) -> tuple[Expr, Expr]:
     return factor(slope), expression.subs(letter, 0)
 
 
+def root_in(quotient: Expr, letter: Symbol) -> Expr:
+    """Where a quotient vanishes whose numerator is a line in the letter."""
+    slope, constant = linear_in(fraction(factor(quotient))[0], letter)
+    return factor(-constant / slope)
+
+
 AFFINE = x1 * CompoundPower(b, m - 1) + c * GeometricSum(b, m - 1)  # what `affine` derives, in stable functions
 
 

@@ -12,12 +12,13 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from sympy import Expr, solve
+from sympy import Dummy, Expr, sqrt
 
 from . import arguments as arg
 from . import family as families
 from .family import Binomial, Categorical, Family, Gamma, NegativeBinomial, Poisson
 from .lower import evaluate
+from .solve import root_in
 from .symbols import Bc, Bi, G, V, delta
 from .traced import nan_unless
 
@@ -96,6 +97,13 @@ def worth_of() -> Expr:
     return V / delta**2
 
 
+@cache
+def squared_bias(worth: Expr) -> Expr:
+    """The squared distance from the truth of what is worth so many real samples."""
+    y = Dummy(positive=True)
+    return root_in((worth_of() - worth).subs(delta, sqrt(y)), y)
+
+
 def worth_of_sources(common: Any, own: Any, sources: Any) -> Any:
     r"""What ``sources`` G synthetic sources, pooled evenly, are worth: :math:`1/B = 1/B_c + 1/(G B_i)`.
 
@@ -120,6 +128,6 @@ def worth_of_sources(common: Any, own: Any, sources: Any) -> Any:
 @cache
 def several() -> Expr:
     """The worth of G sources from their squared bias, common^2 + own^2/G, the mean of G independent own biases."""
-    shared, alone = (solve(worth_of() - each, delta**2)[0] for each in (Bc, Bi))
+    shared, alone = squared_bias(Bc), squared_bias(Bi)
     total = shared + G * alone / G**2
     return 1 / (total / V).expand()

@@ -14,14 +14,14 @@ from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
-from sympy import Expr, Max, cancel, diff, factor, fraction, limit, oo, simplify, solve
+from sympy import Expr, Max, cancel, diff, factor, fraction, limit, oo, simplify
 
 from . import arguments as arg
 from .assumption import always
 from .lower import evaluate
-from .solve import Step, Unsolved, linear_in
-from .source import Source, several, worth_of
-from .symbols import B, N, V, alpha, delta, n, tau
+from .solve import Step, Unsolved, root_in
+from .source import Source, several, squared_bias
+from .symbols import B, N, V, alpha, n, tau
 from .theorem import Assumption, Derived, Evidence, Theorem
 from .traced import nan_unless
 
@@ -121,14 +121,13 @@ def pooled() -> Expr:
 @cache
 def weighed() -> Expr:
     """The error where the synthetic mean has the weight alpha: independent errors add, and a bias goes with its square."""
-    squared_bias = solve(worth_of() - B, delta**2)[0]
-    return (1 - alpha) ** 2 * V / N + alpha**2 * (tau * V / n + squared_bias)
+    return (1 - alpha) ** 2 * V / N + alpha**2 * (tau * V / n + squared_bias(B))
 
 
 def _share_at(quotient: Expr) -> Expr:
     """The share at which a quotient vanishes whose numerator is a line in n."""
-    slope, constant = linear_in(fraction(factor(quotient))[0], n)
-    return cancel(-constant / (N * slope - constant))
+    number = root_in(quotient, n)
+    return cancel(number / (N + number))
 
 
 @cache
@@ -172,8 +171,8 @@ def equivalents() -> Expr:
 @cache
 def _least() -> tuple[Expr, Expr]:
     """The best weight of the synthetic mean, and the error with it."""
-    (weight,) = solve(diff(weighed(), alpha), alpha)
-    return factor(weight), factor(weighed().subs(alpha, weight))
+    weight = root_in(diff(weighed(), alpha), alpha)
+    return weight, factor(weighed().subs(alpha, weight))
 
 
 def _source(own: str, source: Any) -> Source:

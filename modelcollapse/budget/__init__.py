@@ -1,8 +1,9 @@
 r"""A budget, and the plan of least error that it buys: what to buy, keep, weigh and train on in each generation.
 
-The error is that of `theory.portfolio_moments`, exact, and its gradient is followed by Adam: in the shares of the budget, in the
+No plan comes below the error of `theory.purchase`. What buys as it says is the plan where it gets there; everywhere else the
+gradient of the error, that of `theory.portfolio_moments` and exact, is followed by Adam: in the shares of the budget, in the
 weights, and where training costs or items weigh alike in the share of each batch that is used. What is returned is in whole
-items, within the budget, its error computed anew; beside it stands an error below which no plan comes (`theory.purchase`).
+items, within the budget, its error computed anew.
 
 A model's own samples say nothing that the real data has not said (`theory.rao_blackwell`). So without a source, a verifier or a
 number of items that every generation must have, the plan is to spend all on real items and to keep them.
@@ -18,10 +19,10 @@ import numpy as np
 from modelcollapse import theory
 from modelcollapse.theory import arguments as arg
 from modelcollapse.theory import portfolio as kinds
-from modelcollapse.theory.purchase import least_error
 
 from .costs import WHOSE, Aim, Budget, read
 from .descent import Free, relaxed_portfolio, solved
+from .outright import best_purchase, outright
 from .task import Task, missing, unchecked
 from .whole_items import in_whole_items
 
@@ -39,14 +40,15 @@ MOVED = 0.01  # share of the budget that the check of the optimum moves
 class Check(NamedTuple):
     """How good the plan is: ``bound`` no plan errs less; ``gap`` of the plan above it, as a share.
 
-    ``gradient``: length of the slope of the log error, by shares and weights, where Adam stopped. ``exchange``: the largest share
-    by which the error falls when 1 % of the budget is moved from one purchase to another; none falls at an optimum. ``rounding``:
-    by what share the plan in whole items errs more than that in parts of items where Adam stopped; below 0 where it errs less.
+    ``gradient``: length of the slope of the log error, by shares and weights, where Adam stopped; None of a plan that reaches the
+    bound outright. ``exchange``: the largest share by which the error falls when 1 % of the budget is moved from one purchase to
+    another; none falls at an optimum. ``rounding``: by what share the plan in whole items errs more than that in parts of items
+    that it was made of; below 0 where it errs less.
     """
 
     bound: float
     gap: float
-    gradient: float
+    gradient: float | None
     exchange: float
     rounding: float
 
@@ -153,9 +155,9 @@ def optimise(
     without weight would fill. ``aim``: which error. ``variance`` of one real sample, ``v2`` as in `theory.covariance`.
 
     Sizes of batches, weights and shares that are used are free; what is bought may be used again in every later generation. Exact
-    where `theory.portfolio_moments` is. The best of several starts: ``check`` says how far it can be from the optimum.
+    where `theory.portfolio_moments` is. Adam's is the best of several starts: ``check`` says how far it can be from the optimum.
 
-    Raises InputError for what the budget cannot buy, and without the extra lm, which brings Optax.
+    Raises InputError for what the budget cannot buy, and where Adam is needed without the extra lm, which brings Optax.
 
     >>> from modelcollapse import theory
     >>> plan = optimise(Budget(1000, real=1, synthetic=0.25), 1, source=theory.Source(worth=40))  # theory.optimal_purchase
@@ -184,12 +186,13 @@ def optimise(
     required = 0 if at_least is None else arg.size(own, "at_least", at_least, of="items")
     task = Task(generations, budget, source, verifier, required, pooled or required > 0, aim, float(v2))
     task.check()
-    found, gradient = solved(task)
+    at_once = outright(task)
+    found, gradient = solved(task) if at_once is None else (at_once, None)
     relaxed = relaxed_portfolio(task, found)
     portfolio = in_whole_items(task, relaxed)
     moments = task.errors(portfolio)
     least = task.aimed(moments)
-    bound = least_error(budget.total, budget.real + budget.training, task.offers())
+    bound = best_purchase(task).error
     best = task.aimed(task.errors(relaxed))
     least, best = float(least), float(best)
     check = Check(bound * variance, least / bound - 1, gradient, _exchange(task, found), least / best - 1)

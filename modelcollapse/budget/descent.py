@@ -20,6 +20,7 @@ ROUNDS = 10  # of the multipliers of what is required
 SHARPNESS = 400.0  # of the smooth maximum that stands for the worst model
 LEAST_SHARE = 1e-12  # of the budget: what is next to nothing still has a slope
 MOST_TILT = 20.0  # weights of items differ by a factor of e^20 at most
+NEXT_TO_NONE = 0.99  # of that, of a weight that is 0
 PENALTY = 10.0  # of a required item that is missing, on the log of the error
 
 
@@ -46,6 +47,19 @@ def relaxed_portfolio(task: Task, free: Free, shares: Any = None) -> theory.Port
     scores = use * size * xp.exp(tilt + xp.zeros(use.shape))
     weight = scores / scores.sum((1, 2), keepdims=True)
     return unchecked(size, weight, use * size if task.partial else None)
+
+
+def logits(task: Task, count: np.ndarray, weight: np.ndarray, use: np.ndarray) -> Free:
+    """The logits of so many items (T, 4), of their weights and of used shares (T, T, 4): those of 0 are the least there are."""
+    with np.errstate(divide="ignore"):
+        share = np.log(count * task.budget.prices(task.verifier))
+        tilt = np.log(weight / np.where(count > 0, count, 1.0))
+    tilt = np.clip(tilt - tilt.max((1, 2), keepdims=True), -NEXT_TO_NONE * MOST_TILT, None)
+    return Free(
+        np.maximum(share - share.max(), 2 * np.log(LEAST_SHARE)),
+        MOST_TILT * np.arctanh(tilt / MOST_TILT),
+        np.where(use > 0, 1.0, -1.0) * 2 * -np.log(LEAST_SHARE),
+    )
 
 
 def solved(task: Task) -> tuple[Free, float]:

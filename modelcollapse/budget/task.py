@@ -60,13 +60,13 @@ class Task:
                 "optimise", "at_least", self.required, f"the budget fills at most {most:,} items a generation"
             )
 
-    def offers(self) -> tuple[tuple[theory.Source, float], ...]:
-        """What comes from outside as sources with prices, training once included."""
-        prices = self.budget.prices(self.verifier) + self.budget.training
-        found = [] if self.source is None else [(self.source, prices[kinds.SOURCE])]
+    def outside(self) -> list[tuple[int, theory.Source, float]]:
+        """What comes from outside: the kind, the source that tells as much, and the price of an item, training once included."""
+        found = [] if self.source is None else [(kinds.SOURCE, self.source)]
         if self.verifier is not None and self.generations > 1:
-            found.append((self.verifier.as_source, prices[kinds.VERIFIED]))
-        return tuple(found)
+            found.append((kinds.VERIFIED, self.verifier.as_source))
+        prices = self.budget.prices(self.verifier) + self.budget.training
+        return [(kind, source, prices[kind]) for kind, source in found]
 
     def errors(self, portfolio: theory.Portfolio) -> Any:
         """(T,) errors over V."""
