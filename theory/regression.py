@@ -19,6 +19,7 @@ import numpy as np
 from sympy import (
     Dummy,
     Expr,
+    S,
     Symbol,
     cancel,
     digamma,
@@ -30,7 +31,6 @@ from sympy import (
     pi,
     polygamma,
     simplify,
-    solve,
     together,
     zeta,
 )
@@ -40,7 +40,7 @@ from .assumption import ONE_SIZE, POOLED_WEIGHT, SAMPLES, SIZES, under
 from .family import Family, LinearRegression
 from .law import Law, law
 from .printed import Printed, Setting
-from .solve import Step, Unsolved, affine, linear_in, solve_affine
+from .solve import Step, Unsolved, affine, crossing, linear_in, solve_affine
 from .stable import DigammaSlope
 from .symbols import L, N, T, V, b, c, d, f, j, k, m, n, v2, y
 from .theorem import Assumption, Derived, Evidence, Theorem, concrete
@@ -73,17 +73,13 @@ def passed_on(synthetic: Expr = n, pool: Expr = N + n) -> Expr:
     With S the Gram matrix of the pool and U the share of the synthetic part, :math:`X'X = S^{1/2} U S^{1/2}`, it is
     E tr(S U S^{-1} U)/d; U is independent of S. Both unknown moments, of S and its inverse and of U, are solved for.
     """
-    square, trace = Dummy("square"), Dummy("trace")
     same, crossed = with_inverse(pool, d)
     # the second moments of X'X, of n samples, are those of S, of M samples, contracted with U twice
-    share = solve(
-        [
-            (pool**2 + pool) * square + pool * trace - synthetic * d * (synthetic + d + 1),
-            2 * pool * square + pool**2 * trace - synthetic * d * (synthetic * d + 2),
-        ],
-        [square, trace],
+    square, trace = crossing(
+        (pool**2 + pool, pool, synthetic * d * (synthetic + d + 1)),
+        (2 * pool, pool**2, synthetic * d * (synthetic * d + 2)),
     )
-    return factor(((same + crossed) * share[square] + crossed * share[trace]) / d)
+    return factor(((same + crossed) * square + crossed * trace) / d)
 
 
 @cache
@@ -92,13 +88,9 @@ def with_inverse(rows: Expr, covariates: Expr) -> tuple[Expr, Expr]:
 
     Invariant under rotations; S S^-1 = I and E S = rows I, E S^-1 = I/(rows - covariates - 1) by scaling are two contractions.
     """
-    same, crossed = Dummy("same"), Dummy("crossed")
     scaled = (rows * covariates - 2) * covariates / (rows - covariates - 1)
-    both = solve(
-        [same + (1 + covariates) * crossed - 1, covariates**2 * same + 2 * covariates * crossed - scaled],
-        [same, crossed],
-    )
-    return factor(both[same]), factor(both[crossed])
+    same, crossed = crossing((S.One, 1 + covariates, S.One), (covariates**2, 2 * covariates, scaled))
+    return factor(same), factor(crossed)
 
 
 def least_squares(workflow: type) -> Law:

@@ -56,6 +56,13 @@ def root_in(quotient: Expr, letter: Symbol) -> Expr:
     return factor(-constant / slope)
 
 
+def crossing(first: tuple[Expr, Expr, Expr], second: tuple[Expr, Expr, Expr]) -> tuple[Expr, Expr]:
+    """Where two lines a x + b y = c cross, each given as (a, b, c): Cramer's rule."""
+    (a1, b1, c1), (a2, b2, c2) = first, second
+    whole = a1 * b2 - a2 * b1
+    return (c1 * b2 - c2 * b1) / whole, (a1 * c2 - a2 * c1) / whole
+
+
 AFFINE = x1 * CompoundPower(b, m - 1) + c * GeometricSum(b, m - 1)  # what `affine` derives, in stable functions
 
 
