@@ -133,14 +133,17 @@ def _size(name: str, text: str) -> tuple[float, ...]:
     return tuple(_part(name, text, part, whole if place < 2 else number) for place, part in enumerate(parts))
 
 
-def _snapshots(name: str, text: str) -> Any:
+def _value(name: str, text: str, said: Mapping[str, Any]) -> Any:
+    """What was typed of a question, as it takes it; of snapshots the unit is said beside them."""
+    if name != "snapshots":
+        return READ[name](name, text)
+    from .planning import unit_of
     from .snapshot_files import read as snapshots
 
-    return snapshots(text)
+    return snapshots(text, unit_of(said.get("unit")))
 
 
 READ: dict[str, Callable[[str, str], Any]] = {
-    "snapshots": _snapshots,
     "count": whole,
     "retain": _share,
     "rare": _probability,
@@ -218,7 +221,7 @@ def answers(given: Mapping[str, Any], known: Known, said: Mapping[str, Any]) -> 
     found = []
     for name in (each for each in questions.ASKED if each in given):
         question, text = questions.ASKED[name], given[name]
-        value = READ[name](name, text)
+        value = _value(name, text, said)
         if question.tells:
             known = replace(known, **{question.tells: value})
         try:

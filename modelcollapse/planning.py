@@ -99,7 +99,7 @@ def made(pipeline: Pipeline) -> Plan:
         for name in ("real", "vocabulary", "zipf"):
             if (value := getattr(pipeline, name)) is not None:
                 raise refused(name, value, "a corpus says this itself: leave it out, or leave out --corpus")
-        text = read(pipeline.corpus, "words" if pipeline.unit is None else pipeline.unit)
+        text = read(pipeline.corpus, pipeline.unit)
         items, family = text.size, theory.Categorical.from_counts(text.counts)
         if pipeline.as_truth:
             family = theory.Categorical(family.p)
@@ -135,7 +135,7 @@ MOST_TOKENS, MOST_ZIPF, MOST_GENERATIONS, MOST_TOLERANCE = 10_000_000, 100, 1000
 MOST_WORK = 200_000_000  # tokens times generations of a plan: some minutes
 
 
-def read(corpus: str, unit: str) -> Corpus:
+def read(corpus: str, unit: str | None) -> Corpus:
     """A corpus by its name, as counts of its tokens."""
     from modelcollapse.theory.arguments import InputError
 
@@ -160,10 +160,12 @@ def _is_documents(corpus: str) -> bool:
     return corpus.startswith(("hf:", "source:")) or corpus == "builtin:stdlib" or ".parquet:" in corpus.lower()
 
 
-def unit_of(text: str) -> Unit:
-    """What a token is, by its name."""
+def unit_of(text: str | None) -> Unit:
+    """What a token is, by its name; words of who does not say."""
     from .corpus import Unit
 
+    if text is None:
+        return Unit.WORDS
     if text not in [each.value for each in Unit]:
         raise refused("unit", text, "words or bytes")
     return Unit(text)

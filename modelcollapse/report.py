@@ -203,13 +203,6 @@ def theorems(every: Sequence[Theorem]) -> None:
     out.print(f"{len(every)} theorems; one in full: modelcollapse theorems NAME --derivation")
 
 
-OPTIONS = {  # of `plan`, which answer by theorems that need more than a family and a workflow
-    "worth": "worth", "contamination": "contamination", "pilot-runs": "pilot", "purchase": "budget", "teacher": "teacher",
-    "no-free-lunch": "teacher", "contaminated-stream": "stream", "effective-size": "detector", "verification": "verifier",
-    "stopping-round": "stop", "temperature-window": "temperature", "curated-share": "curation",
-}  # fmt: skip
-
-
 def many(rows: Iterable[Applicability]) -> int:
     """How many theorems: one with cases counts once."""
     return len({each.name.partition("/")[0] for each in rows})
@@ -217,6 +210,8 @@ def many(rows: Iterable[Applicability]) -> int:
 
 def applicability(problem: str, rows: Sequence[Applicability], *, reasons: bool) -> None:
     """Which theorems hold for a problem, then how many others do not, with ``reasons`` why."""
+    from .questions import option_of
+
     out = console()
     holding = [each for each in rows if each.applies]
     of, hold = many(rows), many(holding)
@@ -245,9 +240,9 @@ def applicability(problem: str, rows: Sequence[Applicability], *, reasons: bool)
     for each in rows:
         if not each.applies:
             why, instead = (escape(refusals.in_words(text)) for text in (each.why_not, each.instead))
-            asks = OPTIONS.get(each.name, "") if each.theorem.needs else ""
+            asks = option_of(each.name) if each.theorem.needs else ""  # more than a family and a workflow
             python = instead.replace("theory.", "Python: theory.")
-            table.add_row(each.name, why, f"modelcollapse plan --{asks}" if asks else python)
+            table.add_row(each.name, why, f"modelcollapse plan {asks}" if asks else python)
     out.print(table)
 
 

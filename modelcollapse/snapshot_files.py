@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,8 +11,8 @@ from modelcollapse.theory import InputError
 from . import corpus
 from .terminal import refused
 
-TRAINED, BYTES = "trained", "bytes"
-FORM = f"before.txt,after.txt and then, where they are the very data that models were trained on, {TRAINED}; or {BYTES}"
+TRAINED = "trained"
+FORM = f"before.txt,after.txt and then, where they are the very data that models were trained on, {TRAINED}"
 
 
 @dataclass(frozen=True)
@@ -25,27 +24,24 @@ class Snapshots:
     trained: bool = False
 
 
-def read(text: str) -> Snapshots:
-    """Snapshots of two files, as `corpus.read` takes them, with commas between; then "trained" and "bytes", in any order.
+def read(text: str, unit: corpus.Unit = corpus.Unit.WORDS) -> Snapshots:
+    """Snapshots of two files, as `corpus.read` takes them, with a comma between; then ",trained".
 
     Raises InputError for anything else, for files that are none, and for snapshots of fewer than two tokens.
     """
-    files, words = [part.strip() for part in text.split(",")], set()
-    while len(files) > 2 and files[-1] in (TRAINED, BYTES) and not os.path.exists(files[-1]):
-        words.add(files.pop())
+    files = [part.strip() for part in text.split(",")]
+    trained = len(files) > 2 and files[-1] == TRAINED
+    if trained:
+        files.pop()
     if len(files) != 2 or not all(files):
         raise refused("snapshots", text, f"give two files, {FORM}")
-    unit = corpus.Unit.BYTES if BYTES in words else corpus.Unit.WORDS
     both = []
     for name in files:
         try:
             both.append([each for each in corpus.documents(name, unit=unit) if each])
         except InputError as problem:
-            remedy = problem.remedy.replace("count --unit bytes", f"add ,{BYTES}").replace(
-                "the unit, or", f",{BYTES}, or"
-            )
-            raise refused("snapshots", name, remedy or str(problem)) from None
+            raise refused("snapshots", name, problem.remedy or str(problem)) from None
         if (total := sum(each.total() for each in both[-1])) < 2:
             raise InputError(f"--snapshots {name}: it holds {total} {unit.value}: a snapshot holds at least 2")
     before, after = both
-    return Snapshots(before, after, trained=TRAINED in words)
+    return Snapshots(before, after, trained=trained)

@@ -19,6 +19,7 @@ import pytest
 from rich.console import Console
 
 from modelcollapse import cli, plan, problem, report, theory
+from modelcollapse.questions import option_of
 from modelcollapse.theory.ledger import FORMS
 
 TEXT = "the cat sat on the mat and the dog sat on the log while a bird sang " * 40
@@ -380,7 +381,7 @@ def test_a_bad_file_is_refused_in_one_line(
         ("pilot", "runs.csv", "", "it is empty"),
         ("corpus", "rows.jsonl:x", '{"text": "a", "body": "b"}\n', "name one of 'text', 'body'\n"),
         ("corpus", "table.csv", "a,b,c\n", "line 1 is 'a,b,c': keep two"),
-        ("snapshots", "one.txt,one.txt", "a\0b", "or add ,bytes, which takes any file\n"),
+        ("snapshots", "one.txt,one.txt", "a\0b", "or count --unit bytes, which takes any file\n"),
     ],
 )
 def test_what_is_wrong_with_a_file_is_said_in_words(
@@ -503,7 +504,10 @@ def test_the_theorems_of_a_problem_are_what_python_says(capsys: pytest.CaptureFi
         len(short.splitlines()) < 20
         and "categorical (vocabulary 50) under fresh-real (real 100, synthetic 1,000)" in short
     )
-    assert "modelcollapse plan --worth" in others
+    asks = {each.name: option_of(each.name) for each in expected if not each.applies and each.theorem.needs}
+    assert [asks[name] for name in ("worth", "pilot-runs", "temporal-size", "strong-collapse", "verification")] == [
+        "--worth", "--pilot", "--snapshots", "--model-size", "--verifier"]  # fmt: skip
+    assert all(f"modelcollapse plan {option} " in others for option in asks.values() if option)
     assert not re.search("FixedReal|FreshReal|SlidingWindow|Categorical|LinearRegression|KernelDensity", others)
     one = run(capsys, "theorems", "replace", *options)[1]
     assert "workflow is replace" in one and "replace does not hold there" in one and "others" not in one

@@ -15,6 +15,7 @@ from modelcollapse import budget as budgets
 from modelcollapse import cli, report, theory
 from modelcollapse.questions import ASKED, Known, regimes
 from modelcollapse.snapshot_files import Snapshots
+from modelcollapse.theory import ledger
 from modelcollapse.theory.pilot import design
 from modelcollapse.verify import Verdict
 
@@ -51,6 +52,17 @@ def test_questions_are_answered_by_their_theorems(capsys: pytest.CaptureFixture[
         assert " ".join(each["answer"].split()) in " ".join(out.split())
 
 
+def test_the_page_of_questions_names_their_theorems() -> None:
+    """Every option that is a question stands there, beside all theorems that the program says it is about."""
+    rows = [line.split(" | ") for line in Path("docs/questions.md").read_text().splitlines() if line.startswith("| ")]
+    said = {option[2:]: names for _, ways, names in rows for option in re.findall(r"(?<=`)--[a-z-]+", ways)}
+    assert said.keys() >= {name.replace("_", "-") for name in ASKED}
+    for name, question in ASKED.items():
+        assert all(ledger.named(each).name == each for each in question.by)
+        if name != "phases":  # one for each regime
+            assert all(each in said[name.replace("_", "-")] for each in question.by), name
+
+
 @pytest.fixture
 def runs(tmp_path: Path) -> str:
     """Four pilot runs in a csv."""
@@ -68,6 +80,8 @@ def asked(capsys: pytest.CaptureFixture[str], *options: str) -> list[dict[str, A
     for each in answers:
         assert " ".join(each["answer"].split()) in printed
         assert each["assumptions"] and each["theorems"]
+        own = ASKED[each["option"].replace("-", "_")].by
+        assert own[0] in [name.partition("/")[0] for name in each["theorems"]]
     return answers
 
 
@@ -802,7 +816,7 @@ def test_snapshots_without_drift_say_so(
         ("{0},{1},twice", "give two files"),
         ("{0},", "give two files"),
         ("{0},nowhere.txt", "no such file"),
-        ("{0},{1},bytes", "the unit of a table is its rows"),
+        ("{0},{1},bytes", "give two files"),
         ("{0},{2}", "in common"),
         ("{3},{0}", "at least two different tokens"),
     ],
@@ -816,3 +830,23 @@ def test_what_is_no_pair_of_snapshots_is_refused(
     single.write_text("token,count\nt0,5\n")
     code, out, err = run(capsys, "plan", "--snapshots", named.format(*snapshots, other, single))
     assert (code, out) == (2, "") and fragment in err and err.count("\n") == 1
+
+
+def test_the_unit_of_snapshots_is_that_of_a_corpus(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Bytes of texts, with and without a corpus beside them; a table has its own, and letters are no unit."""
+    files = [tmp_path / f"{name}.txt" for name in ("before", "after")]
+    for path, text in zip(files, ("aab b", "abbbb"), strict=True):
+        path.write_text(text)
+    table, both = tmp_path / "table.csv", ",".join(map(str, files))
+    table.write_text("token,count\nt0,5\nt1,5\n")
+    (told,) = asked(capsys, "--snapshots", both, "--unit", "bytes")
+    expected = theory.effective_generation_size({"a": 2, "b": 2, " ": 1}, {"a": 1, "b": 4})
+    assert told["effective_size_low"] == expected.low
+    (beside,) = asked(capsys, "--snapshots", both, "--unit", "bytes", "--corpus", str(files[0]))
+    assert beside["effective_size_low"] == expected.low
+    for name, unit, fragment in (
+        (f"{table},{table}", "bytes", "the unit of a table is its rows"),
+        (both, "letters", "words or bytes"),
+    ):
+        code, out, err = run(capsys, "plan", "--snapshots", name, "--unit", unit)
+        assert (code, out) == (2, "") and fragment in err and err.count("\n") == 1

@@ -23,7 +23,10 @@ def command(
     context: typer.Context,
     corpus: options.Corpora = None,
     unit: Annotated[
-        str | None, typer.Option(help="A token is: words (the default; case kept, joined over ' and -) or bytes.")
+        str | None,
+        typer.Option(
+            help="A token of a corpus or of snapshots is: words (the default; case kept, joined over ' and -) or bytes."
+        ),
     ] = None,
     real: options.Real = None,
     vocabulary: Annotated[str | None, typer.Option(help="Number of different tokens, without a corpus.")] = None,
@@ -49,8 +52,8 @@ def command(
     snapshots: Annotated[
         str | None,
         _asks(
-            "How fast does my pipeline forget? before.txt,after.txt[,trained][,bytes], so many --generations apart (default: 1); "
-            "trained: models were trained on these very data."
+            "How fast does my pipeline forget? before.txt,after.txt so many --generations apart (default: 1); then ,trained: "
+            "models were trained on these very data."
         ),
     ] = None,
     count: Annotated[
@@ -121,7 +124,10 @@ def command(
     ] = None,
     phases: Annotated[bool, _asks("What share of the data must be real? With --out a picture of the regimes.")] = False,
     budget: Annotated[
-        str | None, _asks("What does it buy best? total=1000,real=1,synthetic=0.1[,verification=...][,training=...].")
+        str | None,
+        _asks(
+            "What does it buy best? total=1000,real=1,synthetic=0.1: all there is, prices of an item; verification, training too."
+        ),
     ] = None,
     correction: Annotated[
         str | None, _asks("With --budget: a verifier as means feel it, contraction,worth[,share that it keeps].")
@@ -148,7 +154,7 @@ def command(
     Examples: modelcollapse plan --corpus notes.txt --tolerance 0.1;
     modelcollapse plan --real 1000000 --vocabulary 50000 --zipf 1.1 --synthetic 250000 --json
     """
-    from dataclasses import fields
+    from dataclasses import fields, replace
 
     from modelcollapse import asking, planning, questions, refusals
     from modelcollapse import plan as plans
@@ -158,6 +164,8 @@ def command(
         **{one.name: given[one.name] for one in fields(planning.Pipeline) if one.name in given}
     )
     asked = {name: given[name] for name in questions.ASKED if name in given}
+    if "snapshots" in asked and pipeline.corpus is None:
+        pipeline = replace(pipeline, unit=None)  # it is said of the snapshots
     around = {name: given[name] for name in asking.AROUND if name in given}
     if order is not None:
         _in_order(pipeline, order, asked | around, out, as_json)

@@ -52,10 +52,12 @@ class Known:
 class Question(NamedTuple):
     """How an option of `plan` is answered: ``ask(value, known)``.
 
-    ``uses``: what else it looks at, of `Known`. ``tells``: what its own value is, of `Known`, for it and the questions after it.
+    ``by``: the theorems that it is about, cases not told apart; an answer may go by others too, or by fewer. ``uses``: what else
+    it looks at, of `Known`. ``tells``: what its own value is, of `Known`, for it and the questions after it.
     """
 
     ask: Any
+    by: tuple[str, ...]
     uses: tuple[str, ...] = ()
     tells: str = ""
 
