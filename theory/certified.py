@@ -52,8 +52,7 @@ def contraction_upper_bound(share: Any, excess: Any = 0.0, corrector: Any = 0.0)
             owner, "share", share, f"{SHARE}, below 1: with no real data there is no best fit to come back to"
         )
     for name, value, meaning in (("excess", excess, "L W1/a"), ("corrector", corrector, "the weight of a corrector")):
-        if not arg.is_traced(value) and np.any(arg.numbers(owner, name, value, f"{meaning}, at least 0") < 0):
-            raise arg.refuse(owner, name, value, f"{meaning}, at least 0")
+        arg.nonnegative(owner, name, value, meaning)
     found = evaluate(_certified(), {alpha: share, eh: excess, gc: corrector})
     found = inside(found, (share, 0, np.nextafter(1, 0)), (excess, 0, np.inf), (corrector, 0, np.inf))
     return arg.scalar(found)

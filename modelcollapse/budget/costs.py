@@ -40,10 +40,8 @@ class Budget:
         arg.positive("Budget", "total", self.total, "what there is to spend")
         arg.positive("Budget", "real", self.real, "cost of a real item")
         arg.positive("Budget", "synthetic", self.synthetic, "cost of a synthetic item")
-        for name in ("verification", "training"):
-            wanted = f"cost of {'verifying' if name == 'verification' else 'training on'} an item, at least 0"
-            if np.any(arg.numbers("Budget", name, getattr(self, name), wanted) < 0):
-                raise arg.refuse("Budget", name, getattr(self, name), wanted)
+        arg.nonnegative("Budget", "verification", self.verification, "cost of verifying an item")
+        arg.nonnegative("Budget", "training", self.training, "cost of training on an item")
         if self.total > arg.LAST * (cheapest := min(self.real, self.synthetic)):
             raise arg.refuse(
                 "Budget", "total", self.total, f"buys more than 2^53 items at {cheapest:g} each: give less"
