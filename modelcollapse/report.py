@@ -347,11 +347,11 @@ def verdicts(every: Sequence[Verdict], chains: int, budget: float) -> None:
     table = titled(out, title)
     table.add_column("theorem", no_wrap=True)
     for name in ("gen.", "observable", "predicted", "observed", "s.e.", "z"):
-        table.add_column(name, justify="left" if name == "observable" else "right", no_wrap=True)
+        table.add_column(name, justify="left" if name == "observable" else "right", no_wrap=name != "observable")
     table.add_column("verdict", no_wrap=True)
     for each in every:
         verdict = "[green]holds[/]" if each.passed else "[bold red]BROKEN[/]"
-        if each.relation == "~":
+        if each.relation == "~" and each.passed:
             verdict = f"[yellow]{abs(each.observed / each.predicted - 1):.0%} off[/]"
         sign = {"=": "", ">=": "≥ ", "<=": "≤ ", "~": "~ "}[each.relation]
         numbers = (
@@ -366,7 +366,7 @@ def verdicts(every: Sequence[Verdict], chains: int, budget: float) -> None:
     judged = [each for each in every if each.relation == "="]
     if judged:
         out.print(f"largest |z| {max(abs(each.z) for each in judged):.2f}, allowed {max(each.threshold for each in judged):.2f}; "
-                  "bounds (≥, ≤) count on one side; ~ is a leading-order statement, shown and not judged")  # fmt: skip
+                  "bounds (≥, ≤) count on one side; ~ is a leading order, z how far beyond what it leaves open")  # fmt: skip
     out.print(f"[bold red]broken: {', '.join(broken)}[/]" if broken else f"[green]{_all_hold(len(every))}[/]")
 
 

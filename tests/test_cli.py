@@ -667,10 +667,10 @@ def test_verify_fails_when_a_prediction_is_wrong(
 @pytest.mark.parametrize(
     ("relation", "means"),
     [("=", {0.9: False, 1.0: True, 1.1: False}), (">=", {0.9: True, 1.0: True, 1.1: False}),
-     ("<=", {0.9: False, 1.0: True, 1.1: True}), ("~", {0.9: True, 1.1: True})],
+     ("<=", {0.9: False, 1.0: True, 1.1: True}), ("~", {0.8: False, 0.9: True, 1.0: True, 1.1: True, 1.2: False})],
 )  # fmt: skip
 def test_every_relation_of_verify_is_judged_on_its_side(relation: str, means: dict[float, bool]) -> None:
-    """Replicates whose mean is 1 to one part in a hundred; a leading order alone is shown and not judged."""
+    """Replicates whose mean is 1 to one part in a hundred; of a leading order that leaves a tenth open."""
     from modelcollapse import verify
     from modelcollapse.trials import Trial
 
@@ -678,7 +678,10 @@ def test_every_relation_of_verify_is_judged_on_its_side(relation: str, means: di
         return 1 + np.random.default_rng(0).normal(size=(chains, 1))
 
     def verdicts(means: list[float]) -> list[verify.Verdict]:
-        each = [Trial("worth", "", "error", seen, partial(list, [mean]), relation) for mean in means]
+        each = [
+            Trial("worth", "", "error", seen, partial(list, [mean]), relation, lambda: np.array([0.1]))
+            for mean in means
+        ]
         return list(verify.verify(tuple(each), chains=10_000))
 
     together = verdicts(list(means))

@@ -72,11 +72,14 @@ def _verified_accuracy() -> Trial:
 
 def _regeneration() -> Trial:
     """Two verifiers, real and kept labels pooled: as right as so many real ones."""
-    real, kept, setting = 12, 6, {"separation": 1.0, "dimension": 12}
+    real, kept = 12, 6
+    setting: Any = {"separation": 1.0, "dimension": 12}
 
     def draw(key: Any, chains: int) -> Any:
         given = {"chains": chains, "samples": kept, "real": real, "points": 16}
         return np.stack([verified.accuracy(key, *each, **setting, **given) for each in VERIFIERS[:2]], axis=1)
+
+    all_kept = theory.Verifier(1.0, 1.0)
 
     def means() -> Any:
         pools = []
@@ -84,11 +87,17 @@ def _regeneration() -> Trial:
             verifier = theory.Verifier(right, wrong)
             generated = np.array(kept / theory.verification(p, verifier).keep_rate)
             pools.append(theory.regeneration(p, verifier, real, generated).pooled)
-        return theory.verified_accuracy_limit(1.0, theory.Verifier(1.0, 1.0), samples=np.array(pools), **setting)
+        return theory.verified_accuracy_limit(1.0, all_kept, samples=np.array(pools), **setting)
 
-    return Trial(
-        "verification/regeneration", f"{real} real and {kept} kept labels, pooled", "accuracy", draw, means, "~"
-    )
+    def remainder() -> Any:
+        """What the leading order leaves open of as many labels that are each as often right as those of the pool."""
+        right = [theory.verification(p, theory.Verifier(*chances)).kept_accuracy for p, *chances in VERIFIERS[:2]]
+        shares = [(real + kept * share) / (real + kept) for share in right]
+        exact = [theory.verified_accuracy(share, all_kept, samples=real + kept, **setting) for share in shares]
+        return abs(exact - theory.verified_accuracy_limit(np.array(shares), all_kept, samples=real + kept, **setting))
+
+    words = f"{real} real and {kept} kept labels, pooled"
+    return Trial("verification/regeneration", words, "accuracy", draw, means, "~", remainder)
 
 
 STOPPING = {"variance": 2.0, "bias": 0.5, "samples": 6, "contraction": 0.25}

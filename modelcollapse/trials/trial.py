@@ -11,7 +11,8 @@ from typing import Any
 class Trial:
     """What is tried, and what a theorem predicts: ``draw(key, chains)`` gives (chains, settings), ``means()`` (settings,).
 
-    ``setting``: the case in a few words. ``relation``: "=", ">=", "<=", or "~" where the theorem is a leading order.
+    ``setting``: the case in a few words. ``relation``: "=", ">=", "<=", or "~" of a leading order, from which the mean may lie as
+    far as ``remainder()`` says, (settings,).
     """
 
     theorem: str
@@ -20,3 +21,4 @@ class Trial:
     draw: Callable[[Any, int], Any]
     means: Callable[[], Any]
     relation: str = "="
+    remainder: Callable[[], Any] | None = None
