@@ -24,6 +24,7 @@ from .training_set import real_windows, schedule
 from .verification import Duplicates, Likelihood, Realness, Verification
 from .windows import Windows, cut
 
+MOST_GENERATIONS = 1000  # a schedule is a table of them squared
 MOST_SYNTHETIC = 64  # windows that a grid asks of its teacher, for each real one
 
 
@@ -72,6 +73,8 @@ class Experiment:
             object.__setattr__(
                 self, name, arg.size("Experiment", name, getattr(self, name), least=least, of=_OF.get(name, "windows"))
             )
+        if self.generations > MOST_GENERATIONS:
+            raise arg.refuse("Experiment", "generations", self.generations, f"at most {MOST_GENERATIONS:,} generations")
         if self.calibration >= self.generations:
             remedy = f"at most {self.generations - 1}, or nothing is left to predict"
             raise arg.refuse("Experiment", "calibration", self.calibration, remedy)
@@ -146,9 +149,7 @@ class Experiment:
         for name, each in self.all_workflows.items():
             wanted = real_windows(schedule(name, each, self.generations))
             if wanted > there:
-                remedy = (
-                    f"it needs {wanted} real windows in all and the text has {there}: fewer real ones, or a longer text"
-                )
+                remedy = f"{name} needs {wanted} real windows in all and the text has {there}: fewer real ones, or a longer text"
                 raise arg.refuse(name, "real", self.real, remedy)
         return parts
 

@@ -15,6 +15,12 @@ SWEEP = {
     "keep_right": "verifier", "keep_wrong": "verifier", "spec": "corpus", "synthetic": "samples", "real": "samples",
     "train": "samples", "w": "samples", "replacement": "workflows", "pieces": "merge",
 }  # fmt: skip
+TRAIN = {
+    "spec": "corpus",
+    "text": "corpus",
+    "size": "bpe",
+    **dict.fromkeys(("low", "high", "order", "share"), "filter"),
+}
 OWN = {"p": "probability", "spec": "corpus", "tokens": "vocabulary", "generation": "generations", "batch": "real"}
 WORDS = {
     "jax.config.update('jax_enable_x64', True)": "add --double",

@@ -106,7 +106,12 @@ def grid(text: str | None, length: int) -> Grid | None:
     if len(parts) != 2:
         raise refused("grid", text, "tokens of real text, a colon, tokens of synthetic text, as 4096,8192:8192,16384")
     sizes = [[number("grid", each) for each in part.split(",")] for part in parts]
-    return Grid(*(tuple(int(each // length) for each in part) for part in sizes))
+    if any(0 < each < length for part in sizes for each in part):
+        raise refused("grid", text, f"numbers of at least one window of --length {length} tokens")
+    try:
+        return Grid(*(tuple(int(each // length) for each in part) for part in sizes))
+    except theory.InputError as problem:
+        raise refused("grid", text, problem.remedy) from None
 
 
 def _schedule(path: str) -> theory.Schedule:

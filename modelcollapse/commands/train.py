@@ -13,6 +13,7 @@ from . import options, output, runtime
 
 
 def command(
+    context: typer.Context,
     corpus: Annotated[
         str,
         typer.Option(
@@ -82,7 +83,7 @@ def command(
     Examples: modelcollapse train --corpus notes.txt --generations 5;
     modelcollapse train --workflows replace,accumulate --temperature 0.3 --squeeze --generations 4 --out cold
     """
-    from modelcollapse import train
+    from modelcollapse import refusals, train
 
     length_, real_ = whole("length", length), whole("real", real)
     if real_ < length_:
@@ -97,12 +98,14 @@ def command(
     if processes is not None and processes < 1:
         raise refused("processes", processes, "a number of processes, at least 1")
     runtime.use_double()
-    experiment = train.experiment(
-        corpus, workflows, length=length_, real=real_, seed=seed, learning_rate=number("learning-rate", learning_rate),
-        fixed_steps=fixed_steps, by_epochs=by_epochs, continued=continued, temperature=number("temperature", temperature),
-        top_p=number("top-p", top_p), squeeze=squeeze, checks=filter_ or (), cells=grid, **sizes,
-    )  # fmt: skip
-    _ = experiment.windows, experiment.shape  # refused before anything is written
+    typed = context.params | {"filter": ",".join(filter_ or ())}
+    with refusals.of(typed, {}, refusals.TRAIN):
+        experiment = train.experiment(
+            corpus, workflows, length=length_, real=real_, seed=seed, learning_rate=number("learning-rate", learning_rate),
+            fixed_steps=fixed_steps, by_epochs=by_epochs, continued=continued, temperature=number("temperature", temperature),
+            top_p=number("top-p", top_p), squeeze=squeeze, checks=filter_ or (), cells=grid, **sizes,
+        )  # fmt: skip
+        _ = experiment.windows, experiment.shape  # refused before anything is written
     output.folder(out)
     record = run(experiment, out, processes, as_json)
     if as_json:
