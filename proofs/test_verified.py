@@ -49,14 +49,14 @@ def test_a_verifier_pays_below_the_edge_and_not_above(p, right):
 
 def test_the_edge_in_fractions():
     """phi = 1 pays whatever it keeps wrong: the edge is 1; where all labels are right no edge is left."""
-    high, low = subject.EDGES
+    high, low = subject.edges()
     for value in (Fraction(9, 10), Fraction(2, 3), Fraction(1, 2)):
         assert exactly(high, {pr: value, phi: 1}) == 1
     assert exactly(low, {pr: Fraction(1, 3), phi: 1}) == 1
     for value in (0.6, 1 - 1e-12):
         assert theory.verification(value, theory.Verifier(1.0, 0.5)).keep_wrong_most == pytest.approx(1, abs=1e-12)
     assert theory.verification(1.0, theory.Verifier(0.9, 0.5)).keep_wrong_most == 0
-    edge = subject.EDGES[1].subs({pr: Fraction(3, 5), phi: Fraction(9, 10)})
+    edge = subject.edges()[1].subs({pr: Fraction(3, 5), phi: Fraction(9, 10)})
     assert float(edge - high.subs({pr: Fraction(3, 5), phi: Fraction(9, 10)})) == pytest.approx(0, abs=1e-15)
 
 

@@ -97,7 +97,7 @@ DRIFT_BOUND = Theorem(
     _prove,
     (
         Printed(
-            _printed(),
+            _printed,
             "Seddik2024, Theorem 3",
             "a tail bound integrated with a prefactor exponential in n: its "
             "conclusion that n may only be logarithmic in N is a property of the bound, not of the workflow",

@@ -141,7 +141,7 @@ FIXED_REAL = Theorem(
     prove_affine(FixedReal),
     (
         Printed(
-            _variation_as_printed(),
+            _variation_as_printed,
             f"{A}, eq. 9: S(m+1)",
             "sign of the last term: alpha/N beta^m must be added. With the "
             "minus sign the formula misses S = 1 when S_0 = 1, and exact enumeration",
@@ -200,7 +200,7 @@ ACCUMULATE = Theorem(
     lambda: (*prove_product(Accumulate, v2)(), *prove_keep_all()),
     (
         Printed(
-            pi**2 / 6 * V / N,
+            lambda: pi**2 / 6 * V / N,
             f"{C_}, Theorem 2; DeyDonoho2024 (efficiency of at least 6/pi^2)",
             "reached as the batches grow; at each size less, where v2 < 0",
             ">=",

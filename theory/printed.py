@@ -61,17 +61,23 @@ class Compared:
 class Printed:
     """A formula as a paper prints it, where it differs from the derived one, and why.
 
-    ``relation``: "=" where it is printed as an equation, ">=" where it bounds the exact form from above, "<=" from below.
+    ``form()`` writes it, once it is read. ``relation``: "=" where it is printed as an equation, ">=" where it bounds the exact
+    form from above, "<=" from below.
     ``exact`` gives the exact form as an expression where it has one, ``value`` as a number at any setting.
     """
 
-    formula: Expr
+    form: Callable[[], Expr]
     source: str
     reason: str
     relation: str = "="
     value: Callable[[Any, Any, Any], Any] | None = None
     settings: tuple[Setting, ...] = ()
     exact: Callable[[], Expr] | None = field(default=None, repr=False)
+
+    @cached_property
+    def formula(self) -> Expr:
+        """The formula, in the letters of `symbols`."""
+        return self.form()
 
     @cached_property
     def ratio(self) -> Expr | None:

@@ -20,7 +20,7 @@ from .solve import Step, Unsolved
 from .symbols import M, N, a, chi, n, phi, pr, psi, r
 from .theorem import Assumption, Derived, Evidence, Theorem
 from .traced import nan_unless
-from .verified import ACCURACY_ARGUMENT, CLASSES, KEPT, LABELS, verification
+from .verified import CLASSES, LABELS, accuracy_argument, kept_labels, verification
 
 
 class Regeneration(NamedTuple):
@@ -68,7 +68,7 @@ def regeneration(p: Any, verifier: Verifier, real: Any, generated: Any) -> Regen
     values = {pr: p, phi: verifier.keep_right, psi: verifier.keep_wrong}
     xp = arg.namespace(seen.keep_rate, real, generated)
     some = xp.asarray(seen.keep_rate) > 0  # of nothing kept there is no sign
-    sign = xp.where(some, evaluate(KEPT[0], values), 0.0)
+    sign = xp.where(some, evaluate(kept_labels()[0], values), 0.0)
     good, kept = sign > 0, seen.keep_rate * generated
     worth = xp.where(some, seen.merit, 0.0) * generated
     pooled = xp.sign(real + sign * kept) * evaluate(_pooled(), {r: sign, n: kept, N: real})
@@ -82,7 +82,7 @@ def regeneration(p: Any, verifier: Verifier, real: Any, generated: Any) -> Regen
 @cache
 def _worth() -> Expr:
     """The number of right labels with the accuracy of n labels of the mean sign r."""
-    (found,) = solve(cancel(ACCURACY_ARGUMENT**2 - ACCURACY_ARGUMENT.subs({r: 1, n: a}) ** 2), a)
+    (found,) = solve(cancel(accuracy_argument() ** 2 - accuracy_argument().subs({r: 1, n: a}) ** 2), a)
     return factor(found)
 
 
@@ -127,7 +127,7 @@ def _prove() -> tuple[Step, ...]:
     if any(left):
         raise Unsolved(f"regeneration: {left}")
     return (
-        Step("Accuracy has at leading order the argument", ACCURACY_ARGUMENT, "Phi of "),
+        Step("Accuracy has at leading order the argument", accuracy_argument(), "Phi of "),
         Step("n labels of the mean sign r have it in common with so many right ones", _worth(), "E = "),
         Step("M generated labels of which chi are kept", _worth().subs(n, chi * M), "E = "),
         Step("teach as much as N real ones from", _outweighs(), "M = "),

@@ -373,7 +373,7 @@ REGRESSION_ACCUMULATE = Theorem(
     _prove_accumulate,
     (
         Printed(
-            pi**2 / 6 * one_fit(N),
+            lambda: pi**2 / 6 * one_fit(N),
             f"{C_}, Theorem 2",
             "proved on one design; with redrawn covariates the noise of a larger pool is less than its share",
             ">=",
@@ -412,7 +412,7 @@ REGRESSION_DESIGN = Theorem(
     _prove_design,
     (
         Printed(
-            pi**2 / 6 * one_fit(N),
+            lambda: pi**2 / 6 * one_fit(N),
             f"{C_}, Theorem 2",
             "the sum of 1/i^2 over m generations is less than that over all",
             ">=",

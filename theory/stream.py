@@ -158,16 +158,18 @@ def _closed(root: Expr) -> Expr:
     return V / n * _decay(root) * Sum(_share_of(j, root), (j, 1, m))
 
 
-_ROOT = sqrt(alpha * (alpha - 1 - v2) / n)
+@cache
+def _root() -> Expr:
+    return sqrt(alpha * (alpha - 1 - v2) / n)
 
 
 def _derive() -> Derived:
-    return Derived(_closed(_ROOT), limit=1 / (1 - 2 * alpha))
+    return Derived(_closed(_root()), limit=1 / (1 - 2 * alpha))
 
 
 def _prove() -> tuple[Step, ...]:
     slope = factor(next_error().diff(T) * (m + 1) ** 2)
-    roots = simplify(slope - ((m + alpha) ** 2 - _ROOT**2))
+    roots = simplify(slope - ((m + alpha) ** 2 - _root() ** 2))
     turned = gammasimp(_decay(nu).subs(m, m + 1) / _decay(nu) * (m + 1) ** 2 - ((m + alpha) ** 2 - nu**2))
     added = gammasimp(_decay(nu).subs(m, m + 1) * _share_of(m + 1, nu) * (m + 1) ** 2 - 1)
     first = gammasimp((_decay(nu) * _share_of(m, nu)).subs(m, 1) - 1)
@@ -181,7 +183,7 @@ def _prove() -> tuple[Step, ...]:
     return (
         Step("A sample of a batch errs about the mean of the mixture by", factor(noise()), "var = "),
         Step("The mean of all data moves by 1/t of the new batch: T(t), t = m + 1", next_error(), "T(m+1) = "),
-        Step("Times (m+1)^2 its slope has the roots -alpha +- nu", _ROOT**2, "nu^2 = "),
+        Step("Times (m+1)^2 its slope has the roots -alpha +- nu", _root()**2, "nu^2 = "),
         Step("What is left of an error after m batches; the ratio of neighbours gives the slope back", _decay(nu), "L(m) = "),
         Step("All batches together: put back, with T(1) = V/n", _closed(nu), "T(m) = "),
         Step("By Gamma(j + x) ~ Gamma(j) j^x a term of the sum falls like j to the power", -2 * alpha),
@@ -244,7 +246,7 @@ STREAM = Theorem(
     _prove,
     (
         Printed(
-            _closed(Integer(0)),
+            lambda: _closed(Integer(0)),
             "Amin2026, Theorem 1",
             "for noise that does not depend on the model: the leading order in 1/n, exact where alpha = 1 + v2",
             "=",

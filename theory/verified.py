@@ -8,6 +8,7 @@ learner is the mean of label times point, of two Gaussian classes about :math:`\
 from __future__ import annotations
 
 import math
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -91,11 +92,11 @@ def verification(p: Any, verifier: Verifier) -> Verification:
     def told(expression: Expr, **given: float) -> Any:
         return inside(evaluate(expression, values | {LETTERS[name]: value for name, value in given.items()}), *ranges)
 
-    sign, share, bare = told(KEPT[0]), told(KEPT[1]), told(KEPT[0], phi=1.0, psi=1.0)
+    sign, share, bare = told(kept_labels()[0]), told(kept_labels()[1]), told(kept_labels()[0], phi=1.0, psi=1.0)
     xp = arg.namespace(sign)
     merit = arg.scalar(xp.sign(sign) * told(VERIFICATION.derived.expression))
     unverified = arg.scalar(bare * abs(bare))
-    high, low = (told(each) for each in EDGES)
+    high, low = (told(each) for each in edges())
     most = arg.scalar(xp.clip(xp.where(bare >= 0, high, low), 0.0, 1.0))
     pays = merit > unverified
     threshold = inside(evaluate(THRESHOLD, {letter: values[letter] for letter in (phi, psi)}), *ranges)
@@ -126,7 +127,7 @@ def verified_accuracy(p: Any, verifier: Verifier, *, separation: float, dimensio
     samples = arg.size(owner, "samples", samples, remedy="the labels that were kept")
     if samples > MOST:
         raise arg.refuse(owner, "samples", samples, f"at most {MOST:,}: beyond, verified_accuracy_limit is exact")
-    chance = (1 + evaluate(KEPT[0], {pr: p, phi: keep_right, psi: keep_wrong})) / 2
+    chance = (1 + evaluate(kept_labels()[0], {pr: p, phi: keep_right, psi: keep_wrong})) / 2
     right, weight = _right_labels(samples, chance, float(separation))
     total = 0.0
     for place in range(0, len(right), BLOCK):
@@ -151,7 +152,7 @@ def verified_accuracy_limit(p: Any, verifier: Verifier, *, separation: Any, dime
     arg.positive(owner, "separation", separation, "separation of the classes")
     arg.size(owner, "dimension", dimension, of="dimensions")
     arg.size(owner, "samples", samples)
-    sign = evaluate(KEPT[0], {pr: p, phi: verifier.keep_right, psi: verifier.keep_wrong})
+    sign = evaluate(kept_labels()[0], {pr: p, phi: verifier.keep_right, psi: verifier.keep_wrong})
     told = evaluate(ACCURACY.derived.limit, {r: sign, mu: separation, d: dimension, n: samples})
     return inside(
         told, *_ranges(p, verifier), (separation, 0.0, math.inf), (dimension, 1.0, math.inf), (samples, 1.0, math.inf)
@@ -205,13 +206,21 @@ def _integral(signs: np.ndarray, separation: float, dimension: int, samples: int
     return each.sum(axis=1) * STEP
 
 
-def _kept() -> tuple[Expr, Expr]:
+@cache
+def kept_labels() -> tuple[Expr, Expr]:
     """Mean sign of a kept label, and the share that is kept."""
     right, wrong = pr * phi, (1 - pr) * psi
     return (right - wrong) / (right + wrong), right + wrong
 
 
-RADICAND = (2 * pr - 1) ** 2 + 8 * pr * phi
+def _radicand() -> Expr:
+    return (2 * pr - 1) ** 2 + 8 * pr * phi
+
+
+@cache
+def edges() -> tuple[Expr, Expr]:
+    """Where a verifier pays no more: `_edges` at the root of the radicand."""
+    return _edges(sqrt(_radicand()))
 
 
 def _edges(root: Expr) -> tuple[Expr, Expr]:
@@ -222,27 +231,25 @@ def _edges(root: Expr) -> tuple[Expr, Expr]:
 
 
 LETTERS = {"phi": phi, "psi": psi}
-KEPT = _kept()
 THRESHOLD = psi / (phi + psi)
-EDGES = _edges(sqrt(RADICAND))
 
 
 def _merit() -> Derived:
-    return Derived(factor(KEPT[0] ** 2 * KEPT[1]))
+    return Derived(factor(kept_labels()[0] ** 2 * kept_labels()[1]))
 
 
 def _prove_merit() -> tuple[Step, ...]:
-    sign, share = KEPT
+    sign, share = kept_labels()
     if [simplify(each - THRESHOLD) for each in solve(sign, pr)] != [0]:
         raise Unsolved("the threshold")
     merit = VERIFICATION.derived.expression
     budget = M  # generated labels, of which chi is kept
-    argument = ACCURACY_ARGUMENT.subs(n, chi * budget)
+    argument = accuracy_argument().subs(n, chi * budget)
     by_merit = mu**4 / (mu**2 + d / (budget * a))
     if cancel(argument**2 - by_merit.subs(a, r**2 * chi)) != 0:
         raise Unsolved("accuracy by the merit")
     slope = factor(by_merit.diff(a))
-    left = [rem(fraction(together(gap))[0], y**2 - RADICAND, y) for gap in _gaps(merit)]
+    left = [rem(fraction(together(gap))[0], y**2 - _radicand(), y) for gap in _gaps(merit)]
     if any(expand(each) != 0 for each in left) or not slope.is_positive:
         raise Unsolved(f"the edge where a verifier pays: {left}")
     return (
@@ -260,7 +267,7 @@ def _prove_merit() -> tuple[Step, ...]:
             merit,
             "r^2 chi = ",
         ),
-        Step("The psi of equality", EDGES[1], "psi = "),
+        Step("The psi of equality", edges()[1], "psi = "),
     )
 
 
@@ -270,13 +277,16 @@ def _gaps(merit: Expr) -> tuple[Expr, Expr]:
     return merit.subs(psi, low) - (2 * pr - 1) ** 2, high - low
 
 
-ACCURACY_ARGUMENT = r * mu**2 / sqrt(r**2 * mu**2 + d / n)
+@cache
+def accuracy_argument() -> Expr:
+    """What the leading order of accuracy is Phi of."""
+    return r * mu**2 / sqrt(r**2 * mu**2 + d / n)
 
 
 def _accuracy() -> Derived:
     turned = t / (1 + t**2)
     decay = exp(-(mu**2) * (n * S**2 + 1) * t * turned / 2) * CompoundPower(1 + t**2, -d / 2)
-    return Derived(sin(sqrt(n) * S * mu**2 * turned) * decay / (pi * t), limit=erfc(-ACCURACY_ARGUMENT / sqrt(2)) / 2)
+    return Derived(sin(sqrt(n) * S * mu**2 * turned) * decay / (pi * t), limit=erfc(-accuracy_argument() / sqrt(2)) / 2)
 
 
 def _prove_accuracy() -> tuple[Step, ...]:
@@ -303,7 +313,7 @@ def _prove_accuracy() -> tuple[Step, ...]:
         raise Unsolved("the characteristic function of the scalar product")
     ratio = y * n  # dimensions at one ratio to labels
     mean, length = r * mu**2, r**2 * mu**2 + ((1 - r**2) * mu**2 + ratio) / n
-    if simplify(limit(mean / sqrt(length), n, oo) - ACCURACY_ARGUMENT.subs(d, ratio)) != 0:
+    if simplify(limit(mean / sqrt(length), n, oo) - accuracy_argument().subs(d, ratio)) != 0:
         raise Unsolved("the limit at one ratio")
     return (
         Step(

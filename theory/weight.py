@@ -250,7 +250,7 @@ WEIGHT = Theorem(
     _prove,
     (
         Printed(
-            _as_printed(),
+            _as_printed,
             "He2025 (Gaussian mean, large samples)",
             "exact where v2 = 0; at each size another where the variance depends on the mean",
             "=",
