@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -99,6 +100,75 @@ def test_what_the_theorem_buys_is_the_plan_where_no_plan_errs_less(
     assert plan.check.bound * (1 - 1e-9) <= error <= plan.check.bound * (1 + 1e-5)
     items = plan.bought.sum(0) * budget.prices(given.get("verifier"))
     assert found.size.sum(0) * budget.prices(given.get("verifier")) == pytest.approx(items, abs=0.01 * budget.total)
+
+
+@pytest.mark.parametrize(
+    ("budget", "worth"),
+    [
+        (Budget(200, real=20, synthetic=0.3), 0.5), (Budget(37), 0.5), (Budget(20), 1.0), (Budget(1), 0.5), (Budget(7), 5.0),
+        (Budget(2, real=0.7), 0.5), (Budget(100, real=1000), 500.0), (Budget(30, real=3, synthetic=0.7, training=0.2), 4.0),
+        (Budget(900, real=1.7, synthetic=0.9), 1e4),
+    ],
+)  # fmt: skip
+def test_no_other_purchase_in_whole_items_errs_less(budget: Budget, worth: float) -> None:
+    """All real and synthetic items that the budget buys; of two sources of the same worth and noise each is tried."""
+    plan = optimise(budget, 1, source=theory.Source(worth))
+    real, synthetic = budget.real + budget.training, budget.synthetic + budget.training
+    every = [(r, int((budget.total - r * real + 1e-9) / synthetic)) for r in range(int(budget.total / real + 1e-9) + 1)]
+    best = min(1 / (r + 1 / (1 / s + 1 / worth) if s else max(r, 1e-300)) for r, s in every)
+    assert plan.least <= best * (1 + 2.1e-4) and plan.cost <= budget.total * (1 + 1e-12)
+    assert plan.least >= plan.check.bound * (1 - 1e-12)
+    assert all(plan.least <= other * (1 + 2.1e-4) for other in plan.others.values())
+
+
+def test_two_offers_are_bought_in_whole_items_as_well_as_can_be() -> None:
+    """Every number of real items and of the source's, the rest verified: none tells more by two parts in ten thousand."""
+    budget, source, verifier = Budget(60, synthetic=0.3), theory.Source(9.0), theory.Correction(0.5, 20.0)
+    plan = optimise(budget, 2, source=source, verifier=verifier)
+    noise = verifier.as_source.noise
+    told = [
+        r + (1 / (1 / s + 1 / 9) if s else 0) + (1 / (noise / v + 1 / 20) if v else 0)
+        for r in range(61)
+        for s in range(int((60 - r) / 0.3 + 1e-9) + 1)
+        for v in [int((60 - r - 0.3 * s) / 0.3 + 1e-9)]
+    ]
+    assert plan.least == pytest.approx(1 / max(told), rel=2.1e-4)
+
+
+def test_a_requirement_that_the_best_plan_fills_is_none() -> None:
+    free, required = (optimise(Budget(1000), 3, source=theory.Source(500.0), at_least=each) for each in (None, 1900))
+    assert required.least == free.least and required.bought.tolist() == free.bought.tolist()
+    assert required.portfolio.train is None and required.check.gradient is None
+
+
+def test_items_that_weigh_otherwise_are_told_by_their_generation() -> None:
+    """Four real items with half the weight and two later ones with the other half; three of the source that weigh alike."""
+    size, weight = np.zeros((2, 4)), np.zeros((2, 2, 4))
+    size[:, REAL], size[:, SOURCE] = (4, 2), (1, 2)
+    weight[0, 0, REAL], weight[1, :, REAL], weight[1, :, SOURCE] = 1, 0.25, (1 / 6, 1 / 3)
+    made = theory.Portfolio(size, weight)
+    told = optimise(Budget(9), 1)
+    plan = replace(told, portfolio=made, bought=size.astype(int))
+    assert (
+        "train on 4 real of generation 1 (25 % of the weight), 2 real of generation 2 (25 % of the weight), 3 source (50 %"
+        in (" ".join(plan.lines()))
+    )
+    last = [(each["kind"], each["generation"], each["trained"]) for each in plan.as_record()["batches"][1]]
+    assert last == [("real", 1, 4), ("real", 2, 2), ("source", 1, 1), ("source", 2, 2)]
+
+
+@pytest.mark.parametrize(
+    ("budget", "given", "told"),
+    [
+        (Budget(0.5), {}, "too little for one real item, which costs 1"),
+        (Budget(1, training=0.5), {}, "too little for one real item and the training of 2 models"),
+        (Budget(0.05), {"source": SOURCE_40}, "too little for one item, which costs 0.1"),
+        (Budget(0.5, real=9), {"source": theory.Source(0.0)}, "too little for one real item"),
+    ],
+)
+def test_a_budget_that_trains_no_model_is_refused(budget: Budget, given: dict[str, Any], told: str) -> None:
+    with pytest.raises(theory.InputError, match=told):
+        optimise(budget, 2, **given)
 
 
 @pytest.mark.parametrize(
@@ -199,8 +269,6 @@ def test_where_training_costs_models_that_nobody_asks_for_are_trained_on_next_to
         ("total=10,fake=1", "one of total, real"),
         ("total=10,real=x", "a number"),
         ("total=10,total=11", "once"),
-        ("total=0.5", "too little for one real item"),
-        ("total=1,training=0.5", "too little for one real item"),
     ],
 )
 def test_what_cannot_be_a_budget_is_refused_in_a_line(text: str, told: str) -> None:

@@ -470,10 +470,12 @@ def test_an_answer_says_what_holds_and_nothing_else(
 @pytest.mark.parametrize(
     ("budget", "known", "said", "unsaid"),
     [
-        ("total=100", Known(), ["real 1, synthetic 0.1 (taken where none is said: real=1,synthetic=0.1,", "Spend all 100 and",
+        ("total=100", Known(), ["real 1, synthetic 0.1, verification 0, training 0.", "Spend all 100 and",
          "Planned for 3 generations", "all real, kept: 0.01, the same"], ["of which", "1 times", "source:"]),
         ("total=100.05,real=3", Known(generations=1, worth=30.0), ["source: samples of the source from outside",
          " of 100.05 and"], ["own:", "Planned for"]),
+        ("total=100", Known(generations=2, worth=7.0, correction=theory.Correction(0.75, 9.0)), ["The source is worth 7 real",
+         "a kept one has 0.25 times the variance of a real one"], []),
         ("total=100", Known(generations=2, at_least=300), ["own: samples of the pipeline's own models"], ["source:"]),
     ],
 )  # fmt: skip
@@ -483,7 +485,7 @@ def test_a_budget_says_what_was_assumed_and_what_its_words_mean(
     told = ASKED["budget"].ask(budgets.read(budget), known).answer
     assert [each for each in said if each not in told] == [each for each in unsaid if each in told] == []
     prices = budgets.read("total=100,training=0.5,verification=2").in_words
-    assert "verification 2, training 0.5 (taken where none is said: real=1,synthetic=0.1)." in prices
+    assert prices == "Prices of an item: real 1, synthetic 0.1, verification 2, training 0.5."
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ number of items that every generation must have, the plan is to spend all on rea
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,7 +22,7 @@ from modelcollapse.theory import portfolio as kinds
 
 from .costs import WHOSE, Aim, Budget, read
 from .descent import Free, relaxed_portfolio, solved
-from .outright import best_purchase, outright
+from .outright import best_purchase, outright, whole_purchase
 from .task import Task, missing, unchecked
 from .whole_items import in_whole_items
 
@@ -34,6 +34,7 @@ MEANT = {
     "own": "samples of the pipeline's own models",
     "verified": "those that the verifier kept of the pipeline's own models",
 }
+ALIKE = 0.01  # by how much weights of items of one kind may differ, that are told together
 MOVED = 0.01  # share of the budget that the check of the optimum moves
 
 
@@ -85,16 +86,13 @@ class BudgetPlan:
             self.budget.in_words,
             f"Spend {'all' if spent == total else f'{spent} of'} {total} and keep everything bought:",
         ]
-        for place, row in enumerate(zip(self.bought, self.trained, self.weight, strict=True), start=1):
-            each = list(zip(kinds.KINDS, *row, strict=True))
-            parts = [f"{bought:,} {kind}" for kind, bought, _, _ in each if bought]
-            seen = [
-                f"{trained:,} {kind} ({100 * share:.3g} % of the weight)" for kind, _, trained, share in each if trained
-            ]
+        for place, row in enumerate(self.bought, start=1):
+            parts = [f"{bought:,} {kind}" for kind, bought in zip(kinds.KINDS, row.tolist(), strict=True) if bought]
             judged = self.aim is not Aim.LAST or place == len(self.bought)
             if parts or judged:
                 told = f"buy {', '.join(parts) or 'nothing'}"
-                found.append(f"  generation {place}: {told}" + (f"; train on {', '.join(seen)}" if judged else ""))
+                seen = f"; train on {', '.join(self._seen(place))}" if judged else ""
+                found.append(f"  generation {place}: {told}{seen}")
         if self.portfolio.train is not None:
             found.append(
                 "All items of a model weigh alike, or training on them costs: then parts of a batch may be left out."
@@ -111,9 +109,40 @@ class BudgetPlan:
             found.append("; ".join(meant) + ".")
         if self.all_real:
             found.append(
-                "Nothing synthetic is worth its price: samples of the pipeline's own models repeat what the real data has said. "
+                "Nothing synthetic is worth its price; samples of the pipeline's own models repeat what the real data has said. "
                 "Keep all real items."
             )
+        return found
+
+    def batches(self, model: int) -> list[dict[str, Any]]:
+        """What a model is trained on: items of each kind bought in each generation, and the weight of all of them."""
+        seen = self.portfolio.size if self.portfolio.train is None else self.portfolio.train[model - 1]
+        weight = self.portfolio.weight[model - 1]
+        return [
+            {
+                "kind": name,
+                "generation": each + 1,
+                "trained": int(seen[each, kind]),
+                "weight": float(weight[each, kind]),
+            }
+            for kind, name in enumerate(kinds.KINDS)
+            for each in np.flatnonzero(weight[:, kind]).tolist()
+        ]
+
+    def _seen(self, model: int) -> list[str]:
+        """The same in words; items of a kind that weigh alike are told together."""
+        found, every = [], self.batches(model)
+        for kind in dict.fromkeys(each["kind"] for each in every):
+            own = [each for each in every if each["kind"] == kind]
+            by_item = [each["weight"] / each["trained"] for each in own]
+            if max(by_item) <= (1 + ALIKE) * min(by_item):
+                total, share = (sum(each[name] for each in own) for name in ("trained", "weight"))
+                found.append(f"{total:,} {kind} ({100 * share:.3g} % of the weight)")
+            else:
+                found += [
+                    f"{each['trained']:,} {kind} of generation {each['generation']} ({100 * each['weight']:.3g} % of the weight)"
+                    for each in own
+                ]
         return found
 
     def as_record(self) -> dict[str, Any]:
@@ -126,6 +155,7 @@ class BudgetPlan:
                 name: [dict(zip(kinds.KINDS, row, strict=True)) for row in table.tolist()]
                 for name, table in tables.items()
             },
+            "batches": [self.batches(model) for model in range(1, len(self.bought) + 1)],
             "cost": self.cost,
             "error": self.error.tolist(),
             "least": self.least,
@@ -186,15 +216,10 @@ def optimise(
     required = 0 if at_least is None else arg.size(own, "at_least", at_least, of="items")
     task = Task(generations, budget, source, verifier, required, pooled or required > 0, aim, float(v2))
     task.check()
-    at_once = outright(task)
-    found, gradient = solved(task) if at_once is None else (at_once, None)
-    relaxed = relaxed_portfolio(task, found)
-    portfolio = in_whole_items(task, relaxed)
+    task, portfolio, found, gradient = _planned(task, pooled=pooled)
     moments = task.errors(portfolio)
-    least = task.aimed(moments)
     bound = best_purchase(task).error
-    best = task.aimed(task.errors(relaxed))
-    least, best = float(least), float(best)
+    least, best = (float(task.aimed(each)) for each in (moments, task.errors(relaxed_portfolio(task, found))))
     check = Check(bound * variance, least / bound - 1, gradient, _exchange(task, found), least / best - 1)
     seen = portfolio.size[None] * task.allowed if portfolio.train is None else portfolio.train
     return BudgetPlan(
@@ -202,6 +227,23 @@ def optimise(
         portfolio.weight.sum(1), task.cost(portfolio), moments * variance, least * variance,
         {name: error * variance for name, error in _others(task).items()}, check,
     )  # fmt: skip
+
+
+def _planned(task: Task, *, pooled: bool) -> tuple[Task, theory.Portfolio, Free, float | None]:
+    """What is planned for, the plan in whole items, what it was made of, and the slope where Adam stopped.
+
+    A requirement that the best plan without it fills is none. In whole items the purchase is tried beside Adam's plan.
+    """
+    free = replace(task, required=0, pooled=pooled)
+    at_once, whole = outright(free), whole_purchase(free)
+    if at_once is not None and whole is not None and task.filled(whole):
+        return free, whole, at_once, None
+    found, gradient = solved(task)
+    plans = [in_whole_items(task, relaxed_portfolio(task, found)), whole_purchase(task)]
+    able = [each for each in plans if each is not None and task.filled(each)]
+    if not able:
+        raise arg.refuse("optimise", "budget", task.budget.total, "too little for whole items: give more")
+    return task, min(able, key=lambda each: float(task.aimed(task.errors(each)))), found, gradient
 
 
 def _exchange(task: Task, free: Free) -> float:
@@ -232,7 +274,7 @@ def _others(task: Task) -> dict[str, float]:
                                ("equal parts, replaced", even, new)):  # fmt: skip
         items = shares / task.budget.prices(task.verifier)
         use = (task.allowed & kept & (shares > 0)).astype(float)
-        size = items * task.budget.total / (1 + task.budget.training * (use * items).sum())
+        size = np.floor(items * task.budget.total / (1 + task.budget.training * (use * items).sum()) * (1 + 1e-12))
         seen = use * size
         if (task.required and np.any(seen[1:].sum((1, 2)) < task.required)) or np.any(seen.sum((1, 2)) == 0):
             continue

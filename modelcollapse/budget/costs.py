@@ -46,21 +46,12 @@ class Budget:
             raise arg.refuse(
                 "Budget", "total", self.total, f"buys more than 2^53 items at {cheapest:g} each: give less"
             )
-        if self.total < self.real + self.training:
-            raise arg.refuse(
-                "Budget",
-                "total",
-                self.total,
-                f"too little for one real item, which costs {self.real + self.training:g}",
-            )
 
     @property
     def in_words(self) -> str:
-        """What items cost, and how to say it otherwise."""
+        """What items cost, all that there is to say."""
         costs = [(name, getattr(self, name)) for name in ("real", "synthetic", "verification", "training")]
-        told = ", ".join(f"{name} {cost:,.10g}" for name, cost in costs if cost or name == "synthetic")
-        assumed = [f"{name}={cost:g}" for name, cost in costs if cost == getattr(Budget, name)]
-        return f"Prices of an item: {told}" + (f" (taken where none is said: {','.join(assumed)})." if assumed else ".")
+        return f"Prices of an item: {', '.join(f'{name} {cost:,.10g}' for name, cost in costs)}."
 
     def prices(self, verifier: theory.Correction | None) -> np.ndarray:
         """(4,) what an item of each of the `theory.portfolio` kinds costs until it can be trained on."""

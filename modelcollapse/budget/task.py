@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from modelcollapse import theory
+from modelcollapse.terminal import counted
 from modelcollapse.theory import arguments as arg
 from modelcollapse.theory import portfolio as kinds
 
@@ -47,7 +48,18 @@ class Task:
         return self.pooled or self.budget.training > 0
 
     def check(self) -> None:
-        """Refuse a requirement that the whole budget cannot fill."""
+        """Refuse a budget that trains no models, and a requirement that the whole budget cannot fill."""
+        budget, some = self.budget, self.source is not None and self.source.worth > 0
+        first = min(budget.real, budget.synthetic) if some else budget.real
+        if budget.total < (least := first + self.generations * budget.training):
+            models = f" and the training of {counted(self.generations, 'model')} on it" if budget.training else ""
+            kind = "item" if some else "real item"
+            raise arg.refuse(
+                "Budget",
+                "total",
+                budget.total,
+                f"too little for one {kind}{models}, which cost{'' if models else 's'} {least:g}",
+            )
         cheap = self.required * (self.budget.synthetic + (self.generations - 1) * self.budget.training)
         if (
             self.generations > 1
@@ -81,6 +93,12 @@ class Task:
                 return errors.mean()
             case Aim.WORST:
                 return errors.max()
+
+    def filled(self, portfolio: theory.Portfolio) -> bool:
+        """Whether every later model is trained on as many items as it must be, and the budget holds."""
+        seen = portfolio.size[None] * (portfolio.weight > 0) if portfolio.train is None else portfolio.train
+        enough = bool(np.all(seen[1:].sum((1, 2)) >= self.required))
+        return enough and self.cost(portfolio) <= self.budget.total * (1 + 1e-9)
 
     def cost(self, portfolio: theory.Portfolio) -> float:
         """What the portfolio costs, training included."""

@@ -13,6 +13,7 @@ from .task import Task
 
 CRUMB, SIMPLER = 0.01, 2e-4  # share of the budget below which a purchase may go; how much more a simpler plan may err
 ALL = 0.99  # of a batch: so near to all of it that all of it is used
+LEAST_WEIGHT = 1e-6  # in a model, below which a batch is not seen
 MOST_CELLS = 8  # purchases among which whole items are exchanged, the dearest
 
 
@@ -23,7 +24,7 @@ def in_whole_items(task: Task, relaxed: theory.Portfolio) -> theory.Portfolio:
     per_item = relaxed.weight / np.where(seen > 0, seen, 1.0)
     size = np.floor(relaxed.size + 1e-6)
     if not task.pooled:
-        size *= (relaxed.weight > 1e-6).any(axis=0)  # what no model listens to is not bought
+        size *= (relaxed.weight > LEAST_WEIGHT).any(axis=0)  # what no model listens to is not bought
     if not size[0].any():
         size[0, kinds.REAL] = 1.0
     share = np.where(share > ALL, 1.0, share)
@@ -50,6 +51,8 @@ def in_whole_items(task: Task, relaxed: theory.Portfolio) -> theory.Portfolio:
     def weighed(size: np.ndarray, seen: np.ndarray, weight: np.ndarray) -> theory.Portfolio:
         empty = weight.sum((1, 2)) == 0
         weight = np.where(empty[:, None, None], seen, weight)
+        weight = weight / weight.sum((1, 2), keepdims=True)
+        weight = np.where(weight < LEAST_WEIGHT, 0.0, weight)
         weight = weight / weight.sum((1, 2), keepdims=True)
         return theory.Portfolio(size, weight, np.where(weight > 0, seen, 0.0) if task.partial else None)
 

@@ -133,7 +133,10 @@ def command(
         str | None, _asks("With --budget: a verifier as means feel it, contraction,worth[,share that it keeps].")
     ] = None,
     at_least: Annotated[
-        str | None, _asks("With --budget: how many items every later model is trained on, at least.")
+        str | None,
+        _asks(
+            "With --budget: how many items every later model is trained on, at least. More than is best: then all weigh alike."
+        ),
     ] = None,
     share: Annotated[
         str | None,
