@@ -154,11 +154,16 @@ def check_chains(chains: str, seed: int, budget: float) -> int:
 
 def simulated(names: list[str] | None, chains: int, seed: int, budget: float) -> list[Any]:
     """The verdicts on the theorems that are named, or on all."""
-    runtime.use_double()
-    from modelcollapse import refusals, verify
+    from modelcollapse import refusals
+    from modelcollapse.theory import ledger
 
     with refusals.of({"name": names}, {}):
-        selected = verify.chosen(names)
+        for name in names or ():  # refused before JAX is read
+            ledger.named(name)
+    runtime.use_double()
+    from modelcollapse import verify
+
+    selected = verify.chosen(names)
     verdicts = []
     with bar("simulating chains") as moved:
         for verdict in verify.verify(selected, chains=chains, seed=seed, budget=budget):
