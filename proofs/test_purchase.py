@@ -101,6 +101,14 @@ def test_one_offer_is_the_closed_form_and_what_is_worthless_changes_nothing():
         assert (real, none) == (0, 0) and 0.25 * some + 0.1 * rest == pytest.approx(total)
 
 
+def test_what_has_no_noise_is_worth_all_of_itself_for_next_to_nothing():
+    """A verifier that shows its centre: 20 real samples for no money, beside 200 samples of a source that 100 buys."""
+    offers = (theory.Source(1e6, 1.0), 0.5), (theory.Source(20.0, np.finfo(float).tiny), 0.5)
+    _, (some, free), error = purchase.purchase_of_several(100.0, 1.0, offers)
+    assert 1 / error == pytest.approx(20 + 200 / (1 + 200 / 1e6), rel=1e-12)
+    assert some == pytest.approx(200, rel=1e-12) and 0 <= free < 1e-100
+
+
 def test_under_jax_the_same_with_slopes_and_nan_where_it_would_be_refused():
     def ask(total, real, synthetic, worth, noise):
         return theory.optimal_purchase(total, real, synthetic, theory.Source(worth, noise))

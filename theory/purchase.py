@@ -80,6 +80,7 @@ def optimal_purchase(total: Any, real: Any, synthetic: Any, source: Source, vari
     return Purchase(*(arg.scalar(nan_unless(each, allowed)) for each in (left, number, error)))
 
 
+@np.errstate(all="ignore")  # what overflows is inf
 def purchase_of_several(
     total: float, real: float, offers: tuple[tuple[Source, float], ...], variance: float = 1.0
 ) -> Purchase:
@@ -112,7 +113,7 @@ def purchase_of_several(
         for active in range(1, len(finite) + 1):  # the cheapest ones at their first sample
             some = finite[:active]
             root = total + sum(price * s.worth * s.noise for s, price in some)
-            level = (root / sum(s.worth * math.sqrt(s.noise * price) for s, price in some)) ** 2
+            level = float(np.square(root / sum(s.worth * math.sqrt(s.noise * price) for s, price in some)))
             following = finite[active][0].noise * finite[active][1] if active < len(finite) else math.inf
             if level <= following:
                 break

@@ -240,10 +240,10 @@ def _planned(task: Task, *, pooled: bool) -> tuple[Task, theory.Portfolio, Free,
         return free, whole, at_once, None
     found, gradient = solved(task)
     plans = [in_whole_items(task, relaxed_portfolio(task, found)), whole_purchase(task)]
-    able = [each for each in plans if each is not None and task.filled(each)]
+    able = [(float(task.aimed(task.errors(each))), each) for each in plans if each is not None and task.filled(each)]
     if not able:
-        raise arg.refuse("optimise", "budget", task.budget.total, "too little for whole items: give more")
-    return task, min(able, key=lambda each: float(task.aimed(task.errors(each)))), found, gradient
+        raise arg.refuse("Budget", "total", task.budget.total, "too little for whole items: give more")
+    return task, min(able, key=lambda each: each[0])[1], found, gradient
 
 
 def _exchange(task: Task, free: Free) -> float:

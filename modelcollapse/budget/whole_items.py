@@ -25,10 +25,11 @@ def in_whole_items(task: Task, relaxed: theory.Portfolio) -> theory.Portfolio:
     size = np.floor(relaxed.size + 1e-6)
     if not task.pooled:
         size *= (relaxed.weight > LEAST_WEIGHT).any(axis=0)  # what no model listens to is not bought
-    if not size[0].any():
-        size[0, kinds.REAL] = 1.0
-    share = np.where(share > ALL, 1.0, share)
     prices, training = task.budget.prices(task.verifier), task.budget.training
+    if not size[0].any():
+        real = prices[kinds.REAL] + task.generations * training <= task.budget.total
+        size[0, kinds.REAL if real else kinds.SOURCE] = 1.0
+    share = np.where(share > ALL, 1.0, share)
 
     def made(size: np.ndarray) -> theory.Portfolio:
         seen = np.floor(share * size[None] + 1e-6) * task.allowed
@@ -50,10 +51,8 @@ def in_whole_items(task: Task, relaxed: theory.Portfolio) -> theory.Portfolio:
 
     def weighed(size: np.ndarray, seen: np.ndarray, weight: np.ndarray) -> theory.Portfolio:
         empty = weight.sum((1, 2)) == 0
-        weight = np.where(empty[:, None, None], seen, weight)
-        weight = weight / weight.sum((1, 2), keepdims=True)
-        weight = np.where(weight < LEAST_WEIGHT, 0.0, weight)
-        weight = weight / weight.sum((1, 2), keepdims=True)
+        weight = _shares(np.where(empty[:, None, None], seen, weight))
+        weight = _shares(np.where(weight < LEAST_WEIGHT, 0.0, weight))
         return theory.Portfolio(size, weight, np.where(weight > 0, seen, 0.0) if task.partial else None)
 
     def lacking(portfolio: theory.Portfolio) -> np.ndarray:
@@ -84,6 +83,12 @@ def in_whole_items(task: Task, relaxed: theory.Portfolio) -> theory.Portfolio:
     full = _spent(task, portfolio, made)
     simple = _spent(task, _without_crumbs(task, portfolio, made), made)
     return simple if task.aimed(task.errors(simple)) <= (1 + SIMPLER) * task.aimed(task.errors(full)) else full
+
+
+def _shares(weight: np.ndarray) -> np.ndarray:
+    """Weights (T, T, 4) that sum to one in each model that has any."""
+    total = weight.sum((1, 2), keepdims=True)
+    return weight / np.where(total > 0, total, 1.0)
 
 
 def _without_crumbs(task: Task, portfolio: theory.Portfolio, made: Any) -> theory.Portfolio:
