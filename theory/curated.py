@@ -61,8 +61,9 @@ def curated_share(p0: Any, share: Any, curation: Curation) -> Any:
         )
         for each, kept in zip(_roots_of(a, b, y), (True, False), strict=True)
     )
-    missing = (truth == 0) & (told[1] <= 0)  # what nobody has is not chosen
-    settled = xp.where(missing, 0.0, xp.minimum(xp.maximum(xp.where(dilutes, near, far), truth), 1.0))
+    stays = xp.where(dilutes, near, far)
+    stays = xp.where(stays < truth, truth, xp.where(stays > 1, 1.0, stays))  # by rounding
+    settled = xp.where((truth == 0) & (told[1] <= 0), 0.0, stays)  # what nobody has is not chosen
     result = xp.where(favoured, settled, 1 - settled)
     return arg.scalar(inside(result, (p0, 0.0, 1.0), (share, 0.0, 1.0)))
 
