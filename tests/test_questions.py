@@ -452,7 +452,6 @@ def test_a_verifier_does_not_pay_where_learners_end_up_wrong(capsys: pytest.Capt
         ("detector", (1e-15, 1e-15), Known(share=0.7), "The detector never pays: it", "less for each item than -"),
         ("detector", (0.3, 0.3), Known(share=0.7), "Records pay where they cost less for each item than 0.21 of", "than 0 of"),
         ("detector", (0.9, 0.3), Known(share=0.0), "All items are of one kind: neither a detector nor records pay.", "less for"),
-        ("batches", (1,), Known(real=1000), "generation 2 errs", "generation 1 "),
         ("worth", 0.25, Known(real=1), "Beside 1 real sample no synthetic one helps", "0.14"),
         ("worth", 1.0, Known(real=2), "1 synthetic one is best, 33.33 % of the data: the error is 88.89 % of that of real "
          "data alone; up to 2 are", "0.67"),  # (2 + 1)/9 + 1/9 = 4/9 of 1/2
