@@ -88,7 +88,7 @@ def _correction(name: str, text: str) -> Any:
     from modelcollapse import theory
 
     numbers = _several(2, 3, "contraction,worth or contraction,worth,keep, as 0.5,1000,0.7", _letters)(name, text)
-    if numbers[1] == 0:
+    if numbers[1] <= 0:
         raise refused(name, text, "its second number is a worth in real samples, above 0, inf without bias")
     try:
         return theory.Correction(*numbers)
@@ -133,6 +133,25 @@ def _size(name: str, text: str) -> tuple[float, ...]:
     return tuple(_part(name, text, part, whole if place < 2 else number) for place, part in enumerate(parts))
 
 
+def _curation(name: str, text: str) -> tuple[float, ...]:
+    """A reward, among how many one is chosen, and the share of a trait."""
+    parts = _several(1, 3, "reward or reward,choices or reward,choices,trait, as 1,2,0.01", lambda _, part: part)(
+        name, text
+    )
+    return tuple(_part(name, text, part, _letters if place else _reward) for place, part in enumerate(parts))
+
+
+def _reward(name: str, text: str) -> float:
+    """How much more is given for a trait."""
+    from modelcollapse.theory.curated import MOST_ADVANTAGE
+
+    within = f"give a reward from -{MOST_ADVANTAGE:g} to {MOST_ADVANTAGE:g}: how much more is given for the trait"
+    value = number(name, text, within)
+    if abs(value) > MOST_ADVANTAGE:
+        raise refused(name, text, within)
+    return value
+
+
 def _value(name: str, text: str, said: Mapping[str, Any]) -> Any:
     """What was typed of a question, as it takes it; of snapshots the unit is said beside them."""
     if name != "snapshots":
@@ -165,7 +184,7 @@ READ: dict[str, Callable[[str, str], Any]] = {
     "replaceable": fraction,
     "phases": lambda name, text: text,
     "budget": _budget,
-    "curation": _several(1, 3, "reward or reward,choices or reward,choices,trait, as 1,2,0.01", _letters),
+    "curation": _curation,
 }
 
 

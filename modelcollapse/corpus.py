@@ -36,6 +36,8 @@ import numpy as np
 
 from modelcollapse.theory.arguments import refuse, shown
 
+from .terminal import counted
+
 CHUNK = 1 << 20  # bytes that are read at once
 SHOWN, WIDTH = 10, 40  # tokens that a corpus keeps as text, and letters of each
 MOST = 2**63 - 1  # what 64 bits can count
@@ -133,7 +135,8 @@ def documents(spec: str, *, unit: Unit = Unit.WORDS) -> list[Counter[str]]:
 
 def _corpus(name: str, unit: str, counts: Counter[str], sha256: str) -> Corpus:
     if counts.total() < 2:
-        raise UnfitError(f"it holds {counts.total()} {unit}: name one that holds at least 2, or count --unit bytes")
+        held = counted(counts.total(), unit.removesuffix("s"))
+        raise UnfitError(f"it holds {held}: name one that holds at least 2, or count --unit bytes")
     descending = np.sort(np.fromiter(counts.values(), np.int64))[::-1]
     descending.setflags(write=False)
     tokens = tuple(_label(token) for token, _ in counts.most_common(SHOWN))
@@ -256,7 +259,9 @@ def _counted(chunks: Iterable[bytes], path: str, column: str | None, unit: Unit)
     """Counts by token, and what a token is."""
     suffix = os.path.splitext(path)[1].lower()
     if column is not None and suffix not in (".jsonl", ".ndjson"):
-        raise UnfitError(f"only .jsonl has columns: drop {shown(':' + column)}")
+        if suffix == ".parquet":
+            raise UnfitError("a .parquet is not read here: write its texts to a .jsonl")
+        raise UnfitError(f"only .jsonl and .parquet have columns: drop {shown(':' + column)}")
     match suffix, unit:
         case ((".csv" | ".tsv"), Unit.WORDS):
             return _table(chunks, tabs=suffix == ".tsv"), "samples"

@@ -37,7 +37,7 @@ class Pipeline:
     @property
     def wanted(self) -> float:
         """How much worse the error may become."""
-        return fraction("tolerance", "0.1" if self.tolerance is None else self.tolerance)
+        return fraction("tolerance", "0.1" if self.tolerance is None else self.tolerance, WITHIN)
 
 
 def order_plan(pipeline: Pipeline, order: str, others: Mapping[str, Any]) -> tuple[OrderPlan, dict[str, Any]]:
@@ -80,8 +80,7 @@ def made(pipeline: Pipeline) -> Plan:
     if last > MOST_GENERATIONS:
         raise refused("generations", pipeline.generations, f"at most {MOST_GENERATIONS:,} generations")
     if not 0 < wanted <= MOST_TOLERANCE:
-        remedy = f"how much worse the error may become, above 0 and at most {MOST_TOLERANCE:,}: 0.1 is 10 %"
-        raise refused("tolerance", pipeline.tolerance, remedy)
+        raise refused("tolerance", pipeline.tolerance, WITHIN)
     sizes: dict[str, Any] = {
         "synthetic": whole("synthetic", pipeline.synthetic),
         "train": whole("train", pipeline.train),
@@ -121,17 +120,23 @@ def _numbers(pipeline: Pipeline) -> tuple[int, int, float]:
         about = next((f"--{name} {value}" for name, value in vars(pipeline).items() if value is not None), "plan")
         raise InputError(f"{about}: {missing} is missing: name a --corpus, or give --real N and --vocabulary V")
     items, tokens = whole("real", pipeline.real), whole("vocabulary", pipeline.vocabulary)
-    exponent = number("zipf", "1" if pipeline.zipf is None else pipeline.zipf)
+    law = f"an exponent from 0 (all tokens alike) to {MOST_ZIPF}"
+    exponent = number("zipf", "1" if pipeline.zipf is None else pipeline.zipf, law)
     if items < 2:
         raise refused("real", pipeline.real, "give at least 2 real samples: with fewer there is nothing to plan")
     if tokens > MOST_TOKENS:
         raise refused("vocabulary", pipeline.vocabulary, f"at most {MOST_TOKENS:,} different tokens")
     if not 0 <= exponent <= MOST_ZIPF:
-        raise refused("zipf", pipeline.zipf, f"an exponent from 0 (all tokens alike) to {MOST_ZIPF}")
+        raise refused("zipf", pipeline.zipf, law)
     return items, tokens, exponent
 
 
 MOST_TOKENS, MOST_ZIPF, MOST_GENERATIONS, MOST_TOLERANCE = 10_000_000, 100, 1000, 1_000_000
+WITHIN = f"how much worse the error may become, above 0 and at most {MOST_TOLERANCE:,}: 0.1 is 10 %"
+FORMS = (
+    "name a text file, a .jsonl or .parquet[:column], a .csv of counts, hf:name[:column], builtin:pydoc, builtin:stdlib, "
+    "source:markov, or - for standard input"
+)
 MOST_WORK = 200_000_000  # tokens times generations of a plan: some minutes
 
 
@@ -150,14 +155,15 @@ def read(corpus: str, unit: str | None) -> Corpus:
                 return corpora.count(corpus, documents(corpus), wanted)
             return corpora.read(corpus, unit=wanted, progress=moved)
         except InputError as problem:
-            raise refused("corpus", corpus, problem.remedy) from None
+            raise refused("corpus", corpus, problem.remedy.replace(corpora.FORMS, FORMS)) from None
 
 
 def _is_documents(corpus: str) -> bool:
     """Whether what is named comes as documents: parquet, a data set of the hub, docstrings, a known source."""
     if os.path.exists(corpus):
         return corpus.lower().endswith(".parquet")
-    return corpus.startswith(("hf:", "source:")) or corpus == "builtin:stdlib" or ".parquet:" in corpus.lower()
+    builtin = corpus.startswith("builtin:") and corpus != "builtin:pydoc"
+    return builtin or corpus.startswith(("hf:", "source:")) or ".parquet:" in corpus.lower()
 
 
 def unit_of(text: str | None) -> Unit:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from modelcollapse.theory import InputError
 
 from . import corpus
-from .terminal import refused
+from .terminal import counted, refused
 
 TRAINED = "trained"
 FORM = f"before.txt,after.txt and then, where they are the very data that models were trained on, {TRAINED}"
@@ -42,6 +42,7 @@ def read(text: str, unit: corpus.Unit = corpus.Unit.WORDS) -> Snapshots:
         except InputError as problem:
             raise refused("snapshots", name, problem.remedy or str(problem)) from None
         if (total := sum(each.total() for each in both[-1])) < 2:
-            raise InputError(f"--snapshots {name}: it holds {total} {unit.value}: a snapshot holds at least 2")
+            held = counted(total, unit.value.removesuffix("s"))
+            raise InputError(f"--snapshots {name}: it holds {held}: a snapshot holds at least 2")
     before, after = both
     return Snapshots(before, after, trained=trained)

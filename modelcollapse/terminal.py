@@ -35,26 +35,28 @@ MOST = 2**53  # whole numbers are exact up to here
 LEAST_SIZE, MOST_SIZE = 1e-15, 1e100  # of a number that is not 0
 
 
-def number(name: str, text: str) -> float:
-    """A number that can be computed with."""
-    return _computable(name, text, _finite(name, text))
+def number(name: str, text: str, within: str = "") -> float:
+    """A number that can be computed with. ``within``: the remedy of who knows its range."""
+    tiny = f"give 0, or a number of at least {LEAST_SIZE:g} in size"
+    return _computable(name, text, _finite(name, text, within=within), within, tiny)
 
 
-def _computable(name: str, text: str, value: float) -> float:
+def _computable(name: str, text: str, value: float, within: str, tiny: str) -> float:
     if value and abs(value) < LEAST_SIZE:
-        raise refused(name, text, f"give 0, or a number of at least {LEAST_SIZE:g} in size")
+        raise refused(name, text, tiny)
     if abs(value) > MOST_SIZE:
-        raise refused(name, text, f"give a number of at most {MOST_SIZE:g} in size")
+        raise refused(name, text, within or f"give a number of at most {MOST_SIZE:g} in size")
     return value
 
 
-def fraction(name: str, text: str) -> float:
-    """A part of something, or more than all of it, as people write it: 0.1 or 10%.
+def fraction(name: str, text: str, within: str = "") -> float:
+    """A part of something, or more than all of it, as people write it: 0.1 or 10%. ``within`` as of a `number`.
 
     >>> fraction("tolerance", "0.1"), fraction("tolerance", "10%"), fraction("tolerance", "250 %")
     (0.1, 0.1, 2.5)
     """
-    return _computable(name, text, _finite(name, text, "such as 0.1 or 10%", in_hundreds))
+    value = _finite(name, text, "such as 0.1 or 10%", in_hundreds, within)
+    return _computable(name, text, value, within, f"give a number of at least {LEAST_SIZE:g}")
 
 
 def in_hundreds(text: str) -> float:
@@ -63,13 +65,19 @@ def in_hundreds(text: str) -> float:
     return float(plain.removesuffix("%")) / (100 if plain.endswith("%") else 1)
 
 
-def _finite(name: str, text: str, like: str = "like 1000 or 1e6", read: Callable[[str], float] = float) -> float:
+def _finite(
+    name: str,
+    text: str,
+    like: str = "like 1000 or 1e6",
+    read: Callable[[str], float] = float,
+    within: str = "",
+) -> float:
     try:
         value = read(text)
     except ValueError:
         raise refused(name, text, f"give a number, {like}") from None
     if not math.isfinite(value):
-        raise refused(name, text, "give a finite number")
+        raise refused(name, text, within or "give a finite number")
     return value
 
 
@@ -99,11 +107,15 @@ def amount(number: float) -> str:
 def counted(number: float, thing: str, things: str = "") -> str:
     """A number of things, one or many.
 
-    >>> counted(1, "generation"), counted(1234, "new real sample"), counted(0, "batch", "batches")
-    ('1 generation', '1,234 new real samples', '0 batches')
+    >>> counted(1, "generation"), counted(1234, "new real sample"), counted(0, "batch", "batches"), counted(0.999, "day")
+    ('1 generation', '1,234 new real samples', '0 batches', '1 day')
     """
     many = things or f"{thing}s"
-    return f"any number of {many}" if math.isinf(number) else f"{amount(number)} {thing if number == 1 else many}"
+    return (
+        f"any number of {many}"
+        if math.isinf(number)
+        else f"{amount(number)} {thing if amount(number) == '1' else many}"
+    )
 
 
 def be(number: float) -> str:
@@ -112,7 +124,7 @@ def be(number: float) -> str:
     >>> be(1), be(2), be(float("inf"))
     ('is', 'are', 'is')
     """
-    return "is" if number == 1 or math.isinf(number) else "are"
+    return "is" if math.isinf(number) or amount(number) == "1" else "are"
 
 
 def speak_plainly() -> None:

@@ -45,6 +45,16 @@ def test_the_share_stays_where_it_is(p0, share, reward, choices):
         assert abs(after - found) <= 1e-12 * max(found, float(after)) + 1e-15 * (1 + abs(slope))
 
 
+@pytest.mark.parametrize("choices", [2, math.inf])
+@pytest.mark.parametrize("reward", [-300.0, -5.0, 0.0, 1.0, 40.0, 300.0])
+@pytest.mark.parametrize("share", [0.0, 0.5, 0.7, 1 - 2**-53])
+def test_what_nobody_has_stays_away_and_what_all_have_stays(share, reward, choices):
+    """Both ends are kept by the map, whatever is rewarded; with no reward every share is."""
+    curation = theory.Curation(reward, choices)
+    assert [float(theory.curated_share(p0, share, curation)) for p0 in (0.0, 1.0)] == [0.0, 1.0]
+    assert theory.curated_share(0.25, share, theory.Curation(0.0, choices)) == 0.25
+
+
 @pytest.mark.parametrize("choices", [2, 3, 8, math.inf])
 @pytest.mark.parametrize("reward", [0.5, 1.0, 4.0])
 def test_above_the_threshold_the_rarest_trait_is_not_rare(choices, reward):
@@ -129,6 +139,10 @@ def test_arrays_traces_and_refusals():
         slope = float(jax.grad(lambda each, best=best: theory.curated_share(0.1, each, best))(share))
         ahead, behind = (theory.curated_share(0.1, share + sign * 1e-6, best) for sign in (1, -1))
         assert slope == pytest.approx((ahead - behind) / 2e-6, rel=1e-5, abs=1e-8)
+    rare = jax.grad(lambda p0: theory.curated_share(p0, 0.3, pairs))(0.0)
+    assert rare == pytest.approx(0.7 / (1 - 0.6 * math.e / (1 + math.e)), rel=1e-12)
+    reward = jax.grad(lambda r: theory.curated_share(0.2, 0.9, theory.Curation(r, 2)))(0.0)
+    assert reward == pytest.approx(0.9 * 0.2 * 0.8 / 2 / 0.1, rel=1e-12)  # alpha x (1-x)/2 over 1-alpha
     assert math.isnan(float(jax.jit(lambda share: theory.curated_share(0.1, share, pairs))(1.5)))
     np.testing.assert_allclose(
         theory.runaway_share(theory.Curation(np.array([0.0, 1.0]), 2)), [1, (1 + math.e) / (2 * math.e)]

@@ -48,6 +48,13 @@ def test_enough_and_one_fewer_is_not(family, synthetic, share, kind):
         assert kept(family, make(real + more, synthetic)) >= wanted
 
 
+def test_a_share_near_all_has_its_number():
+    """Beside one synthetic sample 1/(N+1) of the diversity is lost: more than 2^53, and a number all the same."""
+    family = theory.Categorical([0.5, 0.5])
+    assert theory.min_real(family, theory.FreshReal(1, 1), 0.9) == 9
+    assert theory.min_real(family, theory.FreshReal(1, 1), 0.9999999999999999) == 10**16 - 1
+
+
 @pytest.mark.parametrize(("share", "fresh", "fixed"), [(0.5, 0.5, 2.5), (0.9, 4.5, 14.5), (0.99, 49.5, 149.5)])
 def test_absolute_numbers(share, fresh, fixed):
     """rho/(2(1-rho)) of fresh real samples, (2+rho)/(2(1-rho)) of fixed ones: whatever the synthetic number."""

@@ -125,6 +125,19 @@ def test_a_detector_lies_between_nothing_and_everything_known(share, true, false
     assert told <= unknown / max(1 - share, least, 1e-300) * slack  # as in print
 
 
+def test_what_a_detector_adds_keeps_its_digits():
+    """By hand (1-f)^2 f^2 (q1-q0)^2/(q(1-q)), q real calls in all; 0 where nothing is told apart."""
+    assert [provenance.added(share, theory.Detector(1e-15, 1e-15)) for share in (0.0, 0.7, 1.0)] == [0, 0, 0]
+    assert [provenance.added(share, theory.Detector(0.9, 0.2)) for share in (0, 1)] == [0, 0]
+    assert provenance.added(0.5, theory.Detector(0.75, 0.25)) == 1 / 16 and provenance.added(
+        0.7, theory.Known()
+    ) == pytest.approx(0.21, rel=1e-14)
+    assert provenance.added(0.5, theory.Detector(3e-15, 1e-15)) == pytest.approx(1.25e-16, rel=1e-12)
+    for one in (theory.Detector(0.9, 0.2), theory.Scores([0.3, 0.6, 0.1], [0.05, 0.15, 0.8]), theory.Unknown()):
+        gap = theory.information(0.3, one) - theory.information(0.3, theory.Unknown())
+        assert provenance.added(0.3, one) == pytest.approx(gap, abs=1e-15)
+
+
 def test_the_bound_is_reached():
     """By one that calls real all items of one kind: true_real = 1, where no output is likelier at a real item than another."""
     for share in (0.2, 0.9):

@@ -223,7 +223,10 @@ def test_a_plan_for_given_numbers_needs_neither_jax_nor_matplotlib() -> None:
         (["plan", "--snapshots", ""], ['--snapshots "": give two files']),
         (["plan", "--pilot", ""], ['--pilot "": name a csv']),
         (["plan", "--recover", "%"], ["--recover %: give a number, such as 0.1 or 10%"]),
-        (["plan", "--real", "100", "--vocabulary", "5", "--tolerance", "inf"], ["--tolerance inf", "finite"]),
+        (
+            ["plan", "--real", "100", "--vocabulary", "5", "--tolerance", "inf"],
+            ["--tolerance inf", "at most 1,000,000"],
+        ),
         (["plan", "--real", "100", "--vocabulary", "5", "--generations", "1.5"], ["--generations 1.5", "whole"]),
         (["plan", "--real", "100", "--vocabulary", "5", "--generations", "1e9"], ["--generations 1e9", "at most"]),
         (["plan", "--real", "100", "--vocabulary", "5", "--train", "101"], ["--train 101", "at most 100 points"]),

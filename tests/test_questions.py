@@ -242,7 +242,7 @@ def test_a_detector_pays_by_what_it_adds(capsys: pytest.CaptureFixture[str]) -> 
     (detected,) = asked(capsys, "--detector", "0.95,0.05", "--share", "0.7")
     assert detected["detector"] == theory.information(0.7, theory.Detector(0.95, 0.05))
     assert (detected["unknown"], detected["records"]) == pytest.approx((0.09, 0.3), rel=1e-14)
-    assert detected["gain"] == detected["detector"] - detected["unknown"]
+    assert detected["gain"] == pytest.approx(detected["detector"] - detected["unknown"], rel=1e-14)
 
 
 def test_batches_are_kept(capsys: pytest.CaptureFixture[str]) -> None:
@@ -380,7 +380,7 @@ def of_phases() -> dict[str, Any]:
          "min-real", ["beside 300", "or 15 kept for good"]),
         ("worth", 1000.0, Known(real=5000), of_a_worth, "worth", ["556", "10 %", "95 %", "1,250 (20 %)"]),
         ("contamination", 0.1, Known(real=600, worth=50.0), of_a_contamination, "contamination",
-         ["more than 556", "no less than 5,000", "at 5,000 twice", "beyond the onset"]),
+         ["more than 556", "never better than 5,000 real samples", "5,000 samples, its error is still", "beyond the onset"]),
         ("sources", 4, Known(worth=30.0),
          lambda: {"sources": 4, "worth_each": 30.0, "worth_independent": 120.0, "worth_same": 30.0}, "worth", ["120"]),
         ("teacher", (200,), Known(real=500), of_a_teacher, "teacher", ["none of them", "up to 334", "125", "89.92 %"]),
@@ -434,6 +434,27 @@ def test_a_verifier_does_not_pay_where_learners_end_up_wrong(capsys: pytest.Capt
          "labels, more than your 1,000", "use the real ones again"),
         ("regenerate", 9000, Known(real=1000, accuracy=0.7, verifier=(0.5, 0.4)), "Leave the verifier out", "filter none"),
         ("regenerate", 9000, Known(real=1000, accuracy=0.7, verifier=(0.9, 0.2)), "more than your", "Leave the verifier out"),
+        ("regenerate", 5000, Known(real=1000, accuracy=0.3, verifier=(0.5, 0.9)), "they teach what is wrong. The verifier makes "
+         "them worse. Unfiltered they too teach what is wrong, as less than one half of them is right: use the real", "-8"),
+        ("regenerate", 5000, Known(real=1000, accuracy=0.3, verifier=(0.9, 0.5)), "Unfiltered they too teach", "worse"),
+        ("regenerate", 5000, Known(real=1000, accuracy=0.3, verifier=(0.7, 0.3)), "as many are right as wrong: they teach "
+         "nothing. Unfiltered they teach what is wrong", "too"),
+        ("regenerate", 5000, Known(real=1000, accuracy=0.7, verifier=(0.2, 0.9)), "the verifier's doing: filter none.", "too"),
+        ("regenerate", 5000, Known(real=1000, accuracy=0.5, verifier=(0.4, 0.5)), "Unfiltered they teach nothing", "too"),
+        ("regenerate", 5000, Known(real=1000, accuracy=0.0, verifier=(1.0, 0.0)), "0 are kept; there is nothing to learn", "nan"),
+        ("verifier", (1.0, 0.0), Known(accuracy=0.0), "it keeps none, and there is nothing to learn from", "nan"),
+        ("verifier", (0.5, 0.9), Known(accuracy=0.3), "verified or not; what the verifier keeps is wrong still", "does the"),
+        ("curation", (40.0, 2.0, 0.0), Known(share=0.5), "a trait of 0 % in truth settles at 0 %.", "nan"),
+        ("curation", (5.0, 2.0, 0.0), Known(share=0.7), "a trait of 0 % in truth settles at 0 %.", "56.56"),
+        ("curation", (1.0, 2.0, 1.0), Known(share=0.5), "a trait of 100 % in truth settles at 100 %.", "100.0"),
+        ("retain", 0.9999999999999999, Known(), "beside 9,007,199,254,740,992 synthetic ones", "inf"),
+        ("retain", 0.9, Known(), "or 15 kept for good, beside any large number", "9,007,199,254,740,992"),
+        ("detector", (1e-15, 1e-15), Known(share=0.7), "The detector never pays: it", "less for each item than -"),
+        ("detector", (0.3, 0.3), Known(share=0.7), "Records pay where they cost less for each item than 0.21 of", "than 0 of"),
+        ("detector", (0.9, 0.3), Known(share=0.0), "All items are of one kind: neither a detector nor records pay.", "less for"),
+        ("worth", 0.25, Known(real=1), "Beside 1 real sample no synthetic one helps", "0.14"),
+        ("worth", 1.0, Known(real=2), "1 synthetic one is best, 33.33 % of the data: the error is 88.89 % of that of real "
+         "data alone; up to 2 are", "0.67"),  # (2 + 1)/9 + 1/9 = 4/9 of 1/2
         ("model_size", (200, 1000), Known(real=500, worth=30.0, synthetic=300), "None is best: no model errs less than "
          "predicting the mean", "No model does better than any"),
         ("model_size", (400, 1000), Known(real=500, worth=30.0, synthetic=300), "misses 13.77 times the signal", "times of"),
@@ -492,8 +513,14 @@ def test_a_budget_says_what_was_assumed_and_what_its_words_mean(
     ("option", "value", "known", "fragment"),
     [
         ("count", 20, Known(real=20), "InputError"),  # all that there is never goes
-        ("count", 19, Known(real=20), "9/10 never"),
-        ("count", 5, Known(real=10_000), "no earlier than generation"),  # by thinning: a bound
+        ("count", 19, Known(real=20), "never reaches 9/10"),
+        (
+            "count",
+            1,
+            Known(real=3),
+            "reaches 1/2 in generation 4 and never reaches 9/10;",
+        ),  # 8/27, 0.436, 0.517, ... to 2/3
+        ("count", 5, Known(real=100_000), "9/10 in generation 94 at the earliest"),  # by thinning: a bound
         ("contamination", 0.1, Known(real=500, worth=50.0), "below the onset"),
         ("verifier", (0.5, 0.5), Known(accuracy=0.5), "not above the threshold"),
         ("verifier", (0.5, 0.5), Known(accuracy=0.5 + 1e-12), "none"),
@@ -636,6 +663,31 @@ def test_a_budget_is_planned_with_all_that_is_known(
         (["plan", "--curation", "1,2,3"], ["--curation 1,2,3", "third number", "from 0 to 1"]),
         (["plan", "--worth", "9", "--synthetic", "10"], ["--synthetic 10", "--count"]),
         (["plan", "--worth", "9", "--tolerance", "0.2"], ["--tolerance 0.2", "plan"]),
+        (["plan", "--curation", "inf"], ["--curation inf: give a reward from -300 to 300"]),
+        (["plan", "--curation", "301,2"], ["--curation 301,2: 301: give a reward from -300 to 300"]),
+        (
+            ["plan", "--budget", "total=100", "--correction", "0.5,-1"],
+            ["--correction 0.5,-1", "second number", "above 0"],
+        ),
+        (
+            ["plan", "--batches", "500,9007199254740992", "--real", "9"],
+            ["9,007,199,254,741,492 samples in all", "together"],
+        ),
+        (
+            ["plan", "--model-size", "200,1000001", "--real", "9", "--worth", "9", "--share", "0.1"],
+            ["--model-size 200,1000001: more than 1,000,000 covariates", "give 200,1000001,0 (decay 0)"],
+        ),
+        (
+            ["plan", "--zipf", "1e300", "--real", "9", "--vocabulary", "9"],
+            ["--zipf 1e300", "from 0 (all tokens alike) to 100"],
+        ),
+        (["plan", "--tolerance", "1e300", "--real", "9", "--vocabulary", "9"], ["above 0 and at most 1,000,000"]),
+        (["plan", "--tolerance", "1e-300", "--real", "9", "--vocabulary", "9"], ["--tolerance 1e-300: give a number"]),
+        (["plan", "--corpus", "builtin:nosuch"], ["builtin:nosuch", "builtin:pydoc and builtin:stdlib"]),
+        (
+            ["plan", "--corpus", "nosuch.csv"],
+            ["--corpus nosuch.csv: no such file", "parquet[:column]", "builtin:stdlib"],
+        ),
         (["plan", "--curation", "1,1"], ["--curation 1,1", "second number", "at least 2"]),
         (["plan", "--curation", "1,2", "--share", "1"], ["--share 1", "below 1"]),
     ],
@@ -663,7 +715,12 @@ def test_what_cannot_be_asked_is_refused_in_one_line(
         ("--regenerate 1 --real 1 --verifier 1,0 --accuracy 1", "filter 1 label, or use 1 real one again?"),
         ("--real 100 --vocabulary 5 --tolerance 0.6", "a generation: any amount (any share)."),
         ("--sources 1 --worth 3", "What is one source worth that is worth 3 real samples?"),
-        ("--contamination 0.5 --worth 0.25 --real 1", "0.14 synthetic ones are best"),
+        (
+            "--contamination 0.5 --worth 0.25 --real 1",
+            "never better than 1 real sample alone; when it has 1 sample, its",
+        ),
+        ("--batches 1 --real 1", "where models add 1 sample to 1 real one?"),
+        ("--batches 1000,1 --real 1000", "where models add batches of 1,000 and 1 samples to 1,000 real ones?"),
         ("--real 2 --vocabulary 1 --synthetic 1", "of 1 token,"),
         ("--real 2 --vocabulary 2 --synthetic 1", "after about 1 generation "),
     ],

@@ -18,7 +18,7 @@ from .assumption import always
 from .lower import evaluate
 from .selection import Curation
 from .solve import Step, Unsolved
-from .symbols import A, K, alpha, p, rho, t, y
+from .symbols import A, K, a, alpha, b, p, rho, t, y
 from .theorem import Assumption, Derived, Evidence, Theorem
 from .traced import inside
 
@@ -31,8 +31,8 @@ def curated_share(p0: Any, share: Any, curation: Curation) -> Any:
     In large samples, of two kinds: C(x) = Ax/(1+(A-1)x) where the best of very many is kept (choices inf), and
     :math:`x\,(1 + \frac{A-1}{A+1}(1-x))` of pairs (choices 2); both equations are quadratic. For a rare trait it is
     :math:`p_0 (1-\alpha)/(1-\alpha g)` to leading order while :math:`\alpha g < 1`, with the growth g = A, or 2A/(1+A); beyond
-    `runaway_share` it is no longer small, however rare the trait is in truth. Mean shares of finite samples are below it where
-    A > 1.
+    `runaway_share` it is no longer small, however rare the trait is in truth; one that is in no real data at all stays at 0.
+    Mean shares of finite samples are below it where A > 1.
 
     ``p0``: the trait's share of the real data. ``share``: :math:`\alpha` of curated synthetic data, below 1. ``curation``: with a
     number r as ``reward`` (how much more is given for the trait, at most 300) and ``choices`` 2 or inf. Numbers, NumPy or JAX
@@ -51,13 +51,19 @@ def curated_share(p0: Any, share: Any, curation: Curation) -> Any:
         raise arg.refuse(owner, "share", share, "below 1: with no real data the trait takes over, or is lost")
     xp = arg.namespace(p0, share, advantage)
     favoured = xp.asarray(advantage) >= 0  # a trait that is not: the other one is, by as much
-    values = {p: xp.where(favoured, p0, 1 - xp.asarray(p0)), alpha: share, A: xp.exp(abs(xp.asarray(advantage)))}
-    dilutes = xp.asarray(evaluate(_quadratic(pairs)[1], values) >= 0)
+    truth, alone = xp.where(favoured, p0, 1 - xp.asarray(p0)), 1 - xp.asarray(share)
+    values = {p: truth, alpha: share, rho: alone, t: xp.expm1(abs(xp.asarray(advantage)))}
+    told = [xp.asarray(evaluate(each, values)) for each in _quadratic(pairs, excess=t, real=rho)]
+    dilutes = told[1] >= 0
     near, far = (
-        evaluate(each, values | {A: xp.where(dilutes == kept, values[A], other)})
-        for each, kept, other in zip(_roots(pairs), (True, False), (1.0, 3.0), strict=True)
+        evaluate(
+            each, {letter: xp.where(dilutes == kept, one, 1.0) for letter, one in zip((a, b, y), told, strict=True)}
+        )
+        for each, kept in zip(_roots_of(a, b, y), (True, False), strict=True)
     )
-    settled = xp.where(dilutes, near, far)
+    stays = xp.where(dilutes, near, far)
+    stays = xp.where(stays < truth, truth, xp.where(stays > 1, 1.0, stays))  # by rounding
+    settled = xp.where((truth == 0) & (told[1] <= 0), 0.0, stays)  # what nobody has is not chosen
     result = xp.where(favoured, settled, 1 - settled)
     return arg.scalar(inside(result, (p0, 0.0, 1.0), (share, 0.0, 1.0)))
 
@@ -103,18 +109,25 @@ def _curated(pairs: bool) -> Expr:
 
 
 @cache
-def _quadratic(pairs: bool) -> tuple[Expr, Expr, Expr]:
-    """a, b, c of a x^2 + b x - c = 0, which a share that stays solves: a and c at least 0 where A is at least 1."""
+def _quadratic(pairs: bool, excess: Expr = A - 1, real: Expr = 1 - alpha) -> tuple[Expr, Expr, Expr]:
+    """a, b, c of a x^2 + b x - c = 0, which a share that stays solves: a and c at least 0 where A is at least 1.
+
+    ``excess``, ``real``: A - 1 and 1 - alpha, or letters for numbers of them that have kept their digits.
+    """
     if pairs:
-        lead = alpha * (A - 1) / (A + 1)
-        return lead, 1 - alpha - lead, (1 - alpha) * p
-    return A - 1, 1 - alpha - (A - 1) * ((1 - alpha) * p + alpha), (1 - alpha) * p
+        lead = alpha * excess / (excess + 2)
+        return lead, real - lead, real * p
+    return excess, real - excess * (real * p + alpha), real * p
+
+
+def _roots(pairs: bool) -> tuple[Expr, Expr]:
+    """The share that stays, for b above and below 0."""
+    return _roots_of(*_quadratic(pairs))
 
 
 @cache
-def _roots(pairs: bool) -> tuple[Expr, Expr]:
+def _roots_of(lead: Expr, slope: Expr, constant: Expr) -> tuple[Expr, Expr]:
     """The root that is not below 0, in forms that keep their digits where b is above and below 0."""
-    lead, slope, constant = _quadratic(pairs)
     root = sqrt(slope**2 + 4 * lead * constant)
     return 2 * constant / (slope + root), (root - slope) / (2 * lead)
 

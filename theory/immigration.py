@@ -62,7 +62,7 @@ def min_real(f: Family, w: FreshReal | FixedReal, retain: float = 0.9) -> float:
             value = value * real + each
         return value >= 0
 
-    if not enough(arg.LAST):
+    if next((each for each in kept if each), Fraction(0)) < 0:  # the highest power says what very many do
         return math.inf
     below, real = 0, 1
     while not enough(real):

@@ -114,6 +114,26 @@ def information(share: Any, provenance: Provenance) -> Any:
     return inside(arg.scalar(worth), [], [share, *_flat(provenance)])
 
 
+def added(share: Any, provenance: Provenance) -> Any:
+    r"""What it adds to the worth of an item that something is known of its origin: :math:`\iota - (1-\alpha)^2`, with all digits.
+
+    0 where the outputs tell nothing apart, and where all items are of one kind.
+
+    >>> from modelcollapse import theory
+    >>> added(0.5, theory.Detector(0.75, 0.25)), added(0.7, theory.Detector(0.3, 0.3))
+    (0.0625, 0.0)
+    """
+    arg.probability("added", "share", share, SHARE)
+    total: Any = 0.0
+    for real, synthetic in zip(*chances("added", provenance), strict=True):
+        xp = arg.namespace(real, synthetic, share)
+        some = xp.asarray(share)
+        there = (some > 0) & (some < 1) & ((xp.asarray(real) > 0) | (xp.asarray(synthetic) > 0))
+        given = {letter: xp.where(there, each, 0.5) for letter, each in ((q1, real), (q0, synthetic), (alpha, share))}
+        total = total + xp.where(there, evaluate(one_added(), given), 0.0)
+    return inside(arg.scalar(total), [], [share, *_flat(provenance)])
+
+
 def effective_size(f: Family, sizes: Sequence[Any], share: Any, provenance: Provenance) -> EffectiveSize:
     r"""How many real samples err as much as the model after each batch, exactly: about :math:`\sum n_t \iota_t`.
 
@@ -221,6 +241,12 @@ def one_worth() -> Expr:
 
 
 @cache
+def one_added() -> Expr:
+    """One output's part of iota - (1-alpha)^2, a sum of squares: q (a - (1-alpha))^2."""
+    return ((1 - alpha) * alpha * (q1 - q0)) ** 2 / ((1 - alpha) * q1 + alpha * q0)
+
+
+@cache
 def one_wavering() -> Expr:
     """One output's part of kappa + iota^2."""
     real = _share_real()
@@ -263,7 +289,9 @@ def _prove() -> tuple[Step, ...]:
     size = simplify(V / _next() - V / T - n * iota / (1 + varkappa * T / (iota * V)))
     binary = one_worth() + one_worth().subs({q1: 1 - q1, q0: 1 - q0}, simultaneous=True)
     least = simplify((1 - alpha) * a - (1 - alpha) ** 2 / (1 - alpha + alpha * q0 / q1))
-    checks = (simplify(square - claimed), worth, waver, unknown, known, flat, size, least)
+    # summed over the outputs, where q1 and q sum to 1
+    more = simplify(one_added() - (one_worth() - 2 * (1 - alpha) * (1 - alpha) * q1 + (1 - alpha) ** 2 * q))
+    checks = (simplify(square - claimed), worth, waver, unknown, known, flat, size, least, more)
     if any(each != 0 for each in checks):
         raise Unsolved(f"effective size: {checks}")
     return (
@@ -277,6 +305,7 @@ def _prove() -> tuple[Step, ...]:
         Step("so that V/T, the effective size, grows by", n * iota / (1 + varkappa * T / (iota * V)), "N' - N = "),
         Step("that is n iota at leading order; a = 1 - alpha throughout where nothing is known", (1 - alpha) ** 2, "iota = "),
         Step("a is 0 or 1 where everything is known", 1 - alpha, "iota = "),
+        Step("What outputs add to that is a sum of squares, one output's part", one_added(), "iota - (1-alpha)^2: "),
         Step("A detector that calls items real with the chances q_1 and q_0", binary, "iota = "),
         Step(
             "iota is at most (1-alpha) times the largest a: over (1-alpha)^2 at most this, with the least q_0/q_1",

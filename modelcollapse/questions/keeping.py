@@ -6,9 +6,12 @@ import math
 from typing import Any
 
 from modelcollapse import theory
-from modelcollapse.terminal import amount, percent
+from modelcollapse.terminal import MOST, amount, counted, percent
+from modelcollapse.theory import arguments as arg
 
 from .answer import ANY_TOKENS, Answer, Known
+
+NAMED = 8  # batches that are named one by one
 
 
 def kept(sizes: tuple[int, ...], known: Known) -> Answer:
@@ -16,6 +19,10 @@ def kept(sizes: tuple[int, ...], known: Known) -> Answer:
     said = ",".join(map(str, sizes))
     real = known.need("real", f"--batches {said}", "how many real samples are there at first")
     last, total = len(sizes) + 1, sum(sizes)
+    if total > MOST:
+        raise arg.refuse(
+            "batches", "batches", sizes, f"{total:,} samples in all: give at most {MOST:,} (2^53) together"
+        )
     gain = float(theory.keep_all_gain(ANY_TOKENS, real, sizes)[-1])
     cap = float(theory.keep_all_gain_upper_bound(ANY_TOKENS, real, total))
     alone = float(theory.gain(ANY_TOKENS, theory.Replace(sizes, real=real), last))
@@ -25,8 +32,21 @@ def kept(sizes: tuple[int, ...], known: Known) -> Answer:
         f"own batch only it errs {alone:.4g} times as much. Few large batches are better than many small ones."
     )
     numbers = {"real": real, "batches": list(sizes), "gain": gain, "gain_upper_bound": cap, "replaced": alone}
-    question = f"Must I keep the old data, where models add {said} samples to {amount(real)} real ones?"
+    question = f"Must I keep the old data, where models add {_added(sizes)} to {counted(real, 'real one')}?"
     return Answer("batches", question, words, numbers, ("accumulate", "replace/growing"))
+
+
+def _added(sizes: tuple[int, ...]) -> str:
+    """Batches as people say them.
+
+    >>> _added((1,)), _added((500, 2000, 1)), _added((3,) * 9)
+    ('1 sample', 'batches of 500, 2,000 and 1 samples', '9 batches, 27 samples in all,')
+    """
+    if len(sizes) == 1:
+        return counted(sizes[0], "sample")
+    if len(sizes) > NAMED:
+        return f"{counted(len(sizes), 'batch', 'batches')}, {counted(sum(sizes), 'sample')} in all,"
+    return f"batches of {', '.join(map(amount, sizes[:-1]))} and {amount(sizes[-1])} samples"
 
 
 def replaced(tolerance: float, known: Known) -> Answer:

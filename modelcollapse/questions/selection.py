@@ -10,6 +10,9 @@ from modelcollapse.theory import arguments as arg
 
 from .answer import Answer, Known
 
+LEAST = 1e-15  # of a share, else what is left of all is all
+NOTHING = 1e-20  # of what one label is worth: a square of rounding
+
 
 def verified(chances: tuple[float, ...], known: Known) -> Answer:
     """What accuracy must generated labels have for a verifier to help, and does it pay?"""
@@ -28,18 +31,22 @@ def verified(chances: tuple[float, ...], known: Known) -> Answer:
     pays, most = bool(found.pays) and bool(right_in_the_end), float(found.keep_wrong_most)
     numbers |= {"accuracy": known.accuracy, "kept_accuracy": float(found.kept_accuracy), "keep_rate": float(found.keep_rate),
                 "pays": pays, "keep_wrong_most": most}  # fmt: skip
-    words += (
-        f"Of yours ({percent(known.accuracy)} right) it keeps {percent(float(found.keep_rate))}, of which "
-        f"{percent(float(found.kept_accuracy))} are right. At a budget of generated labels it is "
-    )
+    words += f"Of yours ({percent(known.accuracy)} right) it keeps "
+    if found.keep_rate == 0:
+        words += "none, and there is nothing to learn from: use real labels."
+        return Answer("verifier", question, words, numbers, ("verification",))
+    words += f"{percent(float(found.keep_rate))}, of which {percent(float(found.kept_accuracy))} are right. "
     if not right_in_the_end:
-        words = words.removesuffix("At a budget of generated labels it is ")
         words += "That is not above the threshold: "
         if known.accuracy > 0.5:
             words += "the verifier does the harm. Leave it out: without it learners end up right."
         else:
-            words += "learners do not end up right, verified or not."
+            words += "learners do not end up right, verified or not"
+            words += (
+                "; what the verifier keeps is wrong still more often." if wrong > right and known.accuracy > 0 else "."
+            )
     else:
+        words += "At a budget of generated labels it is "
         words += "better than none" if pays else "worse than none: it throws away too many"
         words += f"; it is better while it keeps less than {percent(most)} of the wrong ones." if most > 0 else "."
     return Answer("verifier", question, words, numbers, ("verification",))
@@ -58,9 +65,8 @@ def regenerated(generated: int, known: Known) -> Answer:
         f"Real labels used again cost nothing and tell nothing new. Of {counted(generated, 'generated label')}, "
         f"{percent(accuracy)} right, {amount(kept)} {be(kept)} kept; "
     )
-    if worth <= 0:
-        words += "they teach nothing, or what is wrong: "
-        words += "filter none." if unfiltered > 0 else "use the real ones again, however many could be generated."
+    if worth <= NOTHING * generated:
+        words += _taught_wrong(kept, worth, unfiltered, accuracy)
     else:
         better = "more" if worth > real else "no more"
         equal, least = (counted(_whole(each), "generated one") for each in (enough, harmless))
@@ -70,7 +76,7 @@ def regenerated(generated: int, known: Known) -> Answer:
         )
         words += "" if harmless == 0 else f" (pooling does harm below {least})"
         words += f", and {amount(weighed)} if kept ones are weighed by what they are worth."
-    if unfiltered > worth:
+    if unfiltered > max(worth, 0):
         more = "more" if unfiltered > real else "no more"
         words += (
             f" Leave the verifier out: unfiltered they teach as much as {counted(unfiltered, 'real label')}, {more} than your "
@@ -85,6 +91,23 @@ def regenerated(generated: int, known: Known) -> Answer:
                "harmless": harmless}  # fmt: skip
     question = f"Regenerate and filter {counted(generated, 'label')}, or use {counted(real, 'real one')} again?"
     return Answer("regenerate", question, words, numbers, ("verification/regeneration",))
+
+
+def _taught_wrong(kept: float, worth: float, unfiltered: float, accuracy: float) -> str:
+    """What labels do that are worth nothing once filtered, or less; and whether they did before."""
+    words = "there is nothing to learn from." if kept == 0 else "as many are right as wrong: they teach nothing."
+    wrong = worth < -NOTHING * kept
+    if wrong:
+        words = "more of these are wrong than right: they teach what is wrong."
+    if unfiltered > 0:
+        return f"{words} That is the verifier's doing: filter none."
+    harm = " The verifier makes them worse." if worth < unfiltered and wrong else ""
+    also = "teach what is wrong, as less than one half of them is right"
+    if accuracy == 0.5:
+        also = "teach nothing, as one half of them is right"
+    elif wrong:
+        also = f"too {also}"
+    return f"{words}{harm} Unfiltered they {also}: use the real ones again, however many could be generated."
 
 
 def _whole(number: float) -> float:
@@ -191,7 +214,7 @@ def curated(letters: tuple[float, ...], known: Known) -> Answer:
     question = f"Does choosing one of {among} by a reward of {reward:g} for a trait amplify it?"
     words = "A rare trait never takes over." if runaway >= 1 else (
         f"A rare trait takes over where more than {percent(runaway)} of the data is curated synthetic data; keep more than "
-        f"{percent(1 - runaway)} real."
+        f"{percent(1 - runaway) if runaway > LEAST else f'100 % less {percent(runaway)}'} real."
     )  # fmt: skip
     numbers: dict[str, float] = {"reward": reward, "choices": choices, "runaway_share": runaway}
     told = known.share is not None or len(letters) > 2

@@ -6,6 +6,8 @@ from typing import Any
 
 from modelcollapse import theory
 from modelcollapse.terminal import be, counted, percent
+from modelcollapse.theory import arguments as arg
+from modelcollapse.theory.importance import MOST
 
 from .answer import Answer, Known, part
 
@@ -21,6 +23,10 @@ def sized(given: tuple[float, ...], known: Known) -> Answer:
         raise theory.InputError(
             f"{asked},{covariates}: a model sees some of the covariates, at most all {covariates:,}"
         )
+    if decay and covariates > MOST:
+        alike = f"{size},{covariates},0" + (f",{signal:g}" if len(given) > 3 else "")
+        many = f"more than {MOST:,} covariates are only planned for where they are all alike"
+        raise arg.refuse("model_size", "decay", decay, f"{many}: give {alike} (decay 0), or fewer covariates")
     real = known.need("real", asked, "how many real labels are there")
     worth = known.need("worth", asked, "what is the source worth, in real samples (see --pilot)")
     synthetic = _synthetic(known, real, asked)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from modelcollapse import theory
 from modelcollapse.terminal import amount, counted, percent
-from modelcollapse.theory import stream
+from modelcollapse.theory import provenance, stream
 
 from .answer import ANY_TOKENS, Answer, Known
 
@@ -15,12 +15,24 @@ def detected(chances: tuple[float, ...], known: Known) -> Answer:
     share = known.need("share", f"--detector {right:g},{wrong:g}", "what share of the data is synthetic")
     each = (theory.Unknown(), theory.Detector(right, wrong), theory.Known())
     unknown, detector, records = (float(theory.information(share, one)) for one in each)
+    _, gain, full = (float(provenance.added(share, one)) for one in each)
     words = (
         f"At {percent(share)} synthetic data an item of unknown origin is worth {unknown:.4g} of a real one, one that the "
-        f"detector has seen {detector:.4g}, one with full records {records:.4g}. The detector pays where it costs less for each "
-        f"item than {detector - unknown:.4g} of a real one, records where they cost less than {records - unknown:.4g}."
+        f"detector has seen {detector:.4g}, one with full records {records:.4g}. "
     )
-    numbers = {"share": share, "unknown": unknown, "detector": detector, "records": records, "gain": detector - unknown}
+    if share in (0, 1):
+        words += "All items are of one kind: neither a detector nor records pay."
+    elif gain == 0:
+        words += (
+            "The detector never pays: it calls real and synthetic items real with the same chance, and tells nothing apart. "
+            f"Records pay where they cost less for each item than {full:.4g} of a real one."
+        )
+    else:
+        words += (
+            f"The detector pays where it costs less for each item than {gain:.4g} of a real one, records where they cost less "
+            f"than {full:.4g}."
+        )
+    numbers = {"share": share, "unknown": unknown, "detector": detector, "records": records, "gain": gain}
     question = (
         f"Does a detector pay that calls {percent(right)} of the real and {percent(wrong)} of the synthetic items real?"
     )

@@ -28,12 +28,13 @@ def seen(count: int, known: Known) -> Answer:
     next_lost = float(theory.loss_probability(corpus, w, 2)[0])
     exact = theory.explain(theory.survivors, corpus, w).evidence is not theory.Evidence.BOUND
     worth = f", in generations worth {counted(synthetic, 'sample')} (effective size)" if known.effective else ""
-    by = "by generation" if exact else "no earlier than generation"
+    half, most = _reaches("1/2", median, exact=exact), _reaches("9/10", late, exact=exact)
+    bounds = "" if exact else " (bounds from below, near the truth where a token is rare)"
     return Answer(
         "count",
         f"When is a token gone that is seen {_times(count)} in {real:,}, if every generation replaces the data?",
-        f"With chance 1/2 {_by(by, median)}, with chance 9/10 {_by(by, late)}{worth}; in the second generation "
-        f"alone with chance {percent(next_lost)}. Keep the real data and it never is. What is seen once goes first, before "
+        f"The chance that it is gone {half} and {most}{worth}{bounds}; in the second generation it is "
+        f"{percent(next_lost)}. Keep the real data and it is never gone. What is seen once goes first, before "
         "entropy or loss show it.",
         {"median": _plain(median), "nine_of_ten": _plain(late), "lost_at_once": next_lost, "exact": exact},
         ("extinction-time",),
@@ -46,7 +47,8 @@ def retained(share: float, known: Known) -> Answer:
     fresh, fixed = (
         theory.min_real(ANY_TOKENS, make(1, synthetic), share) for make in (theory.FreshReal, theory.FixedReal)
     )
-    beside = counted(known.synthetic, "synthetic one") if known.synthetic else "any large number of synthetic ones"
+    endless = known.synthetic is None and synthetic < MOST  # else so many, which are few beside so many real ones
+    beside = "any large number of synthetic ones" if endless else counted(synthetic, "synthetic one")
     least = theory.min_real(ANY_TOKENS, theory.FreshReal(1, 1), share)
     fewer = "" if known.synthetic else f" Beside few synthetic ones it takes more new ones, up to {least:,.0f}."
     return Answer(
@@ -111,8 +113,11 @@ def _times(count: int) -> str:
     return "once" if count == 1 else f"{count:,} times"
 
 
-def _by(by: str, time: float) -> str:
-    return "never" if math.isinf(time) else f"{by} {time:,.0f}"
+def _reaches(chance: str, time: float, *, exact: bool) -> str:
+    """When the chance to be gone has come so far; what is not exact is a lower bound of the time."""
+    if math.isinf(time):
+        return f"never reaches {chance}"
+    return f"reaches {chance} in generation {time:,.0f}{'' if exact else ' at the earliest'}"
 
 
 def _plain(time: float) -> int | float:

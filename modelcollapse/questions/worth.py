@@ -13,6 +13,7 @@ from modelcollapse.terminal import amount, be, counted, percent
 from .answer import ANY_TOKENS, Answer, Known
 
 SURE = 0.95  # chance that limits hold
+FEW = 10  # samples, up to which whole ones are told
 
 
 def piloted(runs: Any, known: Known) -> Answer:
@@ -101,15 +102,36 @@ def _mixture(worth: float, known: Known) -> tuple[str, dict[str, Any]]:
             f"twice that. The error falls to {percent(left)} of that of real data alone.",
             numbers,
         )
-    harmless = (
-        "any number is" if most.share == 1 else f"up to {amount(most.synthetic)} ({percent(float(most.share))}) are"
-    )
+    beside = f"Beside {counted(known.real, 'real sample')}"
+    count, share = float(best.synthetic), float(best.share)
+    if count < FEW:  # of so few the share of a whole number is another one
+        count, left = _whole(known.real, count, source)
+        share = count / (known.real + count)
+    if count == 0:
+        return f"{beside} no synthetic one helps: a single one does as much harm as good, or more.", numbers
+    least = float(most.synthetic)
+    upto, part = (math.floor(least * (1 + 1e-12)), "") if least < FEW else (least, f" ({percent(float(most.share))})")
+    harmless = "any number is" if most.share == 1 else f"up to {amount(upto)}{part} {be(upto)}"
     return (
-        f"Beside {counted(known.real, 'real sample')} {counted(best.synthetic, 'synthetic one')} {be(best.synthetic)} best, "
-        f"{percent(float(best.share))} of the data: the error is {percent(left)} of that of real data alone; {harmless} no worse "
-        "than none.",
+        f"{beside} {counted(count, 'synthetic one')} {be(count)} best, {percent(share)} of the data: the error is "
+        f"{percent(left)} of that of real data alone; {harmless} no worse than none.",
         numbers,
     )
+
+
+def _whole(real: int, best: float, source: theory.Source) -> tuple[int, float]:
+    """The whole number next to the best one that errs least, and its error over that of real data alone.
+
+    >>> _whole(1, 1.0, theory.Source(1.0)), _whole(1, 1 / 7, theory.Source(0.25))
+    ((1, 0.75), (0, 1.0))
+    """
+    below = math.floor(best)
+    errors = {
+        each: theory.pooled_error(real, each, source) / theory.pooled_error(real, 0, source)
+        for each in (below, below + 1)
+    }
+    count = min(errors, key=lambda each: errors[each])
+    return count, float(errors[count])
 
 
 def contaminated(share: float, known: Known) -> Answer:
@@ -123,7 +145,9 @@ def contaminated(share: float, known: Known) -> Answer:
         words = "It harms a corpus of any size, without bound: the source is worth nothing. Clean it."
     else:
         least = counted(1 / floor, "real sample")
-        words += f"However large, it errs no less than {least} would, and at {amount(plateau)} twice that."
+        words += f"However large it grows, it is never better than {least} alone; "
+        these = "these" if 1 / floor > 1 else "this"
+        words += f"when it has {counted(plateau, 'sample')}, its error is still twice that of {these}."
     if known.real is not None:
         words += f" Your {known.real:,} {be(known.real)} {'beyond' if known.real > onset else 'below'} the onset."
     equivalents = 1 / floor if floor else math.inf
