@@ -135,7 +135,7 @@ def _size(name: str, text: str) -> tuple[float, ...]:
 
 def _curation(name: str, text: str) -> tuple[float, ...]:
     """A reward, among how many one is chosen, and the share of a trait."""
-    parts = _several(1, 3, "reward or reward,choices or reward,choices,trait, as 1,2,0.01", lambda _, part: part)(
+    parts = _several(1, 3, "reward or reward,choices or reward,choices,share in truth, as 1,2,0.01", lambda _, part: part)(
         name, text
     )
     return tuple(_part(name, text, part, _letters if place else _reward) for place, part in enumerate(parts))
@@ -174,7 +174,7 @@ READ: dict[str, Callable[[str, str], Any]] = {
     "teacher": _several(1, 2, "its real samples, and how many of them are the student's, as 10000 or 10000,500", whole),
     "verifier": _several(2, 2, "the chances that it keeps a right label and a wrong one, as 0.9,0.2", _share),
     "regenerate": whole,
-    "stop": _several(3, 4, "contraction,variance,bias or contraction,variance,bias,noise, as 0.5,3,1", number),
+    "stop": _several(3, 4, "share moved in a round,error at first,bias or these and a noise, as 0.5,3,1", number),
     "temperature": number,
     "multiplier": number,
     "detector": _several(2, 2, "the chances that it calls a real and a synthetic item real, as 0.95,0.05", _share),
