@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from modelcollapse import theory
 from modelcollapse.theory.ledger import FORMS
 from modelcollapse.theory.printed import Printed, Setting
+from modelcollapse.theory.symbols import s
 
 EVERY = [pytest.param(each, id=f"{one.name}: {each.source}") for one in FORMS for each in one.printed]
 HOLDS = {"=": lambda ratio: ratio != 1, ">=": lambda ratio: ratio > 1, "<=": lambda ratio: ratio < 1}
@@ -45,6 +46,11 @@ def test_ratios_are_known_by_hand() -> None:
     assert found["total-collapse/time"][1][0] == pytest.approx(
         (1 + 20 * 19 * 0.7398) / 32.481, rel=1e-4
     )  # simulated: 32.44 +- 0.10
+
+
+def test_tokens_that_the_truth_lacks_are_not_counted() -> None:
+    family = theory.Categorical([0.5, 0.3, 0.2, 0.0])
+    assert Setting(family, theory.Replace(9)).values[s] == 3
 
 
 @given(
