@@ -663,6 +663,13 @@ def test_one_theorem_that_holds_is_not_all(capsys: pytest.CaptureFixture[str], c
     assert said in capsys.readouterr().out.splitlines()
 
 
+def test_a_leading_order_is_shown_by_how_far_it_is_off(capsys: pytest.CaptureFixture[str]) -> None:
+    """By hand: 3 is half more than 2."""
+    verdict = Verdict("total-collapse", "family", "workflow", "time", "~", 2, 2.0, 3.0, 0.1, 10.0, 4.0, passed=True)
+    report.verdicts([verdict], 9, 0.01)
+    assert "50% off" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(("rows", "fragment"), [(1, "three"), (2, "three")])
 def test_a_pilot_file_with_too_few_runs_is_refused(
     capsys: pytest.CaptureFixture[str], runs: str, rows: int, fragment: str
