@@ -740,9 +740,9 @@ def test_snapshots_of_unequal_sizes_tell_every_number(trained: bool) -> None:
     documents = ([before - extra, extra], [after - extra - extra, extra, extra])
     told = ASKED["snapshots"].ask(Snapshots(*documents, trained), Known(generations=2))
     given = [{name: count / each.total() for name, count in each.items()} for each in (before, after)]
-    found = theory.effective_generation_size(
-        *([[each[name] for name in "abcde"] for each in given] if trained else documents), 2
-    )
+    shares: list[Any] = [[each[name] for name in "abcde"] for each in given]
+    first, last = shares if trained else documents
+    found = theory.effective_generation_size(first, last, 2)
     numbers = told.numbers
     assert (numbers["tokens_before"], numbers["tokens_after"]) == (100, 200)
     assert (numbers["documents_before"], numbers["documents_after"]) == (2, 3)
