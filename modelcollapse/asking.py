@@ -135,9 +135,9 @@ def _size(name: str, text: str) -> tuple[float, ...]:
 
 def _curation(name: str, text: str) -> tuple[float, ...]:
     """A reward, among how many one is chosen, and the share of a trait."""
-    parts = _several(1, 3, "reward or reward,choices or reward,choices,share in truth, as 1,2,0.01", lambda _, part: part)(
-        name, text
-    )
+    parts = _several(
+        1, 3, "reward or reward,choices or reward,choices,share in truth, as 1,2,0.01", lambda _, part: part
+    )(name, text)
     return tuple(_part(name, text, part, _letters if place else _reward) for place, part in enumerate(parts))
 
 

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelcollapse import theory
+from modelcollapse.simulate import refitted as lived
 from modelcollapse.theory.certified import CERTIFIED
 from modelcollapse.theory.symbols import alpha, gc, mh
 from modelcollapse.trials.selection import misfit
@@ -123,3 +124,10 @@ def test_arrays_slopes_and_what_is_refused():
     for bad, named in (((1.0,), "share"), ((-0.1,), "share"), ((0.5, -1), "excess"), ((0.5, 0, -1), "corrector")):
         with pytest.raises(theory.InputError, match=named):
             theory.contraction_upper_bound(*bad)
+
+
+@pytest.mark.parametrize("start", [0.1, 0.7])
+def test_of_one_real_point_and_one_of_the_model_the_fit_is_their_middle(start):
+    """By hand, of every draw: tanh is odd, so that half of the distance is kept."""
+    kept = lived.kept(jax.random.key(3), 0.0, start, real=1, synthetic=1, chains=60)
+    np.testing.assert_allclose(kept, 0.5, rtol=1e-9)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from fractions import Fraction
 
+import jax
 import mpmath
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelcollapse import theory
+from modelcollapse.simulate import alike
 from modelcollapse.theory.coalescent import COALESCENT, meeting
 from modelcollapse.theory.symbols import G0, G3, m, n
 
@@ -165,3 +167,20 @@ def test_squaring_and_stepping_are_one():
 def test_what_has_no_answer_is_refused(call, named):
     with pytest.raises(theory.InputError, match=named):
         call(theory.Categorical([0.5, 0.5]))
+
+
+@pytest.mark.parametrize(
+    ("workflow", "size"),
+    [
+        (theory.Replace(3, real=2), 3),
+        (theory.FixedReal(2, 3), 5),
+        (theory.FreshReal(2, 3), 5),
+        (theory.Accumulate(2, 3), 8),  # the third model: two real ones and three of each before
+    ],
+    ids=repr,
+)
+def test_chains_are_trained_on_as_many_as_the_workflow_says(workflow, size):
+    """Sums of squares of two counts over the square of their sum, and every such number is met."""
+    found = alike.power_sums(jax.random.key(6), 2000, [0.5, 0.5], workflow, 3, 2)[:, -1]
+    split = {Fraction(k * k + (size - k) ** 2, size * size) for k in range(size + 1)}
+    assert {Fraction(float(each)).limit_denominator(1000) for each in np.unique(np.asarray(found))} == split

@@ -67,6 +67,29 @@ def test_zipf_sums_are_those_rank_by_rank(exponent, sets):
     assert found == pytest.approx(summed(exponent, sets), rel=1e-12, abs=2 * seen_beyond)
 
 
+def test_clean_draws_beside_a_narrowed_and_cut_tail_are_of_the_truth():
+    """Two sets of two laws, rank by rank."""
+    found = theory.zipf_missing(theory.Zipf(2.5), 10**5, cut=50, narrowed=3.5, clean=10**4)
+    sets = [(10**5, 3.5, 50), (10**4, 2.5, math.inf)]
+    beyond = 2 * 10**4 * 3e6 ** (-2.5 + 1 - 2.5)  # what `summed` leaves out behind its last rank
+    assert found == pytest.approx(summed(2.5, sets), rel=1e-12, abs=beyond)
+
+
+def test_of_what_is_cut_after_the_first_rank_only_that_rank_is_known():
+    for exponent in (1.5, 2.0, 3.7):
+        assert theory.zipf_missing(theory.Zipf(exponent), 1, cut=1) == pytest.approx(1 - 1 / zeta(exponent), rel=1e-13)
+
+
+def test_infinitely_many_draws_of_which_some_are_expected_to_show():
+    """exp(-a p) of each rank, rank by rank: twelve digits."""
+    exponent, shown, rank = 2.5, 10**9, np.arange(1, 3_000_001.0)
+    unseen = np.exp(-shown * rank**-exponent / zeta(exponent))
+    expected = ((rank**-exponent * unseen).sum() + zeta(exponent, 3_000_001)) / zeta(exponent)
+    beyond = 2 * shown * 3e6 ** (1 - 2 * exponent)
+    found = missing_of(exponent, [Drawn(math.inf, shown, exponent)])
+    assert found == pytest.approx(expected, rel=1e-12, abs=beyond)
+
+
 @pytest.mark.parametrize("tail", [{}, {"cut": 10**5}, {"narrowed": 2.2}, {"cut": 10**5, "narrowed": 2.2}], ids=str)
 def test_zipf_scaling_is_the_limit(tail):
     """The derived law is near for many draws and a far cut: to three digits of a million, to five of more."""

@@ -71,6 +71,23 @@ def test_beyond_the_chain_times_are_no_later_than_the_truth(quantile):
     assert np.all(exact[:3] - bound[:3] <= 1 + 0.02 * exact[:3])
 
 
+@pytest.mark.parametrize("workflow", [theory.Replace(900, real=700), theory.Replace(600, real=2000)], ids=repr)
+@pytest.mark.parametrize("quantile", [0.1, 0.5, 0.9])
+def test_beyond_the_chain_times_are_the_first_at_which_the_bound_of_the_loss_is_enough(workflow, quantile):
+    """Sets of other sizes than the first, of counts and of probabilities; of the most likely the second moment says more."""
+    real, most = int(workflow.real), 0.9 * (1 - quantile)  # lost with a chance not far above the quantile, in the end
+    counts = [1, 2, 5, real // 25, round(most * real)]
+    corpus = theory.Categorical.from_counts([*counts, real - sum(counts)])
+    for family in (corpus, theory.Categorical([0.0005, 0.002, 0.02, 0.04, most, 0.9375 - most])):
+        times = theory.extinction_time(family, workflow, quantile)
+        np.testing.assert_array_equal(np.isinf(times), quantile >= 1 - np.asarray(family.p))
+        for place in np.flatnonzero(np.isfinite(times)):
+            time = int(times[place])
+            assert theory.loss_probability(family, workflow, time)[place] >= quantile * (1 - 1e-9)
+            if time > 1:
+                assert theory.loss_probability(family, workflow, time - 1)[place] < quantile
+
+
 @pytest.mark.parametrize("count", [10**3, 10**6])
 def test_the_median_is_linear_in_the_count(count):
     """2 C/ln 2 for a token seen often and still few among n, but for a logarithm."""

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sympy import nsimplify
 
 from modelcollapse import theory
 from modelcollapse.theory.ledger import FORMS
 from modelcollapse.theory.printed import Printed, Setting
+from modelcollapse.theory.symbols import s
 
 EVERY = [pytest.param(each, id=f"{one.name}: {each.source}") for one in FORMS for each in one.printed]
 HOLDS = {"=": lambda ratio: ratio != 1, ">=": lambda ratio: ratio > 1, "<=": lambda ratio: ratio < 1}
@@ -45,6 +47,19 @@ def test_ratios_are_known_by_hand() -> None:
     assert found["total-collapse/time"][1][0] == pytest.approx(
         (1 + 20 * 19 * 0.7398) / 32.481, rel=1e-4
     )  # simulated: 32.44 +- 0.10
+
+
+@pytest.mark.parametrize("printed", EVERY)
+def test_the_letters_that_are_shown_give_the_number_that_is_shown(printed: Printed) -> None:
+    for each in printed.as_record()["compared"]:
+        letters = {letter: nsimplify(each["letters"][str(letter)]) for letter in printed.formula.free_symbols}
+        assert float(printed.formula.subs(letters).evalf()) == pytest.approx(each["printed"], rel=1e-12)
+        assert each["ratio"] == pytest.approx(each["printed"] / each["exact"], rel=1e-15)
+
+
+def test_tokens_that_the_truth_lacks_are_not_counted() -> None:
+    family = theory.Categorical([0.5, 0.3, 0.2, 0.0])
+    assert Setting(family, theory.Replace(9)).values[s] == 3
 
 
 @given(

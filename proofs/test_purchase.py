@@ -109,6 +109,33 @@ def test_what_has_no_noise_is_worth_all_of_itself_for_next_to_nothing():
     assert some == pytest.approx(200, rel=1e-12) and 0 <= free < 1e-100
 
 
+@pytest.mark.parametrize(
+    ("total", "real", "first", "second", "told"),
+    [
+        (1, 0, 9, 0, Fraction(36, 5)),  # money for the first alone: 36 (5/4 - 1) of them, told 9/(1 + 1/4)
+        (5, 0, Fraction(144, 5), Fraction(144, 5), 22),  # for both: sqrt of the price of one told is (5 + 13)/30
+        (100, 83, 72, 144, 125),  # and for real ones at price 1: told 24 and 18
+    ],
+)
+def test_several_offers_are_taken_up_by_what_their_first_sample_tells(total, real, first, second, told):
+    """By hand, in two orders: noise 4 at 1/16 is dearer than noise 1 at 1/9, whose first real sample's worth costs less."""
+    good, noisy = (theory.Source(36.0, 1.0), 1 / 9), (theory.Source(36.0, 4.0), 1 / 16)
+    for offers, expected in (((good, noisy), (first, second)), ((noisy, good), (second, first))):
+        found = purchase.purchase_of_several(float(total), 1.0, offers)
+        assert found.real == pytest.approx(real, abs=1e-12)
+        assert found.synthetic == pytest.approx([float(each) for each in expected], rel=1e-12, abs=1e-12)
+        assert found.error == pytest.approx(float(1 / Fraction(told)), rel=1e-12)
+
+
+def test_of_several_what_tells_less_for_its_price_is_left_and_a_small_worth_is_not():
+    """What has no bias and costs two for the worth of a real sample; half a sample of a source worth half a real one."""
+    dear = theory.Source(math.inf, 2.0), 1.0
+    assert purchase.purchase_of_several(9.0, 1.0, (dear,)) == (9, (0,), 1 / 9)
+    some = theory.Source(0.5), 0.25  # 0.5 (2 - 1) samples for 1/8, worth 1/4
+    found = purchase.purchase_of_several(1.0, 1.0, (dear, some))
+    assert (found.real, *found.synthetic, found.error) == pytest.approx((7 / 8, 0, 1 / 2, 8 / 9), rel=1e-14)
+
+
 def test_under_jax_the_same_with_slopes_and_nan_where_it_would_be_refused():
     def ask(total, real, synthetic, worth, noise):
         return theory.optimal_purchase(total, real, synthetic, theory.Source(worth, noise))

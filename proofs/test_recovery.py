@@ -13,10 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelcollapse import theory, verify
+from modelcollapse.simulate import recovery
 from modelcollapse.theory.arguments import InputError
 from modelcollapse.theory.recovery import RECOVERY
 from modelcollapse.theory.symbols import T0, N, V, m, n, v0, v2, w
 
+from .budget import standard_scores, threshold
 from .rational import exactly
 
 
@@ -161,3 +163,15 @@ def test_the_steps_are_shown_and_bad_input_is_refused() -> None:
 
 def test_counts_that_are_drawn_err_as_it_says() -> None:
     assert all(each.passed for each in verify.verify(verify.chosen(["recovery"])))
+
+
+def test_a_model_that_knows_one_token_may_know_any_of_the_truth() -> None:
+    """By hand: of a certain token nothing is wrong; else one real token and four alike err by (1 + 16)/25 V."""
+
+    def drawn(p: list[float], chains: int) -> np.ndarray:
+        sizes = {"real": 1, "synthetic": 4, "generations": 1, "chains": chains}
+        return np.asarray(recovery.recovering(jax.random.key(8), np.array(p), token=None, **sizes))
+
+    assert drawn([0.0, 1.0], 50).max() < np.finfo(float).eps ** 2
+    seen = drawn([0.5, 0.3, 0.2], 20_000)
+    assert abs(standard_scores(seen, np.array([17 / 25 * 0.62]))).max() < threshold(1)

@@ -15,6 +15,7 @@ from sympy import lambdify
 from modelcollapse import theory
 from modelcollapse.proofs import enumeration
 from modelcollapse.proofs.rational import exactly
+from modelcollapse.simulate import own_samples
 from modelcollapse.theory import no_free_lunch, teacher
 from modelcollapse.theory.symbols import N, Nt, V, alpha, n, o, v2
 from modelcollapse.theory.worth import pooled_error
@@ -223,3 +224,12 @@ def test_the_mean_with_own_samples_pays_their_noise(real, own, weight):
         assert found.error == pytest.approx(
             theory.teacher_error(theory.Binomial(1, p), real, own, theory.Teacher(real, real)), rel=1e-12
         )
+
+
+def test_own_samples_of_a_model_that_knows_one_answer_give_it():
+    """By hand: of one real sample the model is certain, and all of its own say the same."""
+    real, repeated = (
+        np.asarray(each) for each in own_samples.pairs(theory.Binomial(1, 0.5), 6, jax.random.key(2), 400)
+    )
+    assert set(real) == {0, 1}
+    assert (repeated == 6 * real).all()

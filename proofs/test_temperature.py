@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelcollapse import theory
+from modelcollapse.proofs.budget import standard_scores, threshold
 from modelcollapse.simulate import tempered
 from modelcollapse.theory.lower import evaluate
 from modelcollapse.theory.symbols import s, vartheta, zeta
@@ -137,6 +138,16 @@ def test_in_between_the_past_decides_in_samples_too(lead, collapsed):
     seen = tempered.likeliest(jax.random.key(1), 0.38, 0.5, lead, tokens=20, samples=20_000, generations=20, chains=16)
     assert window.collapsed_from < 0.38 < window.stable_to
     assert ((np.asarray(seen) > window.likeliest) == collapsed).all()
+
+
+def test_a_few_samples_are_those_of_enumeration():
+    """Of one real sample all are alike; of two tokens, two samples of the model before leave both with one half each time."""
+    one = tempered.likeliest(jax.random.key(1), 0.0, 1.0, 0.5, tokens=2, samples=1, generations=1, chains=200)
+    assert np.asarray(one).min() == 1
+    both = {"tokens": 2, "samples": 2, "chains": 20_000}
+    for share, generations, left in ((0.0, 3, 1 / 2), (1.0, 1, 1 / 2), (1.0, 2, 1 / 4), (1.0, 3, 1 / 8)):
+        seen = tempered.likeliest(jax.random.key(2), share, 1.0, 0.5, generations=generations, **both)
+        assert abs(standard_scores(np.asarray(seen)[:, None], np.array([1 - left / 2]))).max() < threshold(4)
 
 
 def test_arrays_and_refusals():

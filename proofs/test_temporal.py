@@ -7,6 +7,7 @@ from collections import Counter
 from fractions import Fraction
 from itertools import product
 
+import jax
 import mpmath
 import numpy as np
 import pytest
@@ -14,7 +15,9 @@ from sympy import Float
 
 from modelcollapse import theory
 from modelcollapse.lm.effective_size import effective_size as of_units
+from modelcollapse.proofs.budget import standard_scores, threshold
 from modelcollapse.proofs.rational import exactly
+from modelcollapse.simulate.snapshots import snapshots as lived
 from modelcollapse.theory import ancestry, snapshots, token_counts
 from modelcollapse.theory.snapshots import TwoSnapshots
 from modelcollapse.theory.symbols import a2, a3, a4, n, p2, p3, p4, s0, sm
@@ -283,3 +286,11 @@ def test_what_is_no_pair_of_snapshots_is_refused_in_a_line(before, after, rest, 
     with pytest.raises(theory.InputError, match=words) as refusal:
         size_between(before, after, **rest)
     assert "\n" not in str(refusal.value) and str(refusal.value).startswith("effective_generation_size(")
+
+
+def test_two_snapshots_are_drawn_independently():
+    """One token each: the same one with the chance that two of the truth are alike, however long between."""
+    p = np.array([0.5, 0.3, 0.2])
+    one, other = lived(jax.random.key(4), p, size=50, generations=2, tokens=(1, 1), chains=20_000)
+    alike = (np.asarray(one) * np.asarray(other)).sum(axis=1, keepdims=True)
+    assert abs(standard_scores(alike, np.array([0.38]))).max() < threshold(1)

@@ -14,6 +14,7 @@ import pytest
 from modelcollapse import theory
 from modelcollapse.budget import Aim, Budget, optimise, read
 from modelcollapse.budget.descent import relaxed_portfolio, solved
+from modelcollapse.budget.outright import outright
 from modelcollapse.budget.task import Task, unchecked
 from modelcollapse.simulate import agree, portfolio
 from modelcollapse.simulate.replicates import Replicates
@@ -100,6 +101,34 @@ def test_what_the_theorem_buys_is_the_plan_where_no_plan_errs_less(
     assert plan.check.bound * (1 - 1e-9) <= error <= plan.check.bound * (1 + 1e-5)
     items = plan.bought.sum(0) * budget.prices(given.get("verifier"))
     assert found.size.sum(0) * budget.prices(given.get("verifier")) == pytest.approx(items, abs=0.01 * budget.total)
+
+
+def test_the_plan_outright_is_that_of_a_calculation_by_hand() -> None:
+    """Noise 1 at 1/9: 36 (3 - 1) items, told 24. Verified with noise 2 at 1/8: 36 (4 - 2), told 18, of half a centre each."""
+    source, verifier = theory.Source(36.0), theory.Correction(0.5, 36.0)
+    plan = optimise(Budget(100.0, synthetic=1 / 9, verification=1 / 72), 3, source=source, verifier=verifier)
+    assert plan.check.gradient is None
+    assert plan.bought.tolist() == [[83, 72, 0, 0], [0, 0, 0, 72], [0, 0, 0, 0]]  # 83 + 8 + 9
+    assert 1 / plan.error == pytest.approx([107, 125, 125], rel=1e-9)
+    chosen = 2 * 18 / 125
+    real, other = ((1 - chosen) * told / 107 for told in (83, 24))
+    np.testing.assert_allclose(plan.weight, [[83 / 107, 24 / 107, 0, 0], *[[real, other, 0, chosen]] * 2], atol=1e-8)
+
+
+def test_the_plan_outright_pays_for_training_once() -> None:
+    """By hand: a price includes the training of the last model; 72 items for 8, told 24, and 92 real ones."""
+    plan = optimise(Budget(100.0, real=0.9, synthetic=1 / 9 - 0.1, training=0.1), 2, source=theory.Source(36.0))
+    assert plan.check.gradient is None
+    assert plan.check.bound == pytest.approx(1 / 116, rel=1e-12)
+    assert plan.trained[0].sum() == 1  # 0.1, for which the last model has one real item less
+    assert 1 / 116 < plan.error[-1] < 1 / 115
+
+
+def test_a_mean_over_models_of_which_one_lacks_what_is_verified_has_no_plan_outright() -> None:
+    """By hand: 1/9991 and 1/10009, in the mean a thousandth above the bound."""
+    budget, verifier = Budget(10_000.0, synthetic=1 / 9, verification=1 / 72), theory.Correction(0.5, 36.0)
+    last, mean = (outright(Task(2, budget, None, verifier, 0, False, aim, 0.0)) for aim in (Aim.LAST, Aim.MEAN))
+    assert last is not None and mean is None
 
 
 @pytest.mark.parametrize(

@@ -139,6 +139,20 @@ def test_the_printed_plan_shows_the_numbers_of_the_json(capsys: pytest.CaptureFi
     assert f"error of one fit on the real data {report.number(record['real_only_error'])}" in words
 
 
+def test_the_printed_plan_shows_how_rare_words_are_lost(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Where most words are seen once no two generations have the same number of them."""
+    (tmp_path / "rare.txt").write_text("a b c d a b a a e f g h i j k l m n")
+    options = ("plan", "--corpus", str(tmp_path / "rare.txt"), "--synthetic", "9")
+    record, out = json.loads(run(capsys, *options, "--json")[1]), run(capsys, *options)[1]
+    row = record["workflows"]["replace"]
+    shown = [report.number(round(row["survivors"][place], 1)) for place in (0, 1, 4, 9)]
+    assert len(set(shown)) == 4 and shown[0] == "14"
+    lost = [line.split() for line in out.splitlines() if line.split()[:1] == ["replace"]][1]
+    assert lost[1:5] == shown
+    words = " ".join(out.split())
+    assert f"replacing it multiplies the error by {report.number(row['gain'][-1])} by generation 10;" in words
+
+
 def test_the_printed_verdicts_show_prediction_and_observation_in_their_columns(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -164,6 +178,11 @@ def test_a_plan_by_order_is_what_python_says_of_the_bytes(capsys: pytest.Capture
     assert code == 0
     line = next(line for line in out.splitlines() if line.strip().startswith("replace "))
     assert line.split()[1] == report.number(made.rows[0].gain[1])
+    fewer = ("plan", "--corpus", str(path), "--order", "1", "--synthetic", "300", "--generations", "3")
+    (_, second, third) = json.loads(run(capsys, *fewer, "--json")[1])["workflows"]["replace"]["alive"]
+    line = next(line for line in run(capsys, *fewer)[1].splitlines() if line.strip().startswith("replace "))
+    assert line.replace("≥ ", "").split()[-3:-1] == [report.number(round(each)) for each in (second, third)]
+    assert round(second) != round(third)
     for wrong in (["--order", "3"], ["--order", "1", "--unit", "words"], ["--order", "1", "--generations", "1e6"]):
         code, out, err = run(capsys, "plan", "--corpus", str(path), *wrong)
         assert (code, out, err.count("\n")) == (2, "", 1)

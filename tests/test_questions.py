@@ -736,6 +736,13 @@ def test_one_theorem_that_holds_is_not_all(capsys: pytest.CaptureFixture[str], c
     assert said in capsys.readouterr().out.splitlines()
 
 
+def test_a_leading_order_is_shown_by_how_far_it_is_off(capsys: pytest.CaptureFixture[str]) -> None:
+    """By hand: 3 is half more than 2."""
+    verdict = Verdict("total-collapse", "family", "workflow", "time", "~", 2, 2.0, 3.0, 0.1, 10.0, 4.0, passed=True)
+    report.verdicts([verdict], 9, 0.01)
+    assert "50% off" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(("rows", "fragment"), [(1, "three"), (2, "three")])
 def test_a_pilot_file_with_too_few_runs_is_refused(
     capsys: pytest.CaptureFixture[str], runs: str, rows: int, fragment: str
@@ -794,6 +801,71 @@ def test_diversity_of_snapshots_is_that_of_models_and_not_of_samples(
     (samples,), (sets,) = asked(capsys, "--snapshots", files), asked(capsys, "--snapshots", f"{files},trained")
     assert samples["diversity_fall"] == pytest.approx(1 - (4 / 9 * 3 / 2) / (1 / 2 * 4 / 3), abs=1e-12)
     assert sets["diversity_fall"] == pytest.approx(1 - (4 / 9) / (1 / 2))
+
+
+@pytest.mark.parametrize("trained", [True, False])
+def test_snapshots_of_unequal_sizes_tell_every_number(trained: bool) -> None:
+    """100 tokens of two documents before, 200 of three after; what comes next starts from the 200."""
+    before, after = (
+        Counter(dict(zip("abcde", each, strict=True))) for each in ([50, 30, 15, 4, 1], [120, 40, 30, 9, 1])
+    )
+    extra = Counter(a=10)
+    documents = ([before - extra, extra], [after - extra - extra, extra, extra])
+    told = ASKED["snapshots"].ask(Snapshots(*documents, trained), Known(generations=2))
+    given = [{name: count / each.total() for name, count in each.items()} for each in (before, after)]
+    shares: list[Any] = [[each[name] for name in "abcde"] for each in given]
+    first, last = shares if trained else documents
+    found = theory.effective_generation_size(first, last, 2)
+    numbers = told.numbers
+    assert (numbers["tokens_before"], numbers["tokens_after"]) == (100, 200)
+    assert (numbers["documents_before"], numbers["documents_after"]) == (2, 3)
+    names = ("effective_size", "effective_size_low", "effective_size_high", "drift", "worth_before", "worth_after")
+    assert [numbers[name] for name in names] == pytest.approx(
+        [found.size, found.low, found.high, found.drift, found.before, found.after], rel=1e-12
+    )
+    halves = [theory.diversity_half_life(each) for each in (found.size, found.low, found.high)]
+    assert [numbers[name] for name in ("half_life", "half_life_low", "half_life_high")] == pytest.approx(
+        halves, rel=1e-12
+    )
+    assert numbers["rate"] == pytest.approx(1 / found.size, rel=1e-12)
+    assert told.told == {"real": 200, "synthetic": round(found.size), "effective": True}
+    assert (numbers["singletons"], numbers["singletons_kept"]) == (1, 1.0)
+    if trained:  # by hand: K of 200 that show it, then 200 that do not
+        lost = sum(math.comb(200, k) * 0.01**k * 0.99 ** (200 - k) * (1 - k / 200) ** 200 for k in range(201))
+        assert numbers["singletons_expected"] == pytest.approx(1 - lost, rel=1e-12)
+        assert numbers["share"] == pytest.approx(found.size / 200, rel=1e-12)
+
+
+def test_a_size_tells_every_number() -> None:
+    """Errors over the signal, the floor as the square of 3/8, what is passed on over it."""
+    told = ASKED["model_size"].ask((200, 1000, 2, 10), Known(real=500, worth=30.0, synthetic=300)).numbers
+    f, source = theory.LinearRegression(1000, signal=10.0), theory.Source(30.0)
+    best, alone = (theory.best_model_size(f, 500, synthetic, source, 2.0) for synthetic in (300, 0))
+    assert (told["best_misses"], told["best_misses_real_alone"]) == (best.error / 10, alone.error / 10)
+    for size, synthetic, error in ((best.features, 300, best.error), (alone.features, 0, alone.error)):
+        assert theory.strong_collapse_error(f, 500, synthetic, size, source, 2.0).error == pytest.approx(
+            error, rel=1e-12
+        )
+    passed = theory.strong_collapse_error(f, 500, 300, 200, source, 2.0).passed_on
+    assert (told["passed_on"], told["floor"], told["threshold"]) == (passed, 9 / 64, 800)
+    assert told["amplification"] == pytest.approx(passed / (9 / 64), rel=1e-14)
+
+
+def test_regenerated_labels_tell_every_number() -> None:
+    told = ASKED["regenerate"].ask(9000, Known(real=1000, accuracy=0.7, verifier=(0.9, 0.4))).numbers
+    found = theory.regeneration(0.7, theory.Verifier(0.9, 0.4), 1000, 9000)
+    assert told == {
+        "real": 1000, "generated": 9000, "accuracy": 0.7, "keep_right": 0.9, "keep_wrong": 0.4, "kept": found.kept,
+        "worth": found.worth, "worth_unfiltered": pytest.approx(9000 * 0.4**2), "pooled": found.pooled,
+        "weighed": found.weighed, "outweighs": found[4], "harmless": found[5],
+    }  # fmt: skip
+    assert told["kept"] == pytest.approx(9000 * (0.7 * 0.9 + 0.3 * 0.4))
+
+
+def test_pilot_runs_tell_variance_and_misfit(capsys: pytest.CaptureFixture[str], runs: str) -> None:
+    (told,) = asked(capsys, "--pilot", runs)
+    pilot = theory.estimate_worth(RUNS)
+    assert (told["variance"], told["misfit"], told["level"]) == (pilot.variance.value, pilot.misfit, 0.95)
 
 
 @pytest.mark.parametrize(
