@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import Any
 
 import jax
+import mpmath
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -161,3 +162,16 @@ def test_the_steps_are_shown_and_bad_input_is_refused() -> None:
 
 def test_counts_that_are_drawn_err_as_it_says() -> None:
     assert all(each.passed for each in verify.verify(verify.chosen(["recovery"])))
+
+
+@pytest.mark.parametrize("synthetic", [10, 10**12, 2**53])
+@pytest.mark.parametrize("tolerance", [0.1, 1e-15])
+def test_a_tolerance_below_rounding_is_reached_after_a_geometric_decay(synthetic: int, tolerance: float) -> None:
+    """From total collapse the excess is multiplied by beta = alpha^2 (1 - 1/n), and by nothing else: in sixty digits."""
+    f, real = theory.Categorical([0.5, 0.5]), 1000
+    with mpmath.workdps(60):
+        alpha = mpmath.mpf(synthetic) / (real + synthetic)
+        beta = alpha**2 * (1 - mpmath.mpf(1) / synthetic)
+        settled = ((1 - alpha) ** 2 / real + alpha**2 / synthetic) / 2 / (1 - beta)
+        exact = int(mpmath.ceil(mpmath.log((mpmath.mpf(0.5) - settled) / (tolerance * settled)) / -mpmath.log(beta)))
+    assert theory.recovery_time(f, theory.FreshReal(real, synthetic), tolerance) == pytest.approx(exact, rel=1e-13, abs=0)

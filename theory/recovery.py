@@ -7,6 +7,7 @@ or :math:`1 - w`: nothing that has collapsed stays so, and what is left of it is
 from __future__ import annotations
 
 import math
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -74,8 +75,7 @@ def recovery_time(
     slow, fast = (float(evaluate(each, values)) for each in (left, both))
 
     def above(count: int) -> bool:
-        reached = float(evaluate(RECOVERY.derived.expression, values | {m: count}))
-        return reached > settled * (1 + tolerance)
+        return float(evaluate(_excess(), values | {m: count})) > settled * tolerance
 
     start = _turn(values, slow, fast)
     if not above(start):
@@ -153,6 +153,14 @@ def _parts() -> tuple[Expr, Expr]:
     return slow, T0 - _derive().limit - slow
 
 
+@cache
+def _excess() -> Expr:
+    """T(k) - T(oo), in which nothing cancels: also what is left of a tolerance below rounding."""
+    alpha, beta = _rates()
+    turned = CompoundPower(alpha, m - 1) * GeometricSum(beta / alpha, m)  # sum of beta^(k-1-i) alpha^i
+    return (T0 - _derive().limit) * CompoundPower(beta, m) + (1 - w) ** 2 / n * _tilt() * turned
+
+
 def _prove() -> tuple[Step, ...]:
     alpha, beta = _rates()
     step = law(FreshReal).step[0] + (1 - w) ** 2 / n * _tilt() * alpha**m
@@ -164,6 +172,7 @@ def _prove() -> tuple[Step, ...]:
             plain.subs(m, m + 1) - step.subs(T, plain),
             plain.subs(m, 0) - T0,
             plain - _derive().limit - slow * alpha**m - fast * beta**m,
+            plain - _derive().limit - _excess().doit(),
             beta - alpha**2 * (1 + v2 / n),
         )
     )
