@@ -22,7 +22,7 @@ from .family import Family
 from .law import law, spread
 from .lower import evaluate
 from .solve import Step, Unsolved
-from .stable import CompoundPower, GeometricSum, HomogeneousSum
+from .stable import CompoundPower, GeometricSum, HomogeneousSum, excess_of
 from .symbols import T0, N, T, V, m, n, v0, v2, w
 from .symbols import alpha as passed
 from .theorem import Assumption, Derived, Evidence, Theorem, concrete
@@ -143,7 +143,7 @@ def _derive() -> Derived:
     geometric = GeometricSum(beta, m)
     tilted = geometric - w * HomogeneousSum(alpha, beta, m)  # sum of beta^(k-1-i) alpha^i
     found = T0 * CompoundPower(beta, m) + inflow * geometric + (1 - w) ** 2 / n * _tilt() * tilted
-    return Derived(found, limit=inflow / (1 - beta))
+    return Derived(found, limit=inflow / -excess_of(beta))
 
 
 def _parts() -> tuple[Expr, Expr]:
