@@ -385,6 +385,9 @@ def test_a_bad_file_is_refused_in_one_line(
         ("pilot", "runs.csv", "", "it is empty"),
         ("corpus", "rows.jsonl:x", '{"text": "a", "body": "b"}\n', "name one of 'text', 'body'\n"),
         ("corpus", "table.csv", "a,b,c\n", "line 1 is 'a,b,c': keep two"),
+        ("corpus", "table.csv", "a,9007199254740993\n", "table.csv: line 1 counts '9007199254740993': give a whole number"),
+        ("snapshots", "table.csv,table.csv,trained", "a,9007199254740993\nb,2\n", "table.csv: line 1 counts '90071992547"),
+        ("order=1 --corpus", "one.txt", "a b\n", "one.txt: its longest document has 4 bytes: --order takes one of at least 64"),
         ("snapshots", "one.txt,one.txt", "a\0b", "or count --unit bytes, which takes any file\n"),
     ],
 )
@@ -392,8 +395,8 @@ def test_what_is_wrong_with_a_file_is_said_in_words(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, option: str, named: str, content: str, fragment: str
 ) -> None:
     (tmp_path / named.split(",")[0].split(":")[0]).write_text(content)
-    path = ",".join(str(tmp_path / each) for each in named.split(","))
-    code, out, err = run(capsys, "plan", f"--{option}", path)
+    path = ",".join(each if each == "trained" else str(tmp_path / each) for each in named.split(","))
+    code, out, err = run(capsys, "plan", *f"--{option}".split(), path)
     assert (code, out, err.count("\n")) == (2, "", 1) and fragment in err, err
 
 
