@@ -851,3 +851,15 @@ def test_the_python_of_the_readme_runs() -> None:
     assert blocks
     for block in blocks:
         exec(block, {})
+
+
+@pytest.mark.parametrize("size", [("100000", "1000"), ("2", "3")])
+def test_tokens_that_are_nearly_all_one_are_planned_for_as_what_they_are(
+    capsys: pytest.CaptureFixture[str], size: tuple[str, str]
+) -> None:
+    """The second of Zipf's tokens is 2^-100 as likely as the first: the diversity is 2^-99, and not that of one token."""
+    arguments = ("plan", "--vocabulary", size[0], "--real", size[1], "--zipf", "100")
+    code, out, err = run(capsys, *arguments)
+    assert (code, err) == (0, "") and "One token only" not in out
+    made = json.loads(run(capsys, *arguments, "--json")[1])
+    assert made["real_only_error"] == pytest.approx(2.0**-99 / int(size[1]), rel=1e-12, abs=0)
