@@ -73,7 +73,9 @@ def _drift(out: Console, run: Run) -> None:
     """Drift of next-token distributions against the floor that re-training gives."""
     floor = run.floor.l1
     told = math.isfinite(floor.standard_error)
-    noise = "*: above that by more than twice its noise" if told else "what is above it takes more --retrainings to tell"
+    noise = (
+        "*: above that by more than twice its noise" if told else "what is above it takes more --retrainings to tell"
+    )
     title = (
         f"L1 drift of next-token distributions from generation 1 over {run.experiment.contexts} real contexts;\n"
         f"re-training on the same data alone gives {_level(floor)}; {noise}"
@@ -199,7 +201,9 @@ def _level(one: Level) -> str:
     >>> _level(Level(0.4, 0.02, 0.1)), _level(Level(0.4, math.inf, math.inf))
     ('0.400 ± 0.020', '0.400 (one pair of models tells no spread)')
     """
-    spread = f" ± {one.standard_error:.3f}" if math.isfinite(one.standard_error) else " (one pair of models tells no spread)"
+    spread = (
+        f" ± {one.standard_error:.3f}" if math.isfinite(one.standard_error) else " (one pair of models tells no spread)"
+    )
     return f"{one.mean:.3f}{spread}"
 
 

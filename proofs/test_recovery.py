@@ -174,4 +174,6 @@ def test_a_tolerance_below_rounding_is_reached_after_a_geometric_decay(synthetic
         beta = alpha**2 * (1 - mpmath.mpf(1) / synthetic)
         settled = ((1 - alpha) ** 2 / real + alpha**2 / synthetic) / 2 / (1 - beta)
         exact = int(mpmath.ceil(mpmath.log((mpmath.mpf(0.5) - settled) / (tolerance * settled)) / -mpmath.log(beta)))
-    assert theory.recovery_time(f, theory.FreshReal(real, synthetic), tolerance) == pytest.approx(exact, rel=1e-13, abs=0)
+    assert theory.recovery_time(f, theory.FreshReal(real, synthetic), tolerance) == pytest.approx(
+        exact, rel=1e-13, abs=0
+    )

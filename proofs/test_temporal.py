@@ -303,8 +303,8 @@ def test_a_token_that_is_nearly_alone_costs_no_digits(before, after):
 
 
 def test_documents_of_one_token_nearly_alone_are_worth_what_fractions_say():
-    """Two documents: pairs of tokens of different ones agree with a chance whose complement is 2e-9."""
-    documents = [[10**9, 1], [10**9, 2]]
+    """Two documents: pairs of tokens of different ones agree with a chance whose complement is 3e-8."""
+    documents = [[10**8 + 7, 1], [10**8 + 7, 2]]
     total = sum(map(sum, documents))
     pairs = sum(Fraction(sum(each)) ** 2 for each in documents) / total**2
     same = sum(Fraction(count) ** 2 for each in documents for count in each) / total**2

@@ -385,9 +385,24 @@ def test_a_bad_file_is_refused_in_one_line(
         ("pilot", "runs.csv", "", "it is empty"),
         ("corpus", "rows.jsonl:x", '{"text": "a", "body": "b"}\n', "name one of 'text', 'body'\n"),
         ("corpus", "table.csv", "a,b,c\n", "line 1 is 'a,b,c': keep two"),
-        ("corpus", "table.csv", "a,9007199254740993\n", "table.csv: line 1 counts '9007199254740993': give a whole number"),
-        ("snapshots", "table.csv,table.csv,trained", "a,9007199254740993\nb,2\n", "table.csv: line 1 counts '90071992547"),
-        ("order=1 --corpus", "one.txt", "a b\n", "one.txt: its longest document has 4 bytes: --order takes one of at least 64"),
+        (
+            "corpus",
+            "table.csv",
+            "a,9007199254740993\n",
+            "table.csv: line 1 counts '9007199254740993': give a whole number",
+        ),
+        (
+            "snapshots",
+            "table.csv,table.csv,trained",
+            "a,9007199254740993\nb,2\n",
+            "table.csv: line 1 counts '90071992547",
+        ),
+        (
+            "order=1 --corpus",
+            "one.txt",
+            "a b\n",
+            "one.txt: its longest document has 4 bytes: --order takes one of at least 64",
+        ),
         ("snapshots", "one.txt,one.txt", "a\0b", "or count --unit bytes, which takes any file\n"),
     ],
 )
@@ -462,6 +477,38 @@ def test_formulas_are_wrapped_for_a_terminal_and_whole_in_a_pipe(
     assert lines[start + 1].startswith(" " * 9) and lines[start + 1][9] != " "
 
 
+@pytest.mark.parametrize(
+    ("name", "letter", "meaning"),
+    [
+        ("curated-share", "K", "choices: how many samples one is kept of"),
+        ("curated-share", "y", "share of the favoured trait before curation"),
+        ("verification/threshold", "a", "r^2 chi: merit of a generated label"),
+        ("verification/threshold", "M", "budget: number of generated labels"),
+        ("strong-collapse", "phi", "covariates that a model sees over its labels, k/M"),
+        ("sliding-window", "K", "models: how many of the last models a window draws from"),
+    ],
+)
+def test_a_letter_means_what_it_means_there(
+    capsys: pytest.CaptureFixture[str], name: str, letter: str, meaning: str
+) -> None:
+    shown = run(capsys, "theorems", name, "--derivation")[1]
+    letters = next(line for line in shown.split("letters: ")[1:]).split("sources: ")[0]
+    assert f"{letter}: {meaning}" in " ".join(letters.split())
+    assert "_phi" not in shown
+
+
+def test_every_meaning_of_one_theorem_is_of_a_letter_on_its_page() -> None:
+    """And no page explains a letter by what it may be elsewhere."""
+    from modelcollapse.report import _letters
+    from modelcollapse.theory.symbols import MEANING, THERE
+
+    forms = {one.name: one for each in theory.theorems() for one in each.forms}
+    pages = {name: _letters(one, derivation=True) for name, one in forms.items()}
+    for name, own in THERE.items():
+        assert own.keys() <= pages[name].keys(), (name, own.keys() - pages[name].keys())
+    assert not any(MEANING[letter] in page.values() for page in pages.values() for letter in ("k", "y"))
+
+
 def test_the_list_explains_its_letters_before_the_first_theorem(capsys: pytest.CaptureFixture[str]) -> None:
     first = run(capsys, "theorems")[1].split(theory.theorems()[0].name)[0]
     assert all(
@@ -505,7 +552,10 @@ def test_the_theorems_of_a_problem_are_what_python_says(capsys: pytest.CaptureFi
     assert all(f" {each.name} " in others for each in expected if not each.applies)
     short = run(capsys, "theorems", *options)[1]
     many, hold = sum(not each.applies for each in expected), len({each.split("/")[0] for each in first})
-    assert many + hold == len(theory.theorems()) and f"hold there: {hold} of {many + hold}" in short
+    assert many + hold == len(theory.theorems()) and f": {hold} of {many + hold} theorems hold there\n" in short
+    gaussian = run(capsys, "theorems", "--family", "gaussian", "--workflow", "replace", "--real", "100")[1]
+    rows = [line for line in gaussian.splitlines() if line.startswith(" ") and line.strip()][2:]
+    assert f": 6 of {many + hold} theorems hold there, in {len(rows)} cases\n" in gaussian and len(rows) == 10
     assert short.startswith(holding.rstrip()) and f"{many} others do not: --all shows why" in short
     assert (
         len(short.splitlines()) < 20
@@ -520,7 +570,7 @@ def test_the_theorems_of_a_problem_are_what_python_says(capsys: pytest.CaptureFi
     assert "workflow is replace" in one and "replace does not hold there" in one and "others" not in one
     assert "survivors/thinning holds there\n" in run(capsys, "theorems", "survivors", *options)[1]
     none = run(capsys, "theorems", "--family", "logistic", "--workflow", "replace", "--real", "9")[1]
-    assert f"hold there: none of {len(theory.theorems())}\n--all shows why" in none
+    assert f": none of {len(theory.theorems())} theorems hold there\n--all shows why" in none
     one = json.loads(run(capsys, "theorems", "replace", *options, "--json")[1])["theorems"]
     assert [(each["applies"], each["why_not"]) for each in one] == [(False, "it assumes that the workflow is Replace")]
 
