@@ -136,9 +136,22 @@ def _safe(row: Row) -> str:
     least, most = row.safe.at_least, row.safe.samples
     if most == 0:
         return "none"
+    first, last = _digits(least, up=True), "" if math.isinf(most) else _digits(int(most), up=False)
     if math.isinf(most):
-        return f"{least:,} or more" if least else "any amount"
-    return f"{least:,} to {most:,.0f}" if least else f"up to {most:,.0f}"
+        return f"{first} or more" if least else "any amount"
+    return f"{first} to {last}" if least else f"up to {last}"
+
+
+def _digits(count: int, *, up: bool) -> str:
+    """A whole number; of one that is too long for a table four digits, rounded to the safe side.
+
+    >>> _digits(14_961, up=True), _digits(7_488_163_978_958_840, up=True), _digits(7_488_963_978_958_840, up=False)
+    ('14,961', '7.489e+15', '7.488e+15')
+    """
+    if count < 10**12:
+        return f"{count:,}"
+    step = 10 ** (len(str(count)) - 4)
+    return f"{(-(-count // step) if up else count // step) * step:.4g}"
 
 
 def _share(row: Row) -> str:
