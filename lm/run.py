@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -78,18 +79,42 @@ class Run:
         """
         useless = float(np.log(self.experiment.shape.vocabulary - 1))
         return {
-            name: verdicts.verdicts(
-                series.Run(
-                    risk=each["loss"],
-                    useless=useless,
-                    diversity=each["context_gini"],
-                    tail=each["tail_singletons"],
-                    unreal=each["tail_unreal"],
-                    noise={"risk": self.noise},
+            name: tuple(
+                replace(one, reason=of_training(one.reason))
+                for one in verdicts.verdicts(
+                    series.Run(
+                        risk=each["loss"],
+                        useless=useless,
+                        diversity=each["context_gini"],
+                        tail=each["tail_singletons"],
+                        unreal=each["tail_unreal"],
+                        noise={"risk": self.noise},
+                    )
                 )
-            )  # fmt: skip
+            )
             for name, each in self.measures.items()
         }
+
+
+WANTED = {
+    r"give exponent": "the loss at one size of data tells no exponent",
+    r"give modes": "text has no modes that are told apart",
+    r"give more chains of unreal, or its noise": "one seed does not tell how much the share that is not real varies",
+    r"give more chains of (\w+), or its noise": r"one seed does not tell how much the \1 varies",
+    r"give (\d+) generations of \w+(, or \w+)?": r"it takes \1 generations to tell",
+    r": give (\d+) generations, or \w+": r"; it takes \1 generations to tell whether it levels off",
+}
+
+
+def of_training(reason: str) -> str:
+    """Why a definition is silent, said of a run that was trained instead of the arguments of `series.Run`.
+
+    >>> of_training("give more chains of diversity, or its noise")
+    'one seed does not tell how much the diversity varies'
+    """
+    for wanted, words in WANTED.items():
+        reason = re.sub(wanted, words, reason)
+    return reason
 
 
 def run(experiment: Experiment, folder: Path, *, processes: int | None = None, told: Told | None = None) -> Run:

@@ -40,7 +40,7 @@ from .terminal import counted
 
 CHUNK = 1 << 20  # bytes that are read at once
 SHOWN, WIDTH = 10, 40  # tokens that a corpus keeps as text, and letters of each
-MOST = 2**63 - 1  # what 64 bits can count
+MOST = 2**53  # whole numbers up to which floats are exact, and theory counts
 COUNT_NAMES = ("count", "counts", "n", "frequency")
 FORMS = "name a text file, a .jsonl[:column], a .csv of counts, builtin:pydoc, or - for standard input"
 
@@ -365,12 +365,12 @@ def _table(chunks: Iterable[bytes], *, tabs: bool) -> Counter[str]:
                 raise UnfitError(f"{line} repeats the token {shown(token)}: give each token one row")
             count = _number(row[where[0]])
             if count is None or not 0 <= count <= MOST or count != int(count):
-                raise UnfitError(f"{line} counts {shown(row[where[0]])}: give a whole number from 0 to below 2**63")
+                raise UnfitError(f"{line} counts {shown(row[where[0]])}: give a whole number from 0 to 2^53")
             counts[token] = int(count)
     except csv.Error as error:
         raise UnfitError(f"line {reader.line_num} is no csv, {error}: double quotes in tokens") from None
     if not 0 < counts.total() <= MOST:
-        raise UnfitError(f"the counts sum to {counts.total()}: let their sum be above 0 and below 2**63")
+        raise UnfitError(f"the counts sum to {counts.total()}: let their sum be above 0 and at most 2^53")
     return +counts  # without the zeros
 
 

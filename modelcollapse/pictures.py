@@ -218,9 +218,11 @@ def _drift(run: Run, where: Path) -> Path:
         spread = drift.std(axis=0, ddof=1) if len(drift) > 1 else None
         axes.errorbar(generations, drift.mean(axis=0), yerr=spread, color=colour, marker=marker, markersize=4,
                       capsize=2, label=name)  # fmt: skip
-    axes.axhspan(
-        floor.mean - floor.spread, floor.mean + floor.spread, color="0.85", label="re-training on the same data, ± s.d."
-    )
+    again = "re-training on the same data"
+    if np.isfinite(floor.spread):
+        axes.axhspan(floor.mean - floor.spread, floor.mean + floor.spread, color="0.85", label=f"{again}, ± s.d.")
+    else:
+        axes.axhline(floor.mean, color="0.7", linestyle="--", label=f"{again}, one pair")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(loc="upper left", fontsize=8)
     bars = "\nbars: s.d. over seeds" if len(run.experiment.seeds) > 1 else ""

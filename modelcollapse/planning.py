@@ -58,6 +58,10 @@ def order_plan(pipeline: Pipeline, order: str, others: Mapping[str, Any]) -> tup
 
     read = text.read(pipeline.corpus)
     letters = tokenizer.fit_bytes(read.documents)
+    longest = max((len(each.encode(errors="surrogatepass")) for each in read.documents), default=0)
+    if longest < ORDER_LENGTH:
+        remedy = f"its longest document has {longest} bytes: --order takes one of at least {ORDER_LENGTH}: name a longer text"
+        raise refused("corpus", pipeline.corpus, remedy)
     tokens = windows.cut(read.documents, letters, ORDER_LENGTH).tokens
     with bar("planning") as moved:
         made = plans.plan_order(

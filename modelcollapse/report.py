@@ -136,9 +136,22 @@ def _safe(row: Row) -> str:
     least, most = row.safe.at_least, row.safe.samples
     if most == 0:
         return "none"
+    first, last = _digits(least, up=True), "" if math.isinf(most) else _digits(int(most), up=False)
     if math.isinf(most):
-        return f"{least:,} or more" if least else "any amount"
-    return f"{least:,} to {most:,.0f}" if least else f"up to {most:,.0f}"
+        return f"{first} or more" if least else "any amount"
+    return f"{first} to {last}" if least else f"up to {last}"
+
+
+def _digits(count: int, *, up: bool) -> str:
+    """A whole number; of one that is too long for a table four digits, rounded to the safe side.
+
+    >>> _digits(14_961, up=True), _digits(7_488_163_978_958_840, up=True), _digits(7_488_963_978_958_840, up=False)
+    ('14,961', '7.489e+15', '7.488e+15')
+    """
+    if count < 10**12:
+        return f"{count:,}"
+    step = 10 ** (len(str(count)) - 4)
+    return f"{(-(-count // step) if up else count // step) * step:.4g}"
 
 
 def _share(row: Row) -> str:
@@ -220,7 +233,8 @@ def applicability(problem: str, rows: Sequence[Applicability], *, reasons: bool)
         name = rows[0].name if len(rows) == 1 else rows[0].name.partition("/")[0]
         title = f"{name} {'holds' if hold else 'does not hold'} there"
     else:
-        title = f"theorems that hold there: {hold or 'none'} of {of}"
+        cases = f", in {len(holding)} cases" if len(holding) > hold else ""
+        title = f"{hold or 'none'} of {of} theorems {'holds' if hold == 1 else 'hold'} there{cases}"
     table = titled(out, f"{escape(problem)}: {title}")
     for head in ("theorem", "answers", "evidence", "answered as well by"):
         table.add_column(head, no_wrap=True)
@@ -289,13 +303,14 @@ def _letters(one: Theorem, *, derivation: bool) -> dict[str, str]:
     """What the letters of the formulas mean that are shown: of the closed form, and of the steps of a derivation."""
     from sympy import Basic, Symbol, Tuple
 
-    from modelcollapse.theory.symbols import MEANING
+    from modelcollapse.theory.symbols import meaning
 
     shown = [] if one.derive is None else [one.derived.expression, one.derived.expression.doit()]
     steps = one.derivation if derivation and not one.cases else ()
     shown += [Tuple(*each.expression) if isinstance(each.expression, tuple) else each.expression for each in steps]
     letters = {str(letter) for each in shown if isinstance(each, Basic) for letter in each.atoms(Symbol)}
-    return {name: MEANING[name] for name in sorted(letters & MEANING.keys())}
+    said = meaning(one.name)
+    return {name: said[name] for name in sorted(letters & said.keys())}
 
 
 def _printed(out: Console, one: Printed) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
@@ -12,7 +13,7 @@ from rich.markup import escape
 
 from modelcollapse.lm import calibration
 from modelcollapse.lm.diversity import LESS_DIVERSE
-from modelcollapse.lm.drift import above_floor
+from modelcollapse.lm.drift import Level, above_floor
 from modelcollapse.lm.recipe import Epochs
 from modelcollapse.lm.run import Run
 
@@ -71,10 +72,13 @@ def _losses(out: Console, run: Run) -> None:
 def _drift(out: Console, run: Run) -> None:
     """Drift of next-token distributions against the floor that re-training gives."""
     floor = run.floor.l1
+    told = math.isfinite(floor.standard_error)
+    noise = (
+        "*: above that by more than twice its noise" if told else "what is above it takes more --retrainings to tell"
+    )
     title = (
         f"L1 drift of next-token distributions from generation 1 over {run.experiment.contexts} real contexts;\n"
-        f"re-training on the same data alone gives {floor.mean:.3f} ± {floor.standard_error:.3f}; "
-        "*: above that by more than twice its noise"
+        f"re-training on the same data alone gives {_level(floor)}; {noise}"
     )
     table = titled(out, title)
     table.add_column("workflow", no_wrap=True)
@@ -187,8 +191,20 @@ def _under_replace(run: Run, measures: Mapping[str, Any]) -> list[str]:
         lines.append("Whether diversity changes cannot be said from one seed.")
     drift, floor = measures["drift"][:, 1].mean(), run.floor.l1
     lines.append(f"One generation moves next-token distributions by L1 {drift:.3f}; re-training on the same data alone by "
-                 f"{floor.mean:.3f} ± {floor.standard_error:.3f}.")  # fmt: skip
+                 f"{_level(floor)}.")  # fmt: skip
     return lines
+
+
+def _level(one: Level) -> str:
+    """A mean over pairs with its standard error, if more than one pair tells it.
+
+    >>> _level(Level(0.4, 0.02, 0.1)), _level(Level(0.4, math.inf, math.inf))
+    ('0.400 ± 0.020', '0.400 (one pair of models tells no spread)')
+    """
+    spread = (
+        f" ± {one.standard_error:.3f}" if math.isfinite(one.standard_error) else " (one pair of models tells no spread)"
+    )
+    return f"{one.mean:.3f}{spread}"
 
 
 def _moves(measures: Mapping[str, Any]) -> tuple[list[str], list[str], list[str]]:

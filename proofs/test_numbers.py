@@ -321,3 +321,12 @@ def test_outside_the_assumptions_a_trace_gives_no_error():
         theory.gain(theory.Gamma(1.0, 1.0), theory.Accumulate(0, 3), 5)
     with pytest.raises(theory.InputError):
         theory.gain(theory.Gamma(0.001, 1.0), theory.Accumulate(4, 3), 5)
+
+
+def test_the_diversity_of_a_token_that_is_nearly_alone_has_all_digits():
+    """Against fractions: 1 - sum p^2 where p_1 is 1 but for 1e-9, and where a double does not tell it from 1."""
+    counts = [10**9, 1, 2]
+    pairs = sum(counts) * (sum(counts) - 1)
+    exact = 1 - Fraction(sum(each * (each - 1) for each in counts), pairs)
+    assert theory.Categorical.from_counts(counts).v == pytest.approx(float(exact), rel=1e-14, abs=0)
+    assert theory.Categorical([1.0, 2.0**-100]).v == 2.0**-99

@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import Any
 
 import jax
+import mpmath
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -175,3 +176,18 @@ def test_a_model_that_knows_one_token_may_know_any_of_the_truth() -> None:
     assert drawn([0.0, 1.0], 50).max() < np.finfo(float).eps ** 2
     seen = drawn([0.5, 0.3, 0.2], 20_000)
     assert abs(standard_scores(seen, np.array([17 / 25 * 0.62]))).max() < threshold(1)
+
+
+@pytest.mark.parametrize("synthetic", [10, 10**12, 2**53])
+@pytest.mark.parametrize("tolerance", [0.1, 1e-15])
+def test_a_tolerance_below_rounding_is_reached_after_a_geometric_decay(synthetic: int, tolerance: float) -> None:
+    """From total collapse the excess is multiplied by beta = alpha^2 (1 - 1/n), and by nothing else: in sixty digits."""
+    f, real = theory.Categorical([0.5, 0.5]), 1000
+    with mpmath.workdps(60):
+        alpha = mpmath.mpf(synthetic) / (real + synthetic)
+        beta = alpha**2 * (1 - mpmath.mpf(1) / synthetic)
+        settled = ((1 - alpha) ** 2 / real + alpha**2 / synthetic) / 2 / (1 - beta)
+        exact = int(mpmath.ceil(mpmath.log((mpmath.mpf(0.5) - settled) / (tolerance * settled)) / -mpmath.log(beta)))
+    assert theory.recovery_time(f, theory.FreshReal(real, synthetic), tolerance) == pytest.approx(
+        exact, rel=1e-13, abs=0
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from fractions import Fraction
 
+import mpmath
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -130,3 +131,13 @@ def test_golden_ratio():
     for size in (1, 50, 10**9):
         best = theory.optimal_weight(theory.Poisson(1.0), theory.FreshReal(size, size))
         assert best.weight == pytest.approx((math.sqrt(5) - 1) / 2, rel=1e-15)
+
+
+@pytest.mark.parametrize("real", [5 * 10**14, 6 * 10**14, 10**15, 2**53])
+@pytest.mark.parametrize("tolerance", [0.1, 1e-6])
+def test_the_least_amount_of_accumulate_is_found_beyond_the_largest_workflow(real, tolerance):
+    """Of many samples the gain less 1 is x psi'(1 + x), x = N/n, whatever the family: it falls to 0, so that an edge exists."""
+    answer = theory.max_synthetic(TOKENS, theory.Accumulate(real, 1), tolerance)
+    share = mpmath.mpf(real) / answer.at_least
+    assert share * mpmath.psi(1, 1 + share) == pytest.approx(tolerance, rel=1e-13)
+    assert math.isinf(answer.samples)

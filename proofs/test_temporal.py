@@ -294,3 +294,32 @@ def test_two_snapshots_are_drawn_independently():
     one, other = lived(jax.random.key(4), p, size=50, generations=2, tokens=(1, 1), chains=20_000)
     alike = (np.asarray(one) * np.asarray(other)).sum(axis=1, keepdims=True)
     assert abs(standard_scores(alike, np.array([0.38]))).max() < threshold(1)
+
+
+@pytest.mark.parametrize(("before", "after"), [([10**9, 1], [999_999_999, 5]), ([2, 10**9], [1, 10**9])])
+def test_a_token_that_is_nearly_alone_costs_no_digits(before, after):
+    """Diversity 2e-9: what drifted, the independent frequencies and the variance against fractions, sampled and known."""
+    x, y = ([Fraction(each, sum(counts)) for each in counts] for counts in (before, after))
+    diversity = 1 - sum(each**2 for each in x)
+    known = sum((last - first) ** 2 for first, last in zip(x, y, strict=True)) / diversity
+    across = sum(Fraction(a * b, sum(before) * sum(after)) for a, b in zip(before, after, strict=True))
+    sampled = (agreeing(before) + agreeing(after) - 2 * across) / (1 - agreeing(before))
+    assert size_between(before, after).drift == pytest.approx(float(sampled), rel=1e-12, abs=1e-22)
+    found = size_between(np.array(before) / sum(before), np.array(after) / sum(after))
+    assert found.drift == pytest.approx(float(known), rel=1e-12, abs=0)
+    assert found.independent == pytest.approx(1, rel=1e-12)  # two tokens have one frequency
+    seen = TwoSnapshots(np.array(before) / sum(before), np.array(after) / sum(after), 0.0, 0.0, 1)
+    exact = exactly(snapshots.variance(), values(tuple(x), 100, 1, Fraction(0), Fraction(0)))
+    assert snapshots.moments(100, 1, seen.sums, 0.0, 0.0)[1] == pytest.approx(float(exact), rel=1e-12, abs=0)
+
+
+def test_documents_of_one_token_nearly_alone_are_worth_what_fractions_say():
+    """Two documents: pairs of tokens of different ones agree with a chance whose complement is 3e-8."""
+    documents = [[10**8 + 7, 1], [10**8 + 7, 2]]
+    total = sum(map(sum, documents))
+    pairs = sum(Fraction(sum(each)) ** 2 for each in documents) / total**2
+    same = sum(Fraction(count) ** 2 for each in documents for count in each) / total**2
+    agree = sum(Fraction(sum(each), total) ** 2 for each in zip(*documents, strict=True))
+    exact = (same - agree * pairs) / (1 - pairs - agree + same)
+    ((_, found), _) = token_counts.frequencies("here", documents, [1, 1])
+    assert found == pytest.approx(float(exact), rel=0, abs=1e-14)

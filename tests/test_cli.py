@@ -407,6 +407,24 @@ def test_a_bad_file_is_refused_in_one_line(
         ("pilot", "runs.csv", "", "it is empty"),
         ("corpus", "rows.jsonl:x", '{"text": "a", "body": "b"}\n', "name one of 'text', 'body'\n"),
         ("corpus", "table.csv", "a,b,c\n", "line 1 is 'a,b,c': keep two"),
+        (
+            "corpus",
+            "table.csv",
+            "a,9007199254740993\n",
+            "table.csv: line 1 counts '9007199254740993': give a whole number",
+        ),
+        (
+            "snapshots",
+            "table.csv,table.csv,trained",
+            "a,9007199254740993\nb,2\n",
+            "table.csv: line 1 counts '90071992547",
+        ),
+        (
+            "order=1 --corpus",
+            "one.txt",
+            "a b\n",
+            "one.txt: its longest document has 4 bytes: --order takes one of at least 64",
+        ),
         ("snapshots", "one.txt,one.txt", "a\0b", "or count --unit bytes, which takes any file\n"),
     ],
 )
@@ -414,8 +432,8 @@ def test_what_is_wrong_with_a_file_is_said_in_words(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, option: str, named: str, content: str, fragment: str
 ) -> None:
     (tmp_path / named.split(",")[0].split(":")[0]).write_text(content)
-    path = ",".join(str(tmp_path / each) for each in named.split(","))
-    code, out, err = run(capsys, "plan", f"--{option}", path)
+    path = ",".join(each if each == "trained" else str(tmp_path / each) for each in named.split(","))
+    code, out, err = run(capsys, "plan", *f"--{option}".split(), path)
     assert (code, out, err.count("\n")) == (2, "", 1) and fragment in err, err
 
 
@@ -481,6 +499,38 @@ def test_formulas_are_wrapped_for_a_terminal_and_whole_in_a_pipe(
     assert lines[start + 1].startswith(" " * 9) and lines[start + 1][9] != " "
 
 
+@pytest.mark.parametrize(
+    ("name", "letter", "meaning"),
+    [
+        ("curated-share", "K", "choices: how many samples one is kept of"),
+        ("curated-share", "y", "share of the favoured trait before curation"),
+        ("verification/threshold", "a", "r^2 chi: merit of a generated label"),
+        ("verification/threshold", "M", "budget: number of generated labels"),
+        ("strong-collapse", "phi", "covariates that a model sees over its labels, k/M"),
+        ("sliding-window", "K", "models: how many of the last models a window draws from"),
+    ],
+)
+def test_a_letter_means_what_it_means_there(
+    capsys: pytest.CaptureFixture[str], name: str, letter: str, meaning: str
+) -> None:
+    shown = run(capsys, "theorems", name, "--derivation")[1]
+    letters = next(line for line in shown.split("letters: ")[1:]).split("sources: ")[0]
+    assert f"{letter}: {meaning}" in " ".join(letters.split())
+    assert "_phi" not in shown
+
+
+def test_every_meaning_of_one_theorem_is_of_a_letter_on_its_page() -> None:
+    """And no page explains a letter by what it may be elsewhere."""
+    from modelcollapse.report import _letters
+    from modelcollapse.theory.symbols import MEANING, THERE
+
+    forms = {one.name: one for each in theory.theorems() for one in each.forms}
+    pages = {name: _letters(one, derivation=True) for name, one in forms.items()}
+    for name, own in THERE.items():
+        assert own.keys() <= pages[name].keys(), (name, own.keys() - pages[name].keys())
+    assert not any(MEANING[letter] in page.values() for page in pages.values() for letter in ("k", "y"))
+
+
 def test_the_list_explains_its_letters_before_the_first_theorem(capsys: pytest.CaptureFixture[str]) -> None:
     first = run(capsys, "theorems")[1].split(theory.theorems()[0].name)[0]
     assert all(
@@ -524,7 +574,10 @@ def test_the_theorems_of_a_problem_are_what_python_says(capsys: pytest.CaptureFi
     assert all(f" {each.name} " in others for each in expected if not each.applies)
     short = run(capsys, "theorems", *options)[1]
     many, hold = sum(not each.applies for each in expected), len({each.split("/")[0] for each in first})
-    assert many + hold == len(theory.theorems()) and f"hold there: {hold} of {many + hold}" in short
+    assert many + hold == len(theory.theorems()) and f": {hold} of {many + hold} theorems hold there\n" in short
+    gaussian = run(capsys, "theorems", "--family", "gaussian", "--workflow", "replace", "--real", "100")[1]
+    rows = [line for line in gaussian.splitlines() if line.startswith(" ") and line.strip()][2:]
+    assert f": 6 of {many + hold} theorems hold there, in {len(rows)} cases\n" in gaussian and len(rows) == 10
     assert short.startswith(holding.rstrip()) and f"{many} others do not: --all shows why" in short
     assert (
         len(short.splitlines()) < 20
@@ -539,7 +592,7 @@ def test_the_theorems_of_a_problem_are_what_python_says(capsys: pytest.CaptureFi
     assert "workflow is replace" in one and "replace does not hold there" in one and "others" not in one
     assert "survivors/thinning holds there\n" in run(capsys, "theorems", "survivors", *options)[1]
     none = run(capsys, "theorems", "--family", "logistic", "--workflow", "replace", "--real", "9")[1]
-    assert f"hold there: none of {len(theory.theorems())}\n--all shows why" in none
+    assert f": none of {len(theory.theorems())} theorems hold there\n--all shows why" in none
     one = json.loads(run(capsys, "theorems", "replace", *options, "--json")[1])["theorems"]
     assert [(each["applies"], each["why_not"]) for each in one] == [(False, "it assumes that the workflow is Replace")]
 
@@ -870,3 +923,15 @@ def test_the_python_of_the_readme_runs() -> None:
     assert blocks
     for block in blocks:
         exec(block, {})
+
+
+@pytest.mark.parametrize("size", [("100000", "1000"), ("2", "3")])
+def test_tokens_that_are_nearly_all_one_are_planned_for_as_what_they_are(
+    capsys: pytest.CaptureFixture[str], size: tuple[str, str]
+) -> None:
+    """The second of Zipf's tokens is 2^-100 as likely as the first: the diversity is 2^-99, and not that of one token."""
+    arguments = ("plan", "--vocabulary", size[0], "--real", size[1], "--zipf", "100")
+    code, out, err = run(capsys, *arguments)
+    assert (code, err) == (0, "") and "One token only" not in out
+    made = json.loads(run(capsys, *arguments, "--json")[1])
+    assert made["real_only_error"] == pytest.approx(2.0**-99 / int(size[1]), rel=1e-12, abs=0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,8 @@ import jax
 import numpy as np
 import pytest
 
-from modelcollapse import report, run_report, theory, train
-from modelcollapse.lm import calibration, forecast, laboratory, recursion, run, score, team
+from modelcollapse import pictures, report, run_report, theory, train
+from modelcollapse.lm import calibration, drift, forecast, laboratory, recursion, run, score, team
 from modelcollapse.lm.effective_size import effective_size
 from modelcollapse.lm.experiment import Experiment
 from modelcollapse.lm.grid import Grid, judged
@@ -313,6 +314,28 @@ def test_json_and_tables_of_a_run_say_what_it_holds(tmp_path: Path, capsys: pyte
     assert lines[at][1] == f"{done.grid.change[0, 1]:+.3f}"
     sign = "+" if done.grid.predicted[0, 1] > 1 else "-"
     assert lines[at + 1] == [f"{sign} {done.grid.verdict[0, 1]}"]
+
+
+def test_one_pair_of_models_tells_no_spread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The floor of one re-training has no band, no infinite error and no marks; and no argument of Python is named."""
+    done, _, _ = judged_run(tmp_path / "run")
+    e = dataclasses.replace(done.experiment, seeds=(3,))
+    alone = drift.floor([np.array([[0.5, 0.5]]), np.array([[0.75, 0.25]])])
+    measures = {arm: {name: each[:1] for name, each in row.items()} for arm, row in done.measures.items()}
+    single = dataclasses.replace(done, experiment=e, measures=measures, floor=alone)
+    run_report._definitions(report.console(), single)
+    run_report._drift(report.console(), single)
+    (last,) = (line for line in run_report.findings(single) if "re-training" in line)
+    out = " ".join(capsys.readouterr().out.split())
+    assert last.endswith("re-training on the same data alone by 0.500 (one pair of models tells no spread).")
+    assert "alone gives 0.500 (one pair of models tells no spread); what is above it takes more --retrainings" in out
+    assert not any(word in out + last for word in ("inf", "give ", "chains"))
+    assert "one seed does not tell how much the diversity varies" in out
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        pictures._drift(single, tmp_path)
 
 
 def re_split(line: str) -> list[str]:

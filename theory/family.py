@@ -20,6 +20,7 @@ import numpy as np
 from . import arguments as arg
 
 ROUNDING = 1e-6  # probabilities written as decimals or float32 sum to one up to this
+LOSSY = 1e-3  # a diversity below which 1 - sum p^2 has lost three digits and more
 MOST_PAIRS = 2**31 - 1
 STEEPEST = 53.0  # exponent of Zipf's law: the second token is 2^-53 as likely as the first, which a double does not tell from 0
 
@@ -81,6 +82,10 @@ class Categorical:
     def v(self) -> Any:
         r"""Diversity :math:`1 - \sum p_i^2`: the chance that two tokens differ (of a corpus: its unbiased estimate)."""
         plain = 1 - (self.p * self.p).sum()
+        if not arg.is_jax(self.p) and self.p.dtype != object and plain < LOSSY:
+            rest = np.delete(self.p, self.p.argmax())
+            others = rest.sum()  # the most frequent token has 1 less that
+            plain = others * (2 - others) - (rest * rest).sum()
         if self.counts is None:
             return plain
         size = float(self.counts.sum())

@@ -7,6 +7,7 @@ or :math:`1 - w`: nothing that has collapsed stays so, and what is left of it is
 from __future__ import annotations
 
 import math
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from .family import Family
 from .law import law, spread
 from .lower import evaluate
 from .solve import Step, Unsolved
-from .stable import CompoundPower, GeometricSum, HomogeneousSum
+from .stable import CompoundPower, GeometricSum, HomogeneousSum, excess_of
 from .symbols import T0, N, T, V, m, n, v0, v2, w
 from .symbols import alpha as passed
 from .theorem import Assumption, Derived, Evidence, Theorem, concrete
@@ -74,8 +75,7 @@ def recovery_time(
     slow, fast = (float(evaluate(each, values)) for each in (left, both))
 
     def above(count: int) -> bool:
-        reached = float(evaluate(RECOVERY.derived.expression, values | {m: count}))
-        return reached > settled * (1 + tolerance)
+        return float(evaluate(_excess(), values | {m: count})) > settled * tolerance
 
     start = _turn(values, slow, fast)
     if not above(start):
@@ -143,7 +143,7 @@ def _derive() -> Derived:
     geometric = GeometricSum(beta, m)
     tilted = geometric - w * HomogeneousSum(alpha, beta, m)  # sum of beta^(k-1-i) alpha^i
     found = T0 * CompoundPower(beta, m) + inflow * geometric + (1 - w) ** 2 / n * _tilt() * tilted
-    return Derived(found, limit=inflow / (1 - beta))
+    return Derived(found, limit=inflow / -excess_of(beta))
 
 
 def _parts() -> tuple[Expr, Expr]:
@@ -151,6 +151,14 @@ def _parts() -> tuple[Expr, Expr]:
     alpha, beta = _rates()
     slow = (1 - w) ** 2 / n * _tilt() / (alpha - beta)
     return slow, T0 - _derive().limit - slow
+
+
+@cache
+def _excess() -> Expr:
+    """T(k) - T(oo), in which nothing cancels: also what is left of a tolerance below rounding."""
+    alpha, beta = _rates()
+    turned = CompoundPower(alpha, m - 1) * GeometricSum(beta / alpha, m)  # sum of beta^(k-1-i) alpha^i
+    return (T0 - _derive().limit) * CompoundPower(beta, m) + (1 - w) ** 2 / n * _tilt() * turned
 
 
 def _prove() -> tuple[Step, ...]:
@@ -164,6 +172,7 @@ def _prove() -> tuple[Step, ...]:
             plain.subs(m, m + 1) - step.subs(T, plain),
             plain.subs(m, 0) - T0,
             plain - _derive().limit - slow * alpha**m - fast * beta**m,
+            plain - _derive().limit - _excess().doit(),
             beta - alpha**2 * (1 + v2 / n),
         )
     )

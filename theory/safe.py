@@ -6,11 +6,11 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
-from sympy import Expr, Ge, Le, Poly, Rational, cancel
+from sympy import Expr, Ge, Le, Poly, Rational, cancel, exp, expand
 
 from . import arguments as arg
 from . import errors
@@ -19,8 +19,9 @@ from . import workflow as workflows
 from .answers import gain_limit
 from .assumption import ANY, COMMON, TWO_REAL, under
 from .family import Family
+from .lower import evaluate
 from .solve import Step, over_positive
-from .stable import ROOM
+from .stable import ROOM, ExponentialQuotient
 from .symbols import M, N, V, eps, n, v2, w
 from .theorem import Assumption, Derived, Evidence, Theorem
 from .workflow import (
@@ -34,6 +35,8 @@ from .workflow import (
     SlidingWindow,
     Workflow,
 )
+
+ENDLESS_AMOUNT = 2**1000  # samples, up to which amounts are searched where a formula tells of any
 
 
 @dataclass(frozen=True)
@@ -99,14 +102,18 @@ def max_synthetic(f: Family, w: Workflow, tolerance: float = 0.1) -> SyntheticLi
             evidence = SAFE_FRESH if isinstance(template, FreshReal) else SAFE_FIXED
         case Accumulate():
             least = max(1, math.ceil(f.v2 / ROOM))
-            low, high = _search(lambda count: gain_limit(f, Accumulate(w.real, count)), 1 + tolerance, least)
+            worse = partial(_worse, theorem.derived.limit, w.real, f.v2)
+            low, high = _search(worse, tolerance, least, ENDLESS_AMOUNT)
             edge, evidence = Ge(1 + eps, theorem.derived.limit * N / V), SAFE_ACCUMULATE
         case AccumulateSubsample(real=real, train=train, replacement=replacement):
             floor = 1 + (real - 1) / train  # V/N (1 - 1/M) + V/M, of a pool that never moved, is the least limit
             low, high = 0, 0
             if floor <= 1 + tolerance:
                 low, high = _search(
-                    lambda count: gain_limit(f, AccumulateSubsample(real, count, train, replacement)), 1 + tolerance, 1
+                    lambda count: gain_limit(f, AccumulateSubsample(real, count, train, replacement)) - 1,
+                    tolerance,
+                    1,
+                    arg.LAST,
                 )
             edge, evidence = Ge(1 + eps, 1 + (N - 1) / M), SAFE_SUBSAMPLE
     share = 1.0 if math.isinf(high) else high / (w.real + high)
@@ -142,17 +149,33 @@ def _rational_edge(f: Family, workflow: FixedReal | FreshReal, tolerance: Fracti
     return int((-start / rise).__ceil__()), math.inf, edge
 
 
-def _search(gain: Callable[[int], float], level: float, least: int) -> tuple[int, float]:
-    """The first run of amounts whose gain is at most ``level``: powers of 16, then its ends; (0, 0) when there is none."""
-    excess = cache(lambda count: gain(count) - level)
+def _worse(limit: Expr, real: int, curvature: Any, count: int) -> float:
+    """The limit of the gain, less 1, of any amount: also of more samples than a workflow may have, without cancellation."""
+    return float(evaluate(_excess(limit), {N: real, n: count, v2: curvature}))
+
+
+@cache
+def _excess(limit: Expr) -> Expr:
+    """The gain less 1 of a limit of the error that begins by e^(v2 L) V/N."""
+    gain = expand(limit * N / V, deep=False)
+    return expand(gain.replace(exp, lambda power: 1 + power * ExponentialQuotient(power)) - 1, deep=False)
+
+
+def _search(worse: Callable[[int], float], most: float, least: int, last: int) -> tuple[int, float]:
+    """The first run of amounts from ``least`` to ``last`` whose gain less 1 is at most ``most``; (0, 0) when there is none.
+
+    Powers of 16 and the last amount are tried, then the ends of the run are found.
+    """
+    excess = cache(lambda count: worse(count) - most)
     grid = [least]
-    while grid[-1] * 16 <= arg.LAST and not (len(grid) > 1 and excess(grid[-2]) <= 0 < excess(grid[-1])):
-        grid.append(grid[-1] * 16)
-    inside = [count for count in grid if excess(count) <= 0]
+    while grid[-1] < last and not (len(grid) > 1 and excess(grid[-2]) <= 0 < excess(grid[-1])):
+        grid.append(min(grid[-1] * 16, last))
+    inside = [place for place, count in enumerate(grid) if excess(count) <= 0]
     if not inside:
         return 0, 0
-    low = 0 if inside[0] == least else _edge(excess, inside[0], inside[0] // 16)
-    return low, math.inf if excess(grid[-1]) <= 0 else _edge(excess, inside[-1], inside[-1] * 16)
+    first, end = inside[0], inside[-1]
+    low = _edge(excess, grid[first], grid[first - 1]) if first else 0
+    return low, math.inf if end == len(grid) - 1 else _edge(excess, grid[end], grid[end + 1])
 
 
 def _edge(excess: Callable[[int], float], inside: int, outside: int) -> int:
@@ -162,7 +185,10 @@ def _edge(excess: Callable[[int], float], inside: int, outside: int) -> int:
     while abs(outside - inside) > 1:
         rounds += 1
         share = 0.5 if rounds % 3 == 0 or not math.isfinite(far) or near == far else near / (near - far)
-        guess = round(math.exp(math.log(inside) + share * (math.log(outside) - math.log(inside))))
+        if share == 0.5 and max(inside, outside) <= 2 * min(inside, outside):
+            guess = (inside + outside) // 2  # whole numbers, of which logarithms tell neighbours apart up to about 2^45
+        else:
+            guess = round(math.exp(math.log(inside) + share * (math.log(outside) - math.log(inside))))
         guess = min(max(guess, min(inside, outside) + 1), max(inside, outside) - 1)
         if (value := excess(guess)) <= 0:
             inside, near, far = guess, value, far / 2  # halved: an end that stays loses weight (Illinois)

@@ -18,8 +18,8 @@ from sympy import Expr, lambdify
 
 from . import ancestry
 from .ancestry import Polynomial, distance_variance, moment
-from .lower import evaluate
 from .symbols import a2, a3, a4, n, p2, p3, p4, s0, sm
+from .token_counts import others
 
 BITS = 500  # what cancels between moments of four samples leaves a hundred digits of these
 LEAST, ENDLESS = 4.0, 2.0**100  # samples of a generation between which limits are looked for
@@ -29,7 +29,7 @@ XY: Polynomial = ((1, ((1, 1),)),)
 Y2: Polynomial = ((1, ((2, 0),)),)
 
 
-def moments(size: float, generations: int, sums: tuple[float, ...], first: float, last: float) -> tuple[float, float]:
+def moments(size: float, generations: int, sums: tuple[Any, ...], first: float, last: float) -> tuple[float, float]:
     """F, and the variance of the unbiased distance less F times the unbiased diversity."""
     with mpmath.workprec(BITS):
         count = mpmath.mpf(size)
@@ -45,6 +45,11 @@ def moments(size: float, generations: int, sums: tuple[float, ...], first: float
 def _lowered() -> Any:
     letters = (n, a2, a3, a4, p2, p3, p4, s0, sm)
     return lambdify(letters, variance(), "mpmath", cse=True)
+
+
+@cache
+def _lowered_traces() -> Any:
+    return lambdify((p2, p3, p4), traces(), "mpmath", cse=True)
 
 
 @cache
@@ -93,15 +98,35 @@ class TwoSnapshots:
     generations: int
 
     @cached_property
-    def sums(self) -> tuple[float, float, float]:
-        """Power sums of the frequencies before, as they are: with few tokens in a snapshot too large, which widens limits."""
-        two, three, four = (float((self.x**power).sum()) for power in (2, 3, 4))
+    def sums(self) -> tuple[Any, Any, Any]:
+        """Power sums of the frequencies before, as they are: with few tokens in a snapshot too large, which widens limits.
+
+        The most frequent token has, to so many digits as `moments` counts with, what the others leave: else these would be noise
+        where it is nearly alone.
+        """
+        top = self.x.argmax()
+        rest = np.delete(self.x, top)
+        with mpmath.workprec(BITS):
+            first = 1 - mpmath.mpf(float(rest.sum()))
+            two, three, four = (first**power + float((rest**power).sum()) for power in (2, 3, 4))
         return two, three, four
 
-    @cached_property
+    @property
+    def diversity(self) -> float:
+        """Of the frequencies before, as they are."""
+        return float((self.x * others(self.x)).sum())
+
+    @property
     def squares(self) -> float:
         """The trace of the square of the covariance of one token."""
-        return float(evaluate(traces()[0], self._letters()))
+        return self._traces[0]
+
+    @cached_property
+    def _traces(self) -> tuple[float, float]:
+        """Traces of the square and the cube of the covariance of one token."""
+        with mpmath.workprec(BITS):
+            square, cube = _lowered_traces()(*self.sums)
+        return float(square), float(cube)
 
     @cached_property
     def drift(self) -> float:
@@ -136,13 +161,10 @@ class TwoSnapshots:
         if variance == 0:
             return int(gap > 0)
         shape, spread = 2 * mean**2 / variance, math.sqrt(variance)
-        squares, cubes = (evaluate(each, self._letters()) for each in traces())
+        squares, cubes = self._traces
         steep = max(1.0, min(shape, squares**3 / cubes**2 if cubes > 0 else math.inf))
         further = gap > spread * _quantile((1 + level) / 2, steep)
         return int(further) - int(gap < spread * _quantile((1 - level) / 2, shape))
-
-    def _letters(self) -> dict[Any, float]:
-        return {**dict(zip((p2, p3, p4), self.sums, strict=True)), s0: self.first, sm: self.last}
 
 
 def distance_and_diversity(x: Any, y: Any, first: float, last: float) -> tuple[Any, Any]:
@@ -150,9 +172,11 @@ def distance_and_diversity(x: Any, y: Any, first: float, last: float) -> tuple[A
 
     ``first``, ``last``: one over the tokens of each. A sample of S tokens adds in the mean its own diversity over S - 1.
     """
-    before, after = ((each * (1 - each)).sum(axis=-1) for each in (x, y))
+    less, later = others(x), others(y)
+    before, after = (x * less).sum(axis=-1), (y * later).sum(axis=-1)
     noise = before * first / (1 - first) + after * last / (1 - last)
-    return ((y - x) ** 2).sum(axis=-1) - noise, before / (1 - first)
+    moved = np.where((x > 0.5) & (y > 0.5), less - later, y - x)
+    return (moved**2).sum(axis=-1) - noise, before / (1 - first)
 
 
 def _quantile(chance: float, shape: float) -> float:

@@ -17,7 +17,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
-from sympy import Dummy, Expr, S, cancel, diff, factor
+from sympy import Expr, S, cancel, diff, factor
 
 from . import arguments as arg
 from . import plateau
@@ -28,12 +28,10 @@ from .lower import evaluate
 from .regression import NORMAL, one_fit, passed_on, prove_one_fit, with_inverse
 from .solve import Step, Unsolved
 from .source import Source
-from .symbols import B, M, N, V, alpha, d, kf, n, shift_in, shift_out, signal, signal_in, signal_out, tau, y
+from .symbols import B, M, N, V, alpha, d, kf, n, phi, shift_in, shift_out, signal, signal_in, signal_out, tau, y
 from .theorem import Assumption, Derived, Evidence, Theorem
 from .traced import nan_unless
 from .worth import APART
-
-PHI = Dummy("phi", positive=True)  # covariates that are seen over samples
 
 
 class StrongCollapse(NamedTuple):
@@ -224,7 +222,7 @@ def _prove() -> tuple[Step, ...]:
     line = cancel(diff(few, kf))
     lead, bend = factor(line.subs(kf, 1 / y).cancel().subs(y, 0)), factor(cancel(diff(few, kf, 2) * (M - 1 - kf) ** 3))
     slope = factor(cancel(diff(many, kf) * (kf - M - 1) ** 2))
-    below, over = (endless(each, PHI * M) for each in passed())
+    below, over = (endless(each, phi * M) for each in passed())
     sole = factor((bend / 2).subs(n, 0))
     label = (M - n + tau * n) * V / d
     left = (
@@ -238,8 +236,8 @@ def _prove() -> tuple[Step, ...]:
         bend.diff(kf),
         lead - 2 * n * V * (M * (n + 1) - 2) / (B * d * M * (M - 1) * (M + 2)),
         slope + label + signal * M * (1 - (M + 1) / d) + n * V / B * (1 - (n + 1) / d),
-        below - alpha**2 - alpha * (1 - alpha) * PHI / (1 - PHI),
-        over - alpha * (PHI - alpha) / (PHI * (PHI - 1)),
+        below - alpha**2 - alpha * (1 - alpha) * phi / (1 - phi),
+        over - alpha * (phi - alpha) / (phi * (phi - 1)),
         floor - signal_out - alpha**2 * shift_in,
         floor.subs({signal_out: 0, shift_in: V / B}) - plateau.floor() * V,
     )

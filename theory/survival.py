@@ -145,7 +145,7 @@ def _thinned(f: Categorical, w: Workflow, generation: int, values: Any) -> Any:
         return none
     spread = error(f, w, generation) / f.v if not xp.all(f.v == 0) else 0.0
     away = (1 - share) * spread  # over the share: the relative variance of the token's probability
-    return xp.minimum(none, xp.where(share > 0, away / (share + away), 1.0))
+    return xp.minimum(none, xp.where(share > 0, away / (xp.where(share > 0, share, 1.0) + away), 1.0))
 
 
 def _none_of(share: Any, items: Any, chance: Any) -> Any:

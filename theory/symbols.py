@@ -168,3 +168,126 @@ STATED: dict[str, str] = {  # in the sentences of the theorems, in the order in 
     **{name: MEANING[name] for name in ("m", "N", "n", "M")},
     "G_0": MEANING["G_0"],
 }
+
+_DEGREES = {"k": "degrees of freedom of a chi-square", "y": "order of a moment"}
+_BARTLETT = {"j": "row of Bartlett's decomposition, 1 to d", "y": "order of a moment"}
+_SMOOTHED = {
+    "a": "share of the last model's samples in the data",
+    "c": "constant of an affine recursion; then what the error takes in for each unit of second moment",
+}
+THERE: dict[str, dict[str, str]] = {  # meanings that letters have in the derivation of one theorem and nowhere else
+    "drift-identity": {"k": "number of samples of one step"},
+    "workflow-algebra": {
+        "P": "h'Ch: squared error of the mean that points are drawn around",
+        "Q": "u.diag C: mean error of the models that points come from",
+        "c": "factor of the noise: 1/n for a batch, 0 for a full fit",
+    },
+    "sliding-window": {
+        "P": "squared error of the mean of the K models",
+        "Q": "mean error of the K models",
+        "j": "age of a model in the window, from 0 on",
+    },
+    "random-past/product": {"P": "squared error of the mean of all models so far"},
+    "random-past/recursion": {
+        "P": "squared error of the mean of all models so far",
+        "Q": "mean squared distance from theta of what they draw",
+    },
+    "beats-real": {
+        "a": "variance of the first error, C_11",
+        "b": "covariance of the first error and the later one, C_1m",
+        "k": "variance of the noise since the first model",
+        "y": "correlation of the sum and the difference of both errors",
+        "P": "determinant of C over a^2",
+        "Q": "C_mm - C_11 over a",
+    },
+    "total-collapse/time-limit": {"C1": "a constant of integration", "C2": "another one"},
+    "zipf-missing": {"k": "rank behind which the tail is cut off"},
+    "absence": {"a": "share of one token in a model"},
+    "recovery": {"m": "generations since the model that it starts from"},
+    "temporal-size": {"m": "generations between the snapshots", "n": "independent samples of a generation"},
+    "strong-collapse": {
+        "k": "degrees of freedom of a chi-square; in the sentences the covariates that a model sees, k_f in the formulas",
+        "y": "order of a moment",
+        "phi": "covariates that a model sees over its labels, k/M",
+    },
+    "pilot-runs": {
+        "x_1": "estimate of V",
+        "y": "estimate of the squared bias",
+        "a": "variance of x_1",
+        "b": "covariance of x_1 and y",
+        "c": "variance of y",
+    },
+    "no-free-lunch": {
+        "a": "the truth",
+        "x_1": "mean of T over S, given D",
+        "Q": "mean of T^2 over S, given D",
+    },
+    "contaminated-stream": {"a": "1 - 2 alpha", "nu": "sqrt(alpha (alpha - 1 - v2)/n)"},
+    "effective-size": {"w": "chance that an item of one output is real, a"},
+    "verification/threshold": {
+        "a": "r^2 chi: merit of a generated label",
+        "d": "dimension of the points",
+        "M": "budget: number of generated labels",
+    },
+    "verification/accuracy": {
+        "S": "mean of the signs of kept labels, or mean of one of two normal numbers",
+        "d": "dimension of the points",
+        "n": "number of verified labels",
+        "r": "mean sign of a kept label, or mean of the other normal number",
+        "t": "argument of a characteristic function",
+        "y": "dimensions over labels, d/n",
+    },
+    "verification/regeneration": {
+        "M": "number of generated labels",
+        "N": "number of real labels",
+        "d": "dimension of the points",
+        "n": "number of labels of the mean sign r",
+    },
+    "stopping-round": {
+        "a": "share by which one round moves the model to what the verifier takes for true",
+        "c": "what the verifier takes for true",
+        "t": "rounds of retraining",
+        "x_1": "mean of the model before a round",
+        "y": "share of its way to the verifier that a model has left, (1-a)^t",
+    },
+    "temperature-window": {
+        "rho": "share of its probability that a rare token keeps",
+        "y": "share of one token; in the last steps the sum that norms the tempered shares",
+    },
+    "sampling-bias": {"d": "dimension of the Gaussian"},
+    "curated-share": {
+        "K": "choices: how many samples one is kept of",
+        "p": "share of the favoured trait in the real data",
+        "t": "rounds of curation",
+        "y": "share of the favoured trait before curation",
+    },
+    "log-moments/variance": _BARTLETT,
+    "log-moments/spread": {"j": _BARTLETT["j"]},
+    "log-moments/half-life": {"d": "dimension of the Gaussian", "j": _BARTLETT["j"]},
+    "log-moments/gamma": {"k": "shape of the Gamma law", "y": "order of a moment"},
+    "gaussian-moments/variance": _BARTLETT,
+    "gaussian-moments/kullback-leibler": {"d": "dimension of the Gaussian", **_DEGREES},
+    "regression/replace": _DEGREES,
+    "regression/growing": {"L": "sum of 1/(n_i - d - 1) over the generations", **_DEGREES},
+    "regression/fresh-real": _DEGREES,
+    "regression/accumulate": _DEGREES,
+    "regression-one-design": _DEGREES,
+    "regression-least-norm": _DEGREES,
+    "kernel-density/replace": {"Q": "spread of the model, R - T", **_SMOOTHED},
+    "kernel-density/fixed-real": _SMOOTHED,
+    "kernel-density/fresh-real": _SMOOTHED,
+    "kernel-density/algebra": {"P": "h'Ch: squared error of the mean that points are drawn around"},
+    "kernel-density/second-moment": {"k": "power with which bandwidths^2 fall"},
+    "integrated-error/recursion": {"a": "e^2", "q": "1 - 1/n"},
+    "integrated-error/lower-bound": {
+        "D": "S_psi/(1 - B_psi)^2 above that without smoothing",
+        "T": "S_psi/(1 - B_psi)^2 without smoothing",
+        "a": "share of synthetic data, 1 - w",
+        "y": "e (1 - B_psi)",
+    },
+}
+
+
+def meaning(theorem: str) -> dict[str, str]:
+    """What every letter means on the page of a theorem."""
+    return MEANING | THERE.get(theorem, {})

@@ -101,7 +101,7 @@ def effective_generation_size(before: Any, after: Any, generations: int = 1, lev
     low, high = seen.limits(level)
     size = size_of(seen.drift, int(count))
     worth = [1 / each if each > 0 else math.inf for each in (first, last)]
-    independent = (1 - seen.sums[0]) ** 2 / seen.squares
+    independent = seen.diversity**2 / seen.squares
     return TemporalSize(
         size, min(low, size), max(high, size), seen.drift, worth[0], worth[1], independent, int(count), float(level)
     )

@@ -82,13 +82,27 @@ def _of_one(own: str, name: str, value: Any, documents: list[Any], tokens: list[
         raise arg.refuse(
             own, name, f"{np.count_nonzero(sizes)} documents", "at least two that hold tokens, or their sum"
         )
-    inside = sum(float((each**2).sum()) for each in rows)
+    inside = sum(float((each * (each.sum() - each)).sum()) for each in rows)
     return frequencies, _inverse(frequencies, inside / total**2, float((sizes**2).sum()) / total**2)
 
 
-def _inverse(frequencies: np.ndarray, same: float, pairs: float) -> float:
-    """One over the tokens that documents are worth: pairs of tokens of different documents agree without bias for p_2."""
-    agree = float((frequencies**2).sum())
-    if agree >= 1:  # one token alone, which is refused
+def _inverse(frequencies: np.ndarray, inside: float, pairs: float) -> float:
+    """One over the tokens that documents are worth: pairs of tokens of different documents agree without bias for p_2.
+
+    ``pairs``: share of pairs of tokens that are of one document; ``inside``: of those of one document that differ.
+    """
+    differ = float((frequencies * others(frequencies)).sum())
+    if differ <= 0:  # one token alone, which is refused
         return 0.0
-    return (same - agree * pairs) / (1 - pairs - agree + same)  # 1 - (1 - agree) / (1 - share of pairs that agree)
+    return (differ * pairs - inside) / (differ - inside)  # 1 - differ (1 - pairs) / (share that differs across)
+
+
+def others(frequencies: np.ndarray) -> np.ndarray:
+    """1 - x of each token (..., V); the most frequent one's is the sum of the others, so that no digits cancel.
+
+    >>> others(np.array([1 - 2**-50, 2**-50, 2**-80])).tolist() == [2**-50 + 2**-80, 1 - 2**-50, 1.0]
+    True
+    """
+    top = frequencies.argmax(axis=-1, keepdims=True)
+    rest = np.where(np.arange(frequencies.shape[-1]) == top, 0.0, frequencies)
+    return np.where(rest == frequencies, 1 - frequencies, rest.sum(axis=-1, keepdims=True))
