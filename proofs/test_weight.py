@@ -128,6 +128,9 @@ def test_far_ends():
             (1 + steep) * at**2 + (1 - steep) * at - 1 for at in (found * (1 + Fraction(s, 10**14)) for s in (-1, 1))
         ]
         assert beside[0] < 0 < beside[1]
+    for curvature in (1e149, 1e151, 1e155, 1e300, 1e308):  # all weight on the real set, whose error it is
+        best = theory.optimal_weight(theory.Gamma(1 / curvature, 1.0), theory.FreshReal(2, 10**9))
+        assert 1 - 1e-14 < best.weight <= 1 and best.error == pytest.approx(curvature / 2, rel=1e-13)
     for mean in (1e-300, 1e300):
         assert theory.optimal_weights(theory.Poisson(mean), [5], 5).limit.weight == pytest.approx((5**0.5 - 1) / 2)
     assert theory.optimal_weights(theory.Poisson(1.0), [5, 5], 5, drift=1e300).limit.weight == 1

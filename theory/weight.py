@@ -31,6 +31,7 @@ from .traced import or_nan
 from .workflow import FreshReal, Schedule
 
 LETTERS = (T, N, n, V, v2, moved)
+LARGE = 1e150  # half a coefficient whose square is near the largest float
 DRIFT = "the variance that the truth gains in a generation, at least 0"
 
 
@@ -177,7 +178,10 @@ def _root(pull: Expr, lead: Expr) -> Expr:
 def _settled(values: dict[Symbol, Any]) -> Any:
     """The weight that reproduces itself: the root of the numbers, since SymPy takes its time to put their letters in."""
     pull, lead = (evaluate(each, values) for each in _halved())
-    return evaluate(_root(b, c), {b: pull, c: lead})
+    xp = arg.namespace(pull, lead)
+    unit = xp.where(abs(pull) > LARGE, abs(pull), 1.0)  # of 1/w, so that no square overflows
+    root = evaluate(_root(b, c), {b: pull / unit, c: lead / unit / unit}) / unit
+    return arg.scalar(xp.minimum(root, 1.0))  # it is below one, and so is what it rounds to
 
 
 def _plain() -> Expr:
