@@ -325,10 +325,11 @@ class Zipf:
     @property
     def v(self) -> Any:
         """Diversity: the chance that two tokens differ."""
-        from scipy.special import zeta
+        from scipy.special import zetac
 
         s = np.asarray(self.exponent, float)
-        return arg.scalar(np.asarray(1 - zeta(2 * s) / zeta(s) ** 2))
+        more = zetac(s)  # zeta less 1, which is what tokens other than the first have
+        return arg.scalar(np.asarray((more * (2 + more) - zetac(2 * s)) / (1 + more) ** 2))
 
 
 @dataclass(frozen=True, eq=False)
