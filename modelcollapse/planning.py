@@ -52,17 +52,19 @@ def order_plan(pipeline: Pipeline, order: str, others: Mapping[str, Any]) -> tup
             raise refused(name, value, "leave it out: --order reads the bytes of a --corpus as the truth")
     if pipeline.last > MOST_ORDER_GENERATIONS:
         raise refused("generations", pipeline.generations, f"at most {MOST_ORDER_GENERATIONS} generations with --order")
+    from modelcollapse import theory
     from modelcollapse.lm import text, tokenizer, windows
 
     from . import plan as plans
 
     read = text.read(pipeline.corpus)
     letters = tokenizer.fit_bytes(read.documents)
-    longest = max((len(each.encode(errors="surrogatepass")) for each in read.documents), default=0)
-    if longest < ORDER_LENGTH:
+    try:
+        tokens = windows.cut(read.documents, letters, ORDER_LENGTH).tokens
+    except theory.InputError:
+        longest = max((len(each.encode(errors="surrogatepass")) for each in read.documents), default=0)
         remedy = f"its longest document has {longest} bytes: --order takes one of at least {ORDER_LENGTH}: name a longer text"
-        raise refused("corpus", pipeline.corpus, remedy)
-    tokens = windows.cut(read.documents, letters, ORDER_LENGTH).tokens
+        raise refused("corpus", pipeline.corpus, remedy) from None
     with bar("planning") as moved:
         made = plans.plan_order(
             tokens, int(order), vocabulary=letters.size, synthetic=whole("synthetic", pipeline.synthetic),

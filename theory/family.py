@@ -18,6 +18,7 @@ from typing import Any, get_args
 import numpy as np
 
 from . import arguments as arg
+from .token_counts import others
 
 ROUNDING = 1e-6  # probabilities written as decimals or float32 sum to one up to this
 LOSSY = 1e-3  # a diversity below which 1 - sum p^2 has lost three digits and more
@@ -83,9 +84,7 @@ class Categorical:
         r"""Diversity :math:`1 - \sum p_i^2`: the chance that two tokens differ (of a corpus: its unbiased estimate)."""
         plain = 1 - (self.p * self.p).sum()
         if not arg.is_jax(self.p) and self.p.dtype != object and plain < LOSSY:
-            rest = np.delete(self.p, self.p.argmax())
-            others = rest.sum()  # the most frequent token has 1 less that
-            plain = others * (2 - others) - (rest * rest).sum()
+            plain = (self.p * others(self.p)).sum()
         if self.counts is None:
             return plain
         size = float(self.counts.sum())

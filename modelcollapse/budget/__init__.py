@@ -221,9 +221,8 @@ def optimise(
     bound = best_purchase(task).error
     least, best = (float(task.aimed(each)) for each in (moments, task.errors(relaxed_portfolio(task, found))))
     check = Check(bound * variance, least / bound - 1, gradient, _exchange(task, found), least / best - 1)
-    seen = portfolio.size[None] * task.allowed if portfolio.train is None else portfolio.train
     return BudgetPlan(
-        budget, aim, portfolio, portfolio.size.astype(int), (seen * (portfolio.weight > 0)).sum(1).astype(int),
+        budget, aim, portfolio, portfolio.size.astype(int), task.seen(portfolio).sum(1).astype(int),
         portfolio.weight.sum(1), task.cost(portfolio), moments * variance, least * variance,
         {name: error * variance for name, error in _others(task).items()}, check,
     )  # fmt: skip
@@ -235,7 +234,8 @@ def _planned(task: Task, *, pooled: bool) -> tuple[Task, theory.Portfolio, Free,
     A requirement that the best plan without it fills is none. In whole items the purchase is tried beside Adam's plan.
     """
     free = replace(task, required=0, pooled=pooled)
-    at_once, whole = outright(free), whole_purchase(free)
+    at_once = outright(free)
+    whole = None if at_once is None else whole_purchase(free)
     if at_once is not None and whole is not None and task.filled(whole):
         return free, whole, at_once, None
     found, gradient = solved(task)

@@ -13,10 +13,7 @@ import numpy as np
 
 from modelcollapse import theory
 from modelcollapse.theory import portfolio as kinds
-from modelcollapse.theory.lower import evaluate
 from modelcollapse.theory.purchase import Purchase, purchase_of_several
-from modelcollapse.theory.symbols import B, n, tau
-from modelcollapse.theory.worth import equivalents
 
 from .descent import Free, logits, relaxed_portfolio
 from .task import Task, missing
@@ -58,7 +55,9 @@ def whole_purchase(task: Task) -> theory.Portfolio | None:
     costs. Where all items weigh alike, nothing but real items is bought.
     """
     tried = _purchases(task)
-    told = tried[:, 0] + sum(_told(tried[:, 1 + i], source) for i, (_, source, _) in enumerate(task.outside()))
+    told = tried[:, 0] + sum(
+        theory.real_equivalents(tried[:, 1 + i], source) for i, (_, source, _) in enumerate(task.outside())
+    )
     enough = np.flatnonzero((told > 0) & (told >= told.max() * (1 - SIMPLER)))
     for place in enough[np.lexsort((-told[enough], (tried[enough] > 0).sum(1)))]:
         count = _placed(task, tried[place, 0], tried[place, 1:])
@@ -68,29 +67,25 @@ def whole_purchase(task: Task) -> theory.Portfolio | None:
     return None
 
 
-def _told(number: Any, source: theory.Source) -> Any:
-    """The real samples that so many of a source are worth."""
-    if not source.worth:
-        return 0.0 * number
-    some = np.maximum(number, np.finfo(float).tiny)
-    return np.where(number > 0, evaluate(equivalents(), {n: some, B: source.worth, tau: source.noise}), 0.0)
-
-
 def _placed(task: Task, real: float, numbers: Any) -> np.ndarray:
     """(T, 4) when so many items are bought."""
     count = np.zeros((task.generations, 4))
     count[0, kinds.REAL] = real
     for (kind, _, _), number in zip(task.outside(), numbers, strict=True):
-        count[1 if kind == kinds.VERIFIED else 0, kind] = number
+        count[_bought(kind)] = number
     return count
+
+
+def _bought(kind: int) -> tuple[int, int]:
+    """Generation, from 0 on, and kind: what a verifier chooses needs a model first."""
+    return int(kind == kinds.VERIFIED), kind
 
 
 def _weighed(task: Task, count: np.ndarray) -> np.ndarray | None:
     """(T, T, 4) the best weights; None where there is nothing to begin with, or the verifier pulls too little."""
     told = count.copy()
     for kind, source, _ in task.outside():
-        place = (1 if kind == kinds.VERIFIED else 0), kind
-        told[place] = _told(count[place], source)
+        told[_bought(kind)] = theory.real_equivalents(np.asarray(count[_bought(kind)]), source)
     if not told[0].any():
         return None
     centre = told[1:].sum() / told.sum()

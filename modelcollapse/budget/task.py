@@ -94,16 +94,19 @@ class Task:
             case Aim.WORST:
                 return errors.max()
 
+    def seen(self, portfolio: theory.Portfolio) -> np.ndarray:
+        """(T, T, 4) the items of each batch that a model is trained on."""
+        return portfolio.size[None] * (portfolio.weight > 0) if portfolio.train is None else portfolio.train
+
     def filled(self, portfolio: theory.Portfolio) -> bool:
         """Whether every later model is trained on as many items as it must be, and the budget holds."""
-        seen = portfolio.size[None] * (portfolio.weight > 0) if portfolio.train is None else portfolio.train
-        enough = bool(np.all(seen[1:].sum((1, 2)) >= self.required))
+        enough = bool(np.all(self.seen(portfolio)[1:].sum((1, 2)) >= self.required))
         return enough and self.cost(portfolio) <= self.budget.total * (1 + 1e-9)
 
     def cost(self, portfolio: theory.Portfolio) -> float:
         """What the portfolio costs, training included."""
-        seen = portfolio.size[None] * (portfolio.weight > 0) if portfolio.train is None else portfolio.train
-        return float((portfolio.size * self.budget.prices(self.verifier)).sum() + self.budget.training * seen.sum())
+        seen = self.seen(portfolio).sum()
+        return float((portfolio.size * self.budget.prices(self.verifier)).sum() + self.budget.training * seen)
 
 
 def unchecked(size: Any, weight: Any, train: Any) -> theory.Portfolio:
